@@ -1,0 +1,336 @@
+"""`Architecture`: one spiking transformer as plain data.
+
+It is valid and canonical once built: names are known, the operators' rules hold, and genes that
+no operator reads are removed, so two equal networks are two equal values with equal keys.
+Order of the data: image [C, H, W] -> stem (divides H and W by ``patch_size``) -> stages -> head.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from functools import cached_property
+from typing import Any, Literal, get_args
+
+from spikenas import registry
+from spikenas.exceptions import ArchitectureError, UnknownNameError, did_you_mean
+from spikenas.registry import Operator, Option, Site
+
+Residual = Literal["spike", "membrane", "none"]
+RESIDUALS: tuple[str, ...] = get_args(Residual)
+PATCH_SIZES = (1, 2, 4, 8, 16)
+MAX_STEPS, MAX_STAGES, MAX_DEPTH = 64, 4, 128
+Options = tuple[tuple[str, Option], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InputSpec:
+    """What enters the network: frames [B, C, H, W], or events [B, T, C, H, W]."""
+
+    channels: int
+    height: int
+    width: int
+    kind: Literal["frames", "events"] = "frames"
+
+    def __post_init__(self) -> None:
+        for name in ("channels", "height", "width"):
+            _integer(getattr(self, name), f"input.{name}", 1, 4096)
+        _one_of(self.kind, "input.kind", ("frames", "events"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Halting:
+    """Adaptive computation time: a token halts once its score reaches ``threshold``."""
+
+    threshold: float
+    ponder_cost: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stage:
+    """One resolution of the network: ``depth`` blocks of width ``embed_dim``.
+
+    ``mixer`` is one name for all blocks or one name a block. ``mlp_ratio`` 0 leaves the MLP out.
+    ``downsampling`` halves the map before the blocks; the first stage has none, its stem did it.
+    """
+
+    embed_dim: int
+    depth: int
+    mixer: tuple[str, ...]
+    num_heads: int | None = None
+    mlp_ratio: float = 4.0
+    downsampling: str | None = None
+    options: Options = ()
+
+    def __post_init__(self) -> None:
+        _integer(self.embed_dim, "embed_dim", 1, 2**31)
+        _integer(self.depth, "depth", 1, MAX_DEPTH)
+        mixer = (self.mixer,) if isinstance(self.mixer, str) else tuple(self.mixer)
+        if len(mixer) == 1:
+            mixer *= self.depth
+        if len(mixer) != self.depth:
+            raise ArchitectureError(
+                f"mixer names {len(mixer)} blocks, but depth is {self.depth}; "
+                "give one name, or one a block"
+            )
+        operators = [registry.operator("mixer", name) for name in mixer]
+        if self.downsampling is not None:
+            operators.append(registry.operator("downsampling", self.downsampling))
+        _set(self, "mixer", mixer)
+        _set(self, "mlp_ratio", _number(self.mlp_ratio, "mlp_ratio", 0, 64))
+        _set(self, "options", _live_options(self.options, operators))
+        if not _read_by(operators, "num_heads"):
+            _set(self, "num_heads", None)
+        elif self.num_heads is None:
+            raise ArchitectureError(f"num_heads is missing; mixer {mixer[0]!r} needs it")
+        else:
+            _integer(self.num_heads, "num_heads", 1, 4096)
+        if self.mlp_ratio == 0 and "none" in mixer:
+            raise ArchitectureError(
+                "mixer 'none' with mlp_ratio 0 is an empty block; "
+                "take another mixer or mlp_ratio > 0"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Architecture:
+    """One genotype. Equal networks are equal values; see the module's docstring.
+
+    Raises ArchitectureError (or UnknownNameError) naming the gene, when built of genes that
+    cannot make a network.
+    """
+
+    input: InputSpec
+    num_classes: int
+    num_steps: int  # T
+    neuron: str
+    tau: float | None = 2.0  # membrane time constant in steps, where the neuron leaks
+    v_threshold: float = 1.0
+    residual: Residual
+    stem: str
+    patch_size: int  # what the stem divides height and width by
+    stages: tuple[Stage, ...]
+    head: str = "mean_linear"
+    halting: Halting | None = None
+    options: Options = field(default=())  # of stem, neuron and head
+
+    def __post_init__(self) -> None:
+        _integer(self.num_classes, "num_classes", 2, 10**6)
+        _integer(self.num_steps, "num_steps", 1, MAX_STEPS)
+        _one_of(self.residual, "residual", RESIDUALS)
+        _one_of(self.patch_size, "patch_size", PATCH_SIZES)
+        operators = [
+            registry.operator("neuron", self.neuron),
+            registry.operator("stem", self.stem),
+            registry.operator("head", self.head),
+        ]
+        _set(self, "v_threshold", _number(self.v_threshold, "v_threshold", 1e-6, 1e6))
+        if not _read_by(operators, "tau"):
+            _set(self, "tau", None)
+        elif self.tau is None:
+            raise ArchitectureError(f"tau is missing; neuron {self.neuron!r} needs it")
+        else:
+            _set(self, "tau", _number(self.tau, "tau", 1.0, 1e6))
+        _set(self, "options", _live_options(self.options, operators))
+        if not 1 <= len(self.stages) <= MAX_STAGES:
+            raise ArchitectureError(
+                f"stages has {len(self.stages)} entries; between 1 and {MAX_STAGES} are allowed"
+            )
+        stages = [replace(self.stages[0], downsampling=None)]
+        for i, stage in enumerate(self.stages[1:], start=1):
+            if stage.downsampling is None:
+                raise ArchitectureError(
+                    f"stages[{i}].downsampling is missing; "
+                    f"one of {', '.join(registry.names('downsampling'))}"
+                )
+            stages.append(stage)
+        _set(self, "stages", tuple(stages))
+        self._obey_rules()
+
+    @cached_property
+    def key(self) -> str:
+        """The SHA-256 of the canonical JSON, 64 hex digits."""
+        text = json.dumps(self.to_dict(), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    @property
+    def id(self) -> str:
+        """The first 12 digits of the key, as tables and ``RUN/ID`` show it."""
+        return self.key[:12]
+
+    def grids(self) -> tuple[tuple[int, int], ...]:
+        """Return the token grid (height, width) of each stage; N is their product."""
+        height, width = self.input.height, self.input.width
+        for _ in range(self.patch_size.bit_length() - 1):
+            height, width = _halved(height), _halved(width)
+        grids = [(height, width)]
+        for _ in self.stages[1:]:
+            height, width = _halved(height), _halved(width)
+            grids.append((height, width))
+        return tuple(grids)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the canonical JSON form; dead genes are absent."""
+        genes: dict[str, Any] = {
+            "input": {f.name: getattr(self.input, f.name) for f in fields(InputSpec)},
+            "num_classes": self.num_classes,
+            "num_steps": self.num_steps,
+            "neuron": self.neuron,
+            "tau": self.tau,
+            "v_threshold": self.v_threshold,
+            "residual": self.residual,
+            "stem": self.stem,
+            "patch_size": self.patch_size,
+            "stages": [_stage_to_dict(stage) for stage in self.stages],
+            "head": self.head,
+            "halting": self.halting
+            and {"threshold": self.halting.threshold, "ponder_cost": self.halting.ponder_cost},
+            "options": dict(self.options),
+        }
+        return {name: value for name, value in genes.items() if value not in (None, {})}
+
+    @classmethod
+    def from_dict(cls, genes: Mapping[str, Any]) -> "Architecture":
+        """Build from the JSON form; unknown, missing or impossible genes are named."""
+        genes = dict(_mapping(genes, "architecture"))
+        _known_keys(genes, cls, "")
+        genes["input"] = _build(InputSpec, genes.get("input", {}), "input")
+        if genes.get("halting") is not None:
+            genes["halting"] = _build(Halting, genes["halting"], "halting")
+        stages = genes.get("stages", ())
+        if not isinstance(stages, Sequence) or isinstance(stages, str):
+            raise ArchitectureError(f"stages must be a list of tables, but is {stages!r}")
+        genes["stages"] = tuple(_build(Stage, s, f"stages[{i}]") for i, s in enumerate(stages))
+        return _build(cls, genes, "")
+
+    def _obey_rules(self) -> None:
+        """Ask each operator whether it may stand where it stands."""
+        first = self.stages[0]
+        shared: dict[str, Any] = {
+            "num_steps": self.num_steps,
+            "residual": self.residual,
+            "halting": self.halting is not None,
+        }
+        image = Site(
+            embed_dim=first.embed_dim,
+            height=self.input.height,
+            width=self.input.width,
+            patch_size=self.patch_size,
+            **shared,
+        )
+        _obey(registry.operator("stem", self.stem), image, "stem")
+        _obey(registry.operator("neuron", self.neuron), image, "neuron")
+        grids = self.grids()
+        for i, (stage, (height, width)) in enumerate(zip(self.stages, grids, strict=True)):
+            at = Site(
+                embed_dim=stage.embed_dim,
+                height=height,
+                width=width,
+                num_heads=stage.num_heads,
+                **shared,
+            )
+            if i:
+                before = replace(at, height=grids[i - 1][0], width=grids[i - 1][1])
+                if 1 in grids[i - 1]:
+                    raise ArchitectureError(
+                        f"stages[{i}] would halve a map of {grids[i - 1][0]}x{grids[i - 1][1]}; "
+                        "use fewer stages, a smaller patch_size or larger images"
+                    )
+                assert stage.downsampling is not None
+                _obey(
+                    registry.operator("downsampling", stage.downsampling),
+                    before,
+                    f"stages[{i}].downsampling",
+                )
+            for name in dict.fromkeys(stage.mixer):
+                _obey(registry.operator("mixer", name), at, f"stages[{i}].mixer")
+
+
+def _obey(operator: Operator, site: Site, where: str) -> None:
+    complaint = operator.rule(site) if operator.rule else None
+    if complaint:
+        raise ArchitectureError(f"{where} = {operator.name!r}: {complaint}")
+
+
+def _halved(size: int) -> int:
+    return (size + 1) // 2  # a 3x3 window of stride 2 and padding 1
+
+
+def _stage_to_dict(stage: Stage) -> dict[str, Any]:
+    genes: dict[str, Any] = {f.name: getattr(stage, f.name) for f in fields(Stage)}
+    genes["mixer"] = stage.mixer[0] if len(set(stage.mixer)) == 1 else list(stage.mixer)
+    genes["options"] = dict(stage.options)
+    return {name: value for name, value in genes.items() if value not in (None, {})}
+
+
+def _read_by(operators: Sequence[Operator], gene: str) -> bool:
+    return any(gene in operator.genes for operator in operators)
+
+
+def _live_options(
+    given: Mapping[str, Option] | Options, operators: Sequence[Operator]
+) -> Options:
+    """Return the options that some operator reads and that differ from its default, sorted."""
+    options = dict(given)
+    known = {name: value for op in operators for name, value in op.options.items()}
+    for name in options:
+        if name not in known:
+            raise ArchitectureError(
+                f"options.{name} is read by none of {', '.join(op.name for op in operators)}"
+                f"{did_you_mean(name, known)}; their options: {', '.join(known) or 'none'}"
+            )
+    return tuple(sorted((n, v) for n, v in options.items() if v != known[n]))
+
+
+def _build(kind: type[Any], genes: object, where: str) -> Any:
+    """Call the constructor with the genes; put the place in front of what it complains about."""
+    given = _mapping(genes, where or "architecture")
+    _known_keys(given, kind, where)
+    try:
+        return kind(**given)
+    except TypeError as error:  # a missing gene
+        missing = str(error).rpartition(": ")[2]
+        raise ArchitectureError(f"{where or 'architecture'} lacks {missing}") from None
+    except ArchitectureError as error:
+        raise ArchitectureError(f"{where}.{error}" if where else str(error)) from None
+    except UnknownNameError as error:
+        raise ArchitectureError(f"{where}: {error}" if where else str(error)) from None
+
+
+def _mapping(value: object, where: str) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping):
+        raise ArchitectureError(f"{where} must be a table, but is {value!r}")
+    return value
+
+
+def _known_keys(genes: Mapping[str, Any], kind: type[Any], where: str) -> None:
+    known = [f.name for f in fields(kind)]
+    for name in genes:
+        if name not in known:
+            place = f"{where}.{name}" if where else name
+            raise ArchitectureError(
+                f"{place} is no gene{did_you_mean(name, known)}; known: {', '.join(known)}"
+            )
+
+
+def _integer(value: object, name: str, low: int, high: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+        raise ArchitectureError(f"{name} = {value!r}; needed: an integer from {low} to {high}")
+
+
+def _number(value: object, name: str, low: float, high: float) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
+        raise ArchitectureError(f"{name} = {value!r}; needed: a number from {low:g} to {high:g}")
+    return float(value)
+
+
+def _one_of(value: object, name: str, allowed: Sequence[object]) -> None:
+    if value not in allowed:
+        raise ArchitectureError(
+            f"{name} = {value!r}{did_you_mean(str(value), [str(a) for a in allowed])}; "
+            f"allowed: {', '.join(map(str, allowed))}"
+        )
+
+
+def _set(instance: object, name: str, value: object) -> None:
+    object.__setattr__(instance, name, value)  # frozen; only while it is being built

@@ -1,0 +1,82 @@
+"""`Evaluation`: what one trained candidate was found to be; `State`: how a candidate stands."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from spikenas.workload import Workload
+
+
+class State(StrEnum):
+    """The life of a candidate; all but the first two are ends."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    COMPLETE = "complete"
+    PRUNED = "pruned"
+    REFUSED = "refused"  # before training: the chip, or a limit
+    DIVERGED = "diverged"  # non-finite loss
+    FAILED = "failed"  # an exception, with its traceback
+    TIMED_OUT = "timed_out"
+    OUT_OF_MEMORY = "out_of_memory"
+    LOST = "lost"  # its worker died, as often as it was tried
+
+    @property
+    def is_final(self) -> bool:
+        """Whether nothing more will happen to the candidate."""
+        return self not in (State.QUEUED, State.RUNNING)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evaluation:
+    """What one candidate scored, and under what conditions.
+
+    Attributes:
+        accuracy: on the validation split, 0 to 1.
+        energy_uj: per inference, by ``energy_model`` with its default knobs.
+        energy_variants_uj: by every setting of the model's knobs, ``first_layer=once,...``.
+        spike_rate: spikes per neuron and step.
+        synops: synaptic operations per inference.
+        latency_steps: time steps until the answer.
+        test_accuracy: on the test set; only front members have it.
+        fidelity: epochs trained.
+        history: one record per epoch: epoch, loss, learning rate, seconds.
+    """
+
+    accuracy: float
+    energy_uj: float
+    energy_model: str
+    energy_variants_uj: Mapping[str, float] = field(default_factory=dict)
+    spike_rate: float
+    synops: float
+    macs: int
+    parameters: int
+    latency_steps: int
+    test_accuracy: float | None = None
+    fidelity: int
+    seed: int
+    train_seconds: float
+    wall_seconds: float
+    history: tuple[Mapping[str, float], ...] = ()
+    versions: Mapping[str, str] = field(default_factory=dict)
+    workload: Workload
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON form."""
+        record = {name: getattr(self, name) for name in self.__slots__ if name != "workload"}
+        record["history"] = [dict(epoch) for epoch in self.history]
+        record["energy_variants_uj"] = dict(self.energy_variants_uj)
+        record["versions"] = dict(self.versions)
+        return {**record, "workload": self.workload.to_dict()}
+
+    @classmethod
+    def from_dict(cls, record: Mapping[str, Any]) -> "Evaluation":
+        """Build from the JSON form."""
+        return cls(
+            **{
+                **record,
+                "history": tuple(record.get("history", ())),
+                "workload": Workload.from_dict(record["workload"]),
+            }
+        )

@@ -1,0 +1,89 @@
+"""What can go wrong, as a tree.
+
+SpikeNASError
+|- UsageError            options that contradict each other or name nothing (exit code 2)
+|  |- UnknownNameError   no such space, chip, operator, recipe ...; carries the nearest name
+|  |- SpecError          a TOML or JSON file says something impossible (names file and key)
+|  |- ArchitectureError  genes that contradict each other (names the gene)
+|  |- DataError          a data set is missing, truncated or of another shape
+|  |- ClusterError       no Ray cluster where one was said to be
+|- NotFoundError         no such run or candidate (3)
+|- StoreError            the database is unavailable, foreign or of another version (4)
+|  |- LeaseError         another live driver holds the run, or took it over
+|- ArtefactError         a damaged or foreign export (5)
+|- BudgetError           the budget ended without one successful candidate (6)
+|- InfeasibleError       does not fit the chip, or the format cannot express it (7)
+|- DivergedError         training met a non-finite loss; a typed failure, never a result
+"""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class SpikeNASError(Exception):
+    """The base of every error that spikenas raises on purpose."""
+
+
+class UsageError(SpikeNASError, ValueError):
+    """The caller asked for something that cannot be."""
+
+
+class UnknownNameError(UsageError, LookupError):
+    """A name that nothing bears; the message gives the nearest and all known ones."""
+
+    def __init__(self, kind: str, name: str, known: Iterable[str], hint: str = "") -> None:
+        self.kind, self.name, self.known = kind, name, sorted(known)
+        super().__init__(
+            f"no {kind} is named {name!r}{did_you_mean(name, self.known)}; "
+            f"known: {', '.join(self.known) or 'none'}{'. ' + hint if hint else ''}"
+        )
+
+
+class SpecError(UsageError):
+    """A file that a user wrote says something impossible."""
+
+
+class ArchitectureError(UsageError):
+    """Genes that contradict each other."""
+
+
+class DataError(UsageError):
+    """A data set that is missing, truncated or of another shape."""
+
+
+class ClusterError(UsageError):
+    """No Ray cluster answers where one was said to be."""
+
+
+class NotFoundError(SpikeNASError, LookupError):
+    """No such run or candidate in the store."""
+
+
+class StoreError(SpikeNASError):
+    """The database cannot be used as it is."""
+
+
+class LeaseError(StoreError):
+    """Another live driver holds the run, or took it over."""
+
+
+class ArtefactError(SpikeNASError):
+    """An export whose files are damaged, missing or not what their record says."""
+
+
+class BudgetError(SpikeNASError):
+    """The budget ended without one successful candidate."""
+
+
+class InfeasibleError(SpikeNASError):
+    """The architecture does not fit the chip, or the format cannot express it."""
+
+
+class DivergedError(SpikeNASError):
+    """Training met a non-finite loss."""
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return ``; did you mean 'x'?`` for the known name nearest to ``name``, or nothing."""
+    nearest = get_close_matches(name, list(known), n=1)
+    return f"; did you mean {nearest[0]!r}?" if nearest else ""

@@ -1,0 +1,38 @@
+"""Downsampling: from one stage to the next, half the height and width, another width D."""
+
+from spikenas.registry import Operator, Site, register
+
+_HERE = "spikenas.nn.downsampling"
+
+
+def _even_map(site: Site) -> str | None:
+    if site.height % 2 or site.width % 2:
+        return f"2x2 sums need an even map, but it is {site.height}x{site.width}"
+    return None
+
+
+register(
+    Operator(
+        family="downsampling",
+        name="max_pool",
+        target=f"{_HERE}.max_pool:MaxPoolDownsampling",
+        source="as Zhou 2023's stem: convolution, then 3x3 max pool of stride 2",
+    )
+)
+register(
+    Operator(
+        family="downsampling",
+        name="strided_conv",
+        target=f"{_HERE}.strided_conv:StridedConvDownsampling",
+        source="a 3x3 convolution of stride 2, after Springenberg 2015",
+    )
+)
+register(
+    Operator(
+        family="downsampling",
+        name="sum_pool",
+        target=f"{_HERE}.sum_pool:SumPoolDownsampling",
+        source="a convolution, then 2x2 sums of spikes, as event-driven chips pool",
+        rule=_even_map,
+    )
+)

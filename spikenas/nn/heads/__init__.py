@@ -1,0 +1,22 @@
+"""Heads: from tokens [T, B, N, D] to logits [B, classes]."""
+
+from spikenas.registry import Operator, register
+
+_HERE = "spikenas.nn.heads"
+
+register(
+    Operator(
+        family="head",
+        name="mean_linear",
+        target=f"{_HERE}.mean_linear:MeanLinearHead",
+        source="Zhou 2023: mean over tokens and steps, then linear",
+    )
+)
+register(
+    Operator(
+        family="head",
+        name="spiking",
+        target=f"{_HERE}.spiking:SpikingHead",
+        source="spike counts of an output neuron per class, as chips read out",
+    )
+)

@@ -1,0 +1,49 @@
+"""Pareto dominance over any number of objectives, each to be minimised.
+
+A point dominates another when it is nowhere worse and somewhere better; equal points do not
+dominate each other. A point with NaN dominates nothing and is never on a front.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def is_non_dominated(points: Sequence[Sequence[float]] | NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Return a mask [n] of the front of ``points`` [n, objectives], lower is better."""
+    values = np.asarray(points, dtype=np.float64)
+    if values.size == 0:
+        return np.zeros(len(values), dtype=bool)
+    valid = ~np.isnan(values).any(axis=1)
+    front = np.zeros(len(values), dtype=bool)
+    candidates = np.flatnonzero(valid)
+    order = candidates[np.lexsort(values[candidates].T[::-1])]  # a dominator comes first
+    kept: list[int] = []
+    for i in order:
+        others = values[kept]
+        dominated = (others <= values[i]).all(axis=1) & (others < values[i]).any(axis=1)
+        if not dominated.any():
+            kept.append(int(i))
+    front[kept] = True
+    return front
+
+
+def ranks(points: Sequence[Sequence[float]] | NDArray[np.float64]) -> NDArray[np.int64]:
+    """Return the non-dominated rank [n] of each point: 0 on the front, 1 behind it, ...
+
+    Points with NaN share the last rank.
+    """
+    values = np.asarray(points, dtype=np.float64)
+    rank = np.full(len(values), -1, dtype=np.int64)
+    left = np.arange(len(values))
+    level = 0
+    while len(left):
+        front = is_non_dominated(values[left])
+        if not front.any():
+            rank[left] = level
+            break
+        rank[left[front]] = level
+        left = left[~front]
+        level += 1
+    return rank

@@ -1,0 +1,98 @@
+"""The operators that an architecture may name, as plain facts.
+
+A family's ``__init__`` (``spikenas.nn.mixers``, ...) registers one `Operator` a line: its name,
+the genes it reads, the rule a place must obey, and where its class lives. The class is imported
+only when a network is built, so spaces, chips and the store know every operator without torch.
+Families are imported by name on first use, as plugins are; nothing here depends on them.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from importlib import import_module
+from typing import Any, Literal
+
+from spikenas.exceptions import UnknownNameError, UsageError
+
+Family = Literal["neuron", "stem", "mixer", "downsampling", "head"]
+Option = bool | int | float | str
+_FAMILIES = ("neurons", "stems", "mixers", "downsampling", "heads")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Site:
+    """The place where an operator would stand, as its rule sees it."""
+
+    embed_dim: int
+    height: int  # of the map that enters, in pixels or tokens
+    width: int
+    num_steps: int
+    residual: str
+    num_heads: int | None = None
+    patch_size: int | None = None  # stems only
+    halting: bool = False
+
+
+Rule = Callable[[Site], str | None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operator:
+    """One member of a family.
+
+    Attributes:
+        target: ``module:Class``, imported when a network is built.
+        source: the paper, with its equation.
+        genes: the optional genes that it reads (``num_heads``, ``tau``); others are dead.
+        options: its own settings with their defaults; a value equal to the default leaves the key.
+        rule: says what is wrong with a place and what would do, or None where it may stand.
+    """
+
+    family: Family
+    name: str
+    target: str
+    source: str
+    genes: tuple[str, ...] = ()
+    options: Mapping[str, Option] = field(default_factory=dict)
+    rule: Rule | None = None
+
+    def load(self) -> Any:
+        """Import and return the class."""
+        module, _, attribute = self.target.partition(":")
+        return getattr(import_module(module), attribute)
+
+
+_operators: dict[tuple[Family, str], Operator] = {}
+_loaded = False
+
+
+def register(operator: Operator) -> None:
+    """Add an operator; a second one of the same name is an error."""
+    known = _operators.setdefault((operator.family, operator.name), operator)
+    if known.target != operator.target:
+        raise UsageError(
+            f"{operator.family} {operator.name!r} is registered twice: "
+            f"{known.target} and {operator.target}; rename one"
+        )
+
+
+def operator(family: Family, name: str) -> Operator:
+    """Return an operator by name, or raise UnknownNameError with the nearest."""
+    _load_families()
+    found = _operators.get((family, name))
+    if found is None:
+        raise UnknownNameError(family, name, names(family))
+    return found
+
+
+def names(family: Family) -> list[str]:
+    """Return the names of a family, sorted."""
+    _load_families()
+    return sorted(name for fam, name in _operators if fam == family)
+
+
+def _load_families() -> None:
+    global _loaded  # noqa: PLW0603  (imports happen once a process)
+    if not _loaded:
+        _loaded = True
+        for family in _FAMILIES:
+            import_module(f"spikenas.nn.{family}")

@@ -1,0 +1,193 @@
+"""`Workload`: what a network costs, every operation in order, as plain data.
+
+This record is the hinge of spikenas: energy, the chip check and the neuromorphic export read it
+and never look at the modules. It counts the published equations, whatever order or fusion runs.
+Shapes leave out time and batch: a map is (C, H, W), tokens are (N, D), a product is (h, N, N).
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from enum import StrEnum
+from typing import Any
+
+
+class Signal(StrEnum):
+    """What a tensor carries from one operation to the next."""
+
+    ANALOG = "analog"  # a pixel, or a mean of spikes
+    SPIKES = "spikes"  # zeros and ones
+    COUNTS = "counts"  # non-negative integers: sums of spikes
+    MEMBRANE = "membrane"  # real-valued currents, not events
+
+
+class Kind(StrEnum):
+    """The vocabulary that every network is assembled from."""
+
+    CONV = "conv"
+    LINEAR = "linear"
+    TOKEN_MIXING = "token_mixing"  # a matrix over the token axis, one per head
+    BATCH_NORM = "batch_norm"
+    NEURON = "neuron"
+    SPIKE_PRODUCT = "spike_product"  # a matrix product of two data-dependent operands
+    SPIKE_SUM = "spike_sum"  # a sum over channels, without weights
+    MASK = "mask"  # an elementwise product of two data-dependent operands
+    ADD = "add"
+    CONCAT = "concat"
+    MAX_POOL = "max_pool"
+    SUM_POOL = "sum_pool"
+    MEAN = "mean"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operand:
+    """One input of an operation.
+
+    Attributes:
+        source: the name of the operation that feeds it, or ``input``.
+        spike_rate: the part of non-zero elements, 0 to 1, over samples and steps; None before
+            it is measured.
+    """
+
+    source: str
+    shape: tuple[int, ...]
+    signal: Signal
+    spike_rate: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operation:
+    """One step of the network.
+
+    Attributes:
+        name: its place in the module tree, ``stages.0.blocks.1.mixer.q``.
+        macs: multiply-accumulates per sample and step, were every input dense.
+        steps: how often it runs per inference: T, or 1 after time was averaged away.
+        weights: number of trained weights, biases and batch norm apart.
+        biases: number of trained biases, or of batch-norm scales and shifts.
+        neurons: membranes that it keeps; only of kind ``neuron``.
+        attributes: what a chip must know: kernel, stride, padding, groups, heads, tau ...
+        spike_rate: of the output, measured; for a neuron its spikes per step.
+    """
+
+    name: str
+    kind: Kind
+    inputs: tuple[Operand, ...]
+    output_shape: tuple[int, ...]
+    signal: Signal  # of the output
+    macs: int = 0
+    steps: int = 1
+    weights: int = 0
+    biases: int = 0
+    neurons: int = 0
+    attributes: Mapping[str, int | float | str] = field(default_factory=dict)
+    spike_rate: float | None = None
+
+    @property
+    def synops(self) -> float | None:
+        """Synaptic operations per inference, ``rate x steps x macs`` (the left operand's rate)."""
+        if self.macs == 0:
+            return 0.0
+        rate = self.inputs[0].spike_rate
+        return None if rate is None else rate * self.steps * self.macs
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workload:
+    """Every operation of one network, in the order in which it runs."""
+
+    operations: tuple[Operation, ...]
+    num_steps: int
+    parameters: int
+
+    @property
+    def is_measured(self) -> bool:
+        """Whether every weighted operation knows the rate of its input."""
+        return all(operation.synops is not None for operation in self.operations)
+
+    @property
+    def macs(self) -> int:
+        """Dense multiply-accumulates per inference, all steps."""
+        return sum(operation.macs * operation.steps for operation in self.operations)
+
+    @property
+    def neurons(self) -> int:
+        """Membranes that the network keeps."""
+        return sum(operation.neurons for operation in self.operations)
+
+    @property
+    def synops(self) -> float | None:
+        """Synaptic operations per inference; operations on analog input are MACs and left out."""
+        counted = [
+            operation.synops
+            for operation in self.operations
+            if operation.macs and operation.inputs[0].signal is not Signal.ANALOG
+        ]
+        return None if None in counted else sum(s for s in counted if s is not None)
+
+    @property
+    def spike_rate(self) -> float | None:
+        """Spikes per neuron and step, over all neurons."""
+        neurons = [operation for operation in self.operations if operation.neurons]
+        if not neurons or any(operation.spike_rate is None for operation in neurons):
+            return None
+        spikes = sum((operation.spike_rate or 0.0) * operation.neurons for operation in neurons)
+        return spikes / sum(operation.neurons for operation in neurons)
+
+    def with_rate(self, spike_rate: float) -> "Workload":
+        """Assume one rate, 0 to 1, for every spike; analog and membrane inputs count as dense."""
+
+        def assumed(signal: Signal) -> float:
+            return spike_rate if signal in (Signal.SPIKES, Signal.COUNTS) else 1.0
+
+        return replace(
+            self,
+            operations=tuple(
+                replace(
+                    operation,
+                    inputs=tuple(
+                        replace(operand, spike_rate=assumed(operand.signal))
+                        for operand in operation.inputs
+                    ),
+                    spike_rate=assumed(operation.signal),
+                )
+                for operation in self.operations
+            ),
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON form."""
+        return {
+            "num_steps": self.num_steps,
+            "parameters": self.parameters,
+            "operations": [asdict(operation) for operation in self.operations],
+        }
+
+    @classmethod
+    def from_dict(cls, record: Mapping[str, Any]) -> "Workload":
+        """Build from the JSON form."""
+        return cls(
+            num_steps=record["num_steps"],
+            parameters=record["parameters"],
+            operations=tuple(_operation(fields) for fields in record["operations"]),
+        )
+
+
+def _operation(fields: Mapping[str, Any]) -> Operation:
+    return Operation(
+        **{
+            **fields,
+            "kind": Kind(fields["kind"]),
+            "signal": Signal(fields["signal"]),
+            "output_shape": tuple(fields["output_shape"]),
+            "inputs": tuple(
+                Operand(
+                    **{
+                        **operand,
+                        "shape": tuple(operand["shape"]),
+                        "signal": Signal(operand["signal"]),
+                    }
+                )
+                for operand in fields["inputs"]
+            ),
+        }
+    )
