@@ -10,7 +10,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
-from typing import Any, Literal, get_args
+from typing import Any, Literal, TypeVar, get_args
 
 from spikenas import registry
 from spikenas.exceptions import ArchitectureError, UnknownNameError, did_you_mean
@@ -21,6 +21,7 @@ RESIDUALS: tuple[str, ...] = get_args(Residual)
 PATCH_SIZES = (1, 2, 4, 8, 16)
 MAX_STEPS, MAX_STAGES, MAX_DEPTH = 64, 4, 128
 Options = tuple[tuple[str, Option], ...]
+Gene = TypeVar("Gene")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -267,9 +268,7 @@ def _read_by(operators: Sequence[Operator], gene: str) -> bool:
     return any(gene in operator.genes for operator in operators)
 
 
-def _live_options(
-    given: Mapping[str, Option] | Options, operators: Sequence[Operator]
-) -> Options:
+def _live_options(given: Mapping[str, Option] | Options, operators: Sequence[Operator]) -> Options:
     """Return the options that some operator reads and that differ from its default, sorted."""
     options = dict(given)
     known = {name: value for op in operators for name, value in op.options.items()}
@@ -282,7 +281,7 @@ def _live_options(
     return tuple(sorted((n, v) for n, v in options.items() if v != known[n]))
 
 
-def _build(kind: type[Any], genes: object, where: str) -> Any:
+def _build(kind: type[Gene], genes: object, where: str) -> Gene:
     """Call the constructor with the genes; put the place in front of what it complains about."""
     given = _mapping(genes, where or "architecture")
     _known_keys(given, kind, where)
