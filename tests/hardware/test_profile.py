@@ -1,0 +1,109 @@
+import pytest
+
+from spikenas.exceptions import SpecError, UnknownNameError
+from spikenas.hardware import ChipProfile, chip, chips
+from spikenas.workload import Kind
+
+MINE = """
+name = "mine"
+title = "A chip of my own"
+clock = "none"
+source = "its data sheet"
+
+[rules.max_pool]
+verdict = "forbidden"
+kinds = ["max_pool"]
+reason = "it cannot"
+cure = "use downsampling = 'sum_pool'"
+source = "data sheet, page 3"
+grade = "vendor"
+
+[limits.max_fan_in]
+value = 4096
+reason = "a neuron has so many synapses"
+cure = "choose a smaller mlp_ratio"
+source = "data sheet, page 4"
+grade = "vendor"
+"""
+
+
+@pytest.mark.parametrize("name", chips())
+def test_every_shipped_rule_and_limit_has_reason_cure_source_and_grade(name):
+    profile = chip(name)
+
+    evidence = [*profile.rules.values(), *profile.limits.values()]
+
+    assert profile.name == name
+    assert evidence
+    assert all(part.reason and part.cure and part.source and part.grade for part in evidence)
+
+
+def test_the_shipped_chips_are_of_both_classes():
+    assert {name: chip(name).clock for name in chips()} == {
+        "async_generic": "none",
+        "sync_generic": "time_step",
+    }
+
+
+def test_a_users_own_chip_is_read_from_a_path_ending_in_toml(tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_text(MINE)
+
+    profile = chip(path)
+
+    assert (profile.name, profile.toml) == ("mine", MINE)
+    assert profile.rules["max_pool"].kinds == (Kind.MAX_POOL,)
+    assert profile.limits["max_fan_in"].value == 4096
+    assert ChipProfile.from_toml(MINE).sha256 == profile.sha256
+
+
+def test_an_unknown_chip_names_the_nearest_and_all_known():
+    with pytest.raises(UnknownNameError, match=r"did you mean 'async_generic'.*\.toml"):
+        chip("async_generik")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "complaint"),
+    [
+        ('source = "data sheet, page 3"\n', "", r"rules\.max_pool\.source is missing"),
+        ('source = "data sheet, page 3"', 'source = ""', r"rules\.max_pool\.source = ''"),
+        ("value = 4096", "value = -1", r"limits\.max_fan_in\.value = -1; .*greater than 0"),
+        ("value = 4096", "value = 0", r"limits\.max_fan_in\.value = 0; .*greater than 0"),
+        ("value = 4096", "value = nan", r"limits\.max_fan_in\.value = nan; .*finite"),
+        ("value = 4096", "value = inf", r"limits\.max_fan_in\.value = inf; .*finite"),
+        ("value = 4096", "value = true", r"limits\.max_fan_in\.value = True; .*number"),
+        ("value = 4096", 'value = "many"', r"limits\.max_fan_in\.value = 'many'; .*number"),
+        ('["max_pool"]', '["max_pol"]', r"kinds\[0\] = 'max_pol'; did you mean 'max_pool'"),
+        ('["max_pool"]', "[]", r"rules\.max_pool\.kinds = \[\]; .*at least 1"),
+        ('"forbidden"', '"forbiden"', r"verdict = 'forbiden'; did you mean 'forbidden'"),
+        ('grade = "vendor"', 'grade = "vendr"', r"grade = 'vendr'; did you mean 'vendor'"),
+        ("limits.max_fan_in", "limits.max_fanin", r"max_fanin is no key; did you mean"),
+        ('cure = "use', 'cures = "use', r"rules\.max_pool\.cures is no key; did you mean 'cure'"),
+        ('clock = "none"', 'clok = "none"', r"clok is no key; did you mean 'clock'"),
+        ('name = "mine"', 'name = "../mine"', r"name = '\.\./mine'"),
+        ("rules.max_pool", "rules.max_steps", r"rules\.max_steps bears the name of a limit"),
+        ('name = "mine"', "name =", "not valid TOML"),
+    ],
+)
+def test_a_wrong_profile_says_file_key_value_and_what_is_allowed(tmp_path, old, new, complaint):
+    path = tmp_path / "mine.toml"
+    path.write_text(MINE.replace(old, new))
+
+    with pytest.raises(SpecError, match=rf"mine\.toml: .*{complaint}"):
+        chip(path)
+
+
+def test_a_wrong_entry_of_a_list_is_the_only_complaint_about_the_list(tmp_path):
+    with pytest.raises(SpecError) as raised:
+        ChipProfile.from_toml(MINE.replace('["max_pool"]', '["max_pol"]'))
+
+    assert "at least 1" not in str(raised.value)
+
+
+def test_a_file_that_is_absent_or_no_text_is_refused(tmp_path):
+    binary = tmp_path / "binary.toml"
+    binary.write_bytes(b"\xff\xfe\x00")
+
+    for path in (binary, tmp_path / "absent.toml", tmp_path / "a\0b.toml"):
+        with pytest.raises(SpecError, match="cannot be read"):
+            chip(path)
