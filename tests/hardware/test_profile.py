@@ -1,3 +1,6 @@
+import re
+from pathlib import Path
+
 import pytest
 
 from spikenas.exceptions import SpecError, UnknownNameError
@@ -107,3 +110,12 @@ def test_a_file_that_is_absent_or_no_text_is_refused(tmp_path):
     for path in (binary, tmp_path / "absent.toml", tmp_path / "a\0b.toml"):
         with pytest.raises(SpecError, match="cannot be read"):
             chip(path)
+
+
+def test_the_profile_in_the_how_to_is_valid():
+    page = Path(__file__).parents[2] / "docs" / "how-to" / "add-a-chip.md"
+    [block] = re.findall(r"```toml\n(.*?)```", page.read_text(), flags=re.DOTALL)
+
+    profile = ChipProfile.from_toml(block)
+
+    assert (profile.name, list(profile.rules)) == ("mychip", ["max_pool", "leak"])
