@@ -1,0 +1,122 @@
+"""Your own images: ``root/{train,test}/CLASS/*.png``, or ``root/CLASS/*.png``.
+
+Classes are the folders' names in sorted order. Each image is made RGB and cropped and resized to
+``image_size``. All of them stay in memory, so ten thousand of 224 pixels take 1.4 GiB.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+
+from spikenas.data.source import Arrays, Survey
+from spikenas.exceptions import DataError
+
+_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp")
+_LAYOUT = (
+    "Expected: ROOT/train/CLASS/*.png and ROOT/test/CLASS/*.png, or ROOT/CLASS/*.png for a test "
+    f"split held out; image files end in {', '.join(_SUFFIXES)}"
+)
+_Listing = list[tuple[Path, int]]  # file and label
+
+
+class ImageFolder:
+    """The `Source` of ``image_folder``."""
+
+    def survey(self, folder: Path, image_size: int | None) -> Survey:
+        """List the files and see that none is empty."""
+        assert image_size is not None  # DataSpec saw to it
+        classes, train, test = _listings(folder)
+        for path, _ in (*train, *test):
+            if path.stat().st_size == 0:
+                raise DataError(f"{path} is an empty file; delete it or put the image back")
+        return Survey(
+            channels=3,
+            height=image_size,
+            width=image_size,
+            num_classes=len(classes),
+            num_train=len(train),
+            num_test=len(test),
+            mean=(0.485, 0.456, 0.406),  # of ImageNet, as is usual for photographs
+            std=(0.229, 0.224, 0.225),
+        )
+
+    def read(self, folder: Path, image_size: int | None) -> Arrays:
+        """Read every image; a broken one is named."""
+        assert image_size is not None
+        _, train, test = _listings(folder)
+        return Arrays(*_read(train, image_size), *_read(test, image_size))
+
+
+def listing_sha256(folder: Path) -> str:
+    """Return a hash of the relative path and size of every image."""
+    _, train, test = _listings(folder)
+    digest = hashlib.sha256()
+    for path, _ in (*train, *test):
+        digest.update(f"{path.relative_to(folder).as_posix()}\0{path.stat().st_size}\n".encode())
+    return digest.hexdigest()
+
+
+def _listings(folder: Path) -> tuple[list[str], _Listing, _Listing]:
+    """Return the classes and the files of the training and the test part."""
+    if not folder.is_dir():
+        raise DataError(f"image_folder: there is no folder {folder}. {_LAYOUT}")
+    if not ((folder / "train").is_dir() or (folder / "test").is_dir()):
+        classes = _classes(folder)
+        return classes, _files(folder, classes), []
+    classes = _classes(folder / "train")
+    strangers = set(_classes(folder / "test")) - set(classes)
+    if strangers:
+        raise DataError(
+            f"{folder / 'test'} has classes that {folder / 'train'} lacks: "
+            f"{', '.join(sorted(strangers))}"
+        )
+    tested = [name for name in classes if (folder / "test" / name).is_dir()]
+    test = [(path, classes.index(tested[i])) for path, i in _files(folder / "test", tested)]
+    return classes, _files(folder / "train", classes), test
+
+
+def _classes(folder: Path) -> list[str]:
+    if not folder.is_dir():
+        raise DataError(f"image_folder: there is no folder {folder}. {_LAYOUT}")
+    names = sorted(p.name for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))
+    if len(names) < 2:
+        raise DataError(
+            f"image_folder: {folder} has {len(names)} class folders; two are the least. {_LAYOUT}"
+        )
+    return names
+
+
+def _files(folder: Path, classes: Sequence[str]) -> _Listing:
+    listing: _Listing = []
+    for label, name in enumerate(classes):
+        files = sorted(p for p in (folder / name).iterdir() if p.suffix.lower() in _SUFFIXES)
+        if not files:
+            raise DataError(f"image_folder: class folder {folder / name} has no image. {_LAYOUT}")
+        listing += [(path, label) for path in files]
+    return listing
+
+
+def _read(listing: _Listing, image_size: int) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    images = np.empty((len(listing), 3, image_size, image_size), np.uint8)
+    with ThreadPoolExecutor() as threads:  # decoding runs outside the interpreter's lock
+        paths = (path for path, _ in listing)
+        for i, image in enumerate(threads.map(partial(_image, size=image_size), paths)):
+            images[i] = image
+    return images, np.array([label for _, label in listing], np.int64)
+
+
+def _image(path: Path, size: int) -> NDArray[np.uint8]:
+    try:
+        with Image.open(path) as image:
+            square = ImageOps.fit(image.convert("RGB"), (size, size), Image.Resampling.BICUBIC)
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise DataError(
+            f"{path} cannot be read as an image: {error}; delete it or put it back whole"
+        ) from error
+    return np.asarray(square).transpose(2, 0, 1)  # [3, H, W]

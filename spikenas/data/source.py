@@ -1,0 +1,56 @@
+"""`Source`: where a data set's images come from, before they are split and resized."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Survey:
+    """What the files promise, without reading the images.
+
+    ``num_test`` 0 means that the data set has no test files, so a part of its training files is
+    held out. ``mean`` and ``std`` are per channel, of images in 0..1.
+    """
+
+    channels: int
+    height: int
+    width: int
+    num_classes: int
+    num_train: int
+    num_test: int
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+
+class Arrays(NamedTuple):
+    """All images of a data set, uint8 [N, C, H, W], and their labels, int64 [N]."""
+
+    train_images: NDArray[np.uint8]
+    train_labels: NDArray[np.int64]
+    test_images: NDArray[np.uint8]
+    test_labels: NDArray[np.int64]
+
+
+class Source(Protocol):
+    """One data set. Both verbs raise DataError: what is missing, where, and how to get it."""
+
+    def survey(self, folder: Path, image_size: int | None) -> Survey:
+        """Check the files on disk without reading the images."""
+        ...
+
+    def read(self, folder: Path, image_size: int | None) -> Arrays:
+        """Read every image; ``image_size`` matters only where the files have no common size."""
+        ...
+
+
+def download_hint(torchvision_class: str, folder: Path) -> str:
+    """Return how to get a data set that torchvision can download into ``folder``."""
+    return (
+        'Get it with: python -c "from spikenas.data.torchvision_door import datasets; '
+        f"datasets.{torchvision_class}('{folder}', download=True)\", "
+        "or name the folder that has it with --data-root or SPIKENAS_DATA"
+    )

@@ -1,0 +1,136 @@
+import json
+
+import pytest
+import torch
+
+from spikenas.data import DataSpec, describe, load, names
+from spikenas.data.splitting import stratified_order
+from spikenas.exceptions import DataError, UnknownNameError
+
+
+def rows(images: torch.Tensor) -> set[bytes]:
+    return {image.numpy().tobytes() for image in images}
+
+
+def test_the_catalog_has_six_data_sets() -> None:
+    assert names() == ["cifar10", "cifar100", "digits", "fashion_mnist", "image_folder", "mnist"]
+
+
+def test_digits_are_described_without_a_file() -> None:
+    info = describe(DataSpec(name="digits"))
+
+    assert (info.input.channels, info.input.height, info.input.width) == (1, 8, 8)
+    assert (info.num_train, info.num_validation, info.num_test) == (1294, 144, 359)
+
+
+def test_loading_gives_what_the_description_says() -> None:
+    spec = DataSpec(name="digits", train_subset=100, validation_fraction=0.2, image_size=16)
+
+    splits = load(spec)
+
+    info = describe(spec)
+    assert splits.info == info
+    assert splits.train.images.shape == (100, 1, 16, 16)
+    assert len(splits.validation) == info.num_validation
+    assert len(splits.test) == info.num_test
+    assert splits.train.images.dtype == torch.uint8
+    assert splits.train.labels.dtype == torch.int64
+
+
+def test_the_three_parts_share_no_image() -> None:
+    splits = load(DataSpec(name="digits"))
+
+    train, validation, test = (
+        rows(part.images) for part in (splits.train, splits.validation, splits.test)
+    )
+
+    assert len(train | validation | test) == 1797  # no scan occurs twice
+    assert not train & validation
+    assert not (train | validation) & test
+
+
+def test_every_part_has_its_share_of_every_class() -> None:
+    splits = load(DataSpec(name="digits", train_subset=200))
+
+    for part in (splits.train, splits.validation, splits.test):
+        counts = torch.bincount(part.labels, minlength=10)
+        assert counts.max() - counts.min() <= max(2, len(part) // 50)
+
+
+def test_another_split_seed_leaves_the_test_part_as_it_was() -> None:
+    first = load(DataSpec(name="digits", split_seed=0))
+    second = load(DataSpec(name="digits", split_seed=1))
+
+    assert torch.equal(first.test.images, second.test.images)
+    assert rows(first.validation.images) != rows(second.validation.images)
+
+
+def test_a_subset_changes_neither_validation_nor_smaller_subsets() -> None:
+    small = load(DataSpec(name="digits", train_subset=100))
+    large = load(DataSpec(name="digits", train_subset=300))
+
+    assert torch.equal(small.validation.images, large.validation.images)
+    assert torch.equal(small.train.images, large.train.images[:100])
+
+
+def test_every_prefix_of_the_stratified_order_is_stratified() -> None:
+    labels = torch.tensor([0] * 60 + [1] * 30 + [2] * 10)
+
+    order = stratified_order(labels, seed=3)
+
+    assert order.sort().values.tolist() == list(range(100))
+    for n in range(1, 101):
+        counts = torch.bincount(labels[order[:n]], minlength=3)
+        assert (counts - n * torch.tensor([0.6, 0.3, 0.1])).abs().max() <= 2
+
+
+def test_a_subset_larger_than_the_training_part_is_refused() -> None:
+    with pytest.raises(DataError, match=r"train_subset = 5000, but the training part.*1294"):
+        describe(DataSpec(name="digits", train_subset=5000))
+
+
+def test_an_unknown_name_is_answered_with_the_nearest() -> None:
+    with pytest.raises(UnknownNameError, match="did you mean 'fashion_mnist'"):
+        DataSpec(name="fashion-mnist")
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"image_size": 3}, "image_size = 3"),
+        ({"train_subset": 0}, "train_subset = 0"),
+        ({"validation_fraction": 0.9}, "from 0 to 0.5"),
+        ({"split_seed": True}, "split_seed = True"),
+    ],
+)
+def test_an_impossible_setting_is_named(settings: dict[str, object], message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        DataSpec.from_dict({"name": "digits", **settings})
+
+
+def test_an_unknown_setting_is_answered_with_the_nearest() -> None:
+    with pytest.raises(DataError, match="did you mean 'image_size'"):
+        DataSpec.from_dict({"name": "digits", "imagesize": 8})
+
+
+def test_a_spec_survives_json() -> None:
+    spec = DataSpec(name="cifar10", root="/elsewhere", image_size=16, train_subset=50)
+
+    assert DataSpec.from_dict(json.loads(json.dumps(spec.to_dict()))) == spec
+
+
+def test_the_fingerprint_covers_the_split_but_not_the_place() -> None:
+    spec = DataSpec(name="cifar10", root="/here")
+
+    assert spec.fingerprint == DataSpec(name="cifar10", root="/there").fingerprint
+    assert spec.fingerprint != DataSpec(name="cifar10", split_seed=1).fingerprint
+
+
+def test_the_root_is_the_spec_s_then_the_environment_s(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SPIKENAS_DATA", "/from/environment")
+    from_environment = DataSpec(name="mnist").folder
+    monkeypatch.delenv("SPIKENAS_DATA")
+
+    assert DataSpec(name="mnist", root="/own").folder.as_posix() == "/own"
+    assert from_environment.as_posix() == "/from/environment"
+    assert DataSpec(name="mnist").folder.as_posix() == "data"
