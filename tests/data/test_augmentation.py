@@ -83,8 +83,9 @@ def test_random_erasing_fills_a_rectangle_of_about_so_many_images() -> None:
 @pytest.mark.parametrize("kind", ["mixup", "cutmix"])
 def test_mixed_labels_are_probabilities_of_two_neighbours(kind: str) -> None:
     x = images().float()
+    settings: dict[str, Any] = {kind: 1.0}
 
-    y, labels = augmented(2, **{kind: 1.0})
+    y, labels = augmented(2, **settings)
 
     torch.testing.assert_close(labels.sum(dim=1), torch.ones(32))
     share = labels[0, 0]  # image 0, of class 0, is mixed with image 31, of class 3

@@ -1,0 +1,81 @@
+"""A checkpoint: weights and optimizer state as safetensors, the rest as JSON in its header.
+
+No pickle anywhere. Each epoch draws from generators seeded by (seed, epoch), so the seed and the
+epoch reached are the whole state of the generators, and the schedule is that of the recipe.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+from torch import Tensor, nn
+
+from spikenas.exceptions import ArtefactError
+
+_FORMAT = "spikenas-checkpoint-1"
+_MOMENTS = ("step", "exp_avg", "exp_avg_sq")  # what AdamW keeps of each parameter
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """How far a training got, and what fixes it; two of equal ``terms`` can be joined."""
+
+    epoch: int  # epochs done
+    terms: Mapping[str, Any]  # recipe, epochs of the schedule, steps per epoch, seed
+    history: tuple[Mapping[str, float], ...]
+
+
+def pack(network: nn.Module, optimizer: torch.optim.Optimizer, progress: Progress) -> bytes:
+    """Return the checkpoint of a training between two epochs."""
+    tensors = {f"weights.{name}": tensor for name, tensor in network.state_dict().items()}
+    for name, parameter in network.named_parameters():
+        for moment, tensor in optimizer.state.get(parameter, {}).items():
+            tensors[f"optimizer.{name}.{moment}"] = tensor
+    metadata = {"format": _FORMAT, "progress": json.dumps(asdict(progress))}
+    return save({name: _plain(tensor) for name, tensor in tensors.items()}, metadata)
+
+
+def unpack(checkpoint: bytes, network: nn.Module, optimizer: torch.optim.Optimizer) -> Progress:
+    """Put the state into the network and the optimizer, and return the progress.
+
+    Raises ArtefactError where the bytes are damaged or are of another network.
+    """
+    progress, tensors = _parsed(checkpoint)
+    weights = {
+        name.removeprefix("weights."): tensor
+        for name, tensor in tensors.items()
+        if name.startswith("weights.")
+    }
+    try:
+        network.load_state_dict(weights)
+    except RuntimeError as error:
+        raise ArtefactError(f"the checkpoint is of another network: {error}") from error
+    for name, parameter in network.named_parameters():
+        for moment in _MOMENTS:
+            tensor = tensors.get(f"optimizer.{name}.{moment}")
+            if tensor is not None:  # a frozen parameter has none
+                # Adam's step count stays on the CPU, the rest lies with its parameter.
+                device = "cpu" if moment == "step" else parameter.device
+                optimizer.state[parameter][moment] = tensor.to(device)
+    return progress
+
+
+def _parsed(checkpoint: bytes) -> tuple[Progress, dict[str, Tensor]]:
+    try:
+        length = int.from_bytes(checkpoint[:8], "little")
+        metadata = json.loads(checkpoint[8 : 8 + length])["__metadata__"]
+        if metadata["format"] != _FORMAT:
+            raise ArtefactError(f"a checkpoint of format {metadata['format']}, not {_FORMAT}")
+        record = json.loads(metadata["progress"])
+        progress = Progress(**{**record, "history": tuple(record["history"])})
+        return progress, load(checkpoint)
+    except (ValueError, KeyError, TypeError, SafetensorError) as error:
+        raise ArtefactError(f"no checkpoint of spikenas, or a damaged one: {error}") from error
+
+
+def _plain(tensor: Tensor) -> Tensor:
+    return tensor.detach().cpu().contiguous().clone()  # safetensors refuses shared memory

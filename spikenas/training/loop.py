@@ -1,0 +1,207 @@
+"""`train`: the training loop. Equal seeds give equal weights, whole or resumed.
+
+The device is the network's. Weights start as the caller built them; all else that is random
+(order, augmentation, and whatever a network draws) follows from (seed, epoch). On a GPU that holds
+as far as its kernels repeat themselves.
+"""
+
+import math
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from spikenas.data import Augmentation, ImageSet
+from spikenas.exceptions import DataError, DivergedError, UsageError
+from spikenas.training import checkpoint as checkpoints
+from spikenas.training.recipe import Recipe
+from spikenas.training.schedule import Schedule
+
+_RESIDENT_BYTES = 2**31  # sets up to here move to the GPU as a whole
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Epoch:
+    """One epoch just done: ``epoch`` of ``epochs``, from 1, with its mean loss."""
+
+    epoch: int
+    epochs: int
+    loss: float
+    learning_rate: float  # of its last step
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingResult:
+    """One record per epoch, as of `Epoch`, and the state to go on from."""
+
+    history: tuple[dict[str, float], ...]
+    checkpoint: bytes
+
+
+def train(
+    network: nn.Module,
+    train_set: ImageSet,
+    recipe: Recipe,
+    *,
+    epochs: int | None = None,
+    stop_after: int | None = None,
+    seed: int,
+    on_epoch: Callable[[Epoch], None] | None = None,
+    checkpoint: bytes | None = None,
+) -> TrainingResult:
+    """Train the network in place.
+
+    Args:
+        network: maps images [B, C, H, W] to logits [B, num_classes].
+        train_set: at least two images; a last batch that is not full is left out.
+        recipe: its schedule spans ``epochs``, its own number unless given.
+        epochs: the budget; see `Schedule` for what a shorter one changes.
+        stop_after: end after that epoch with the schedule unfinished, to be resumed.
+        seed: of everything random but the weights that the network came with.
+        on_epoch: called after each epoch; what it raises ends the training.
+        checkpoint: of a training with the same settings, to go on from.
+
+    Raises:
+        DivergedError: at the first loss or gradient that is not finite.
+        UsageError: the checkpoint is of other settings; ArtefactError where it is damaged.
+    """
+    if len(train_set) < 2:
+        raise DataError(f"training needs at least 2 images; there are {len(train_set)}")
+    epochs = recipe.epochs if epochs is None else epochs
+    if epochs < 1:
+        raise UsageError(f"epochs = {epochs}; at least 1 is needed")
+    batch_size = min(recipe.batch_size, len(train_set))
+    steps_per_epoch = len(train_set) // batch_size
+    schedule = Schedule(recipe=recipe, epochs=epochs, steps_per_epoch=steps_per_epoch)
+    optimizer = _optimizer(network, recipe)
+    terms = {
+        "recipe": recipe.fingerprint,
+        "epochs": epochs,
+        "steps_per_epoch": steps_per_epoch,
+        "seed": seed,
+    }
+    progress = checkpoints.Progress(epoch=0, terms=terms, history=())
+    if checkpoint is not None:
+        progress = checkpoints.unpack(checkpoint, network, optimizer)
+        _same_terms(progress.terms, terms)
+    device = next(network.parameters()).device
+    if train_set.images.nbytes <= _RESIDENT_BYTES:
+        train_set = train_set.to(device)
+
+    last = epochs if stop_after is None else min(stop_after, epochs)
+    for epoch in range(progress.epoch, last):
+        start = time.perf_counter()
+        forked = [device] if device.type == "cuda" else []
+        with torch.random.fork_rng(devices=forked):
+            loss = _train_epoch(
+                network,
+                train_set,
+                optimizer=optimizer,
+                schedule=schedule,
+                epoch=epoch,
+                seed=seed,
+            )
+        done = Epoch(
+            epoch=epoch + 1,
+            epochs=epochs,
+            loss=loss,
+            learning_rate=optimizer.param_groups[0]["lr"],
+            seconds=time.perf_counter() - start,
+        )
+        progress = replace(progress, epoch=epoch + 1, history=(*progress.history, asdict(done)))
+        if on_epoch:
+            on_epoch(done)
+    return TrainingResult(
+        history=tuple(dict(record) for record in progress.history),
+        checkpoint=checkpoints.pack(network, optimizer, progress),
+    )
+
+
+def _train_epoch(
+    network: nn.Module,
+    train_set: ImageSet,
+    *,
+    optimizer: torch.optim.Optimizer,
+    schedule: Schedule,
+    epoch: int,
+    seed: int,
+) -> float:
+    """Return the mean loss of the epoch, counted from 0."""
+    recipe, steps = schedule.recipe, schedule.steps_per_epoch
+    device = next(network.parameters()).device
+    # Both generators start anew each epoch, so a checkpoint need not hold their state.
+    epoch_seed = (seed * 1_000_003 + epoch) % 2**63
+    torch.default_generator.manual_seed(epoch_seed)
+    if device.type == "cuda":
+        torch.cuda.manual_seed(epoch_seed)
+    generator = torch.Generator().manual_seed(epoch_seed)
+    augment = _augmentation(train_set, recipe, is_mixing=schedule.is_mixing(epoch))
+    total = torch.zeros((), device=device)
+    network.train()
+    batches = train_set.batches(
+        min(recipe.batch_size, len(train_set)),
+        generator=generator,
+        augment=augment,
+        drop_last=True,
+    )
+    for step, (images, labels) in enumerate(batches, start=epoch * steps):
+        for group in optimizer.param_groups:
+            group["lr"] = schedule.learning_rate(step)
+        logits = network(images.to(device))  # [B, num_classes]
+        loss = cross_entropy(logits, labels.to(device), label_smoothing=recipe.label_smoothing)
+        optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it so
+        norm = nn.utils.clip_grad_norm_(network.parameters(), recipe.gradient_clip or math.inf)
+        _check_finite(loss.detach(), norm, optimizer, epoch, step % steps)
+        optimizer.step()
+        total += loss.detach()
+    return float(total) / steps
+
+
+def _check_finite(
+    loss: Tensor, norm: Tensor, optimizer: torch.optim.Optimizer, epoch: int, step: int
+) -> None:
+    if torch.isfinite(loss + norm):
+        return
+    rate = optimizer.param_groups[0]["lr"]
+    raise DivergedError(
+        f"training diverged in epoch {epoch + 1}, step {step + 1}: loss {float(loss):g}, gradient "
+        f"norm {float(norm):g}, at learning rate {rate:g}; "
+        "a lower learning_rate or a gradient_clip may hold it"
+    )
+
+
+def _optimizer(network: nn.Module, recipe: Recipe) -> torch.optim.AdamW:
+    """Return AdamW that leaves biases and norms, all 1-d parameters, undecayed, as timm does."""
+    parameters = [p for p in network.parameters() if p.requires_grad]
+    groups: list[dict[str, Any]] = [
+        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": recipe.weight_decay},
+        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW([g for g in groups if g["params"]], lr=recipe.learning_rate)
+
+
+def _augmentation(train_set: ImageSet, recipe: Recipe, *, is_mixing: bool) -> Augmentation:
+    return Augmentation(
+        num_classes=train_set.num_classes,
+        fill=tuple(255 * mean for mean in train_set.mean),
+        random_crop_padding=recipe.random_crop_padding,
+        horizontal_flip=recipe.horizontal_flip,
+        rand_augment_ops=recipe.rand_augment_ops,
+        rand_augment_magnitude=recipe.rand_augment_magnitude,
+        random_erasing=recipe.random_erasing,
+        mixup=recipe.mixup if is_mixing else 0.0,
+        cutmix=recipe.cutmix if is_mixing else 0.0,
+    )
+
+
+def _same_terms(have: Mapping[str, Any], need: Mapping[str, Any]) -> None:
+    differing = [name for name in need if have.get(name) != need[name]]
+    if differing:
+        told = "; ".join(f"{name} {have.get(name)} there, {need[name]} here" for name in differing)
+        raise UsageError(f"the checkpoint is of a training with other settings: {told}")

@@ -1,0 +1,122 @@
+"""The recipes by name: those of the papers' official code, and short ones for searches.
+
+The official ones leave out what no operator of ours is concerned with: ten cool-down epochs at
+the lowest rate, mixed precision, and the jitter of RandAugment's magnitude.
+"""
+
+from dataclasses import replace
+
+from spikenas.exceptions import UnknownNameError
+from spikenas.training.recipe import Recipe
+
+# Zhou 2023, github.com/ZK-Zhou/spikformer, cifar10/cifar10.yml. Mirroring is timm's default.
+_SPIKFORMER_CIFAR10 = Recipe(
+    name="spikformer-cifar10",
+    epochs=300,
+    batch_size=128,
+    learning_rate=5e-4,
+    warmup_epochs=20,
+    rand_augment_ops=1,
+    horizontal_flip=True,
+    mixup=0.5,
+    mixup_off_epoch=200,
+    random_erasing=0.25,
+)
+
+# Zhou 2023, imagenet/imagenet.yml; 24 images on each of 8 GPUs.
+_SPIKFORMER_IMAGENET = Recipe(
+    name="spikformer-imagenet",
+    epochs=300,
+    batch_size=192,
+    learning_rate=5e-4,
+    warmup_epochs=20,
+    warmup_learning_rate=1e-6,
+    weight_decay=0.05,
+    rand_augment_ops=2,
+    horizontal_flip=True,
+    mixup=0.8,
+    cutmix=1.0,
+    random_erasing=0.25,
+)
+
+# For searches: so short that the order of candidates shows, not their best accuracy. Settings
+# were tried on the shipped spaces of the same names.
+_DIGITS = Recipe(
+    name="digits",
+    epochs=8,
+    batch_size=32,
+    learning_rate=4e-3,
+    warmup_epochs=1,
+    warmup_learning_rate=4e-4,
+    weight_decay=0.01,
+    label_smoothing=0.05,
+    gradient_clip=5.0,
+)
+
+_RECIPES = (
+    _SPIKFORMER_CIFAR10,
+    # Zhou 2024 (QKFormer), github.com/zhouchenlin2096/QKFormer, cifar10/cifar10.yml.
+    replace(
+        _SPIKFORMER_CIFAR10,
+        name="qkformer-cifar10",
+        epochs=400,
+        batch_size=64,
+        learning_rate=1e-3,
+    ),
+    # STMixer, github.com/brain-intelligence-lab/STMixer_demo, data/cifar10.yml; 64 images on each
+    # of 2 GPUs. Its surrogate-module learning loss belongs to the network and is left out.
+    replace(
+        _SPIKFORMER_CIFAR10,
+        name="stmixer-cifar10",
+        learning_rate=5e-3,
+        min_learning_rate=1e-7,
+        warmup_learning_rate=1e-4,
+        label_smoothing=0.01,
+        cutmix=0.5,
+    ),
+    _SPIKFORMER_IMAGENET,
+    # STMixer, data/imagenet.yml; the batch is that of one GPU.
+    replace(_SPIKFORMER_IMAGENET, name="stmixer-imagenet", batch_size=128, learning_rate=3e-4),
+    _DIGITS,
+    replace(_DIGITS, name="toy", epochs=2),
+    replace(_DIGITS, name="mnist", epochs=3, batch_size=64, random_crop_padding=2),
+    replace(
+        _DIGITS,
+        name="fashion_mnist",
+        epochs=4,
+        batch_size=64,
+        horizontal_flip=True,
+        random_crop_padding=2,
+    ),
+    replace(
+        _DIGITS,
+        name="cifar10",
+        epochs=10,
+        batch_size=64,
+        weight_decay=0.06,
+        label_smoothing=0.1,
+        horizontal_flip=True,
+        random_crop_padding=4,
+    ),
+)
+_BY_NAME = {preset.name: preset for preset in _RECIPES}
+_DEFAULTS = {"cifar100": "cifar10", "image_folder": "cifar10"}
+
+
+def recipe(name: str, **overrides: int | float | bool) -> Recipe:
+    """Return the preset of that name, with some settings changed."""
+    if name not in _BY_NAME:
+        raise UnknownNameError("recipe", name, _BY_NAME)
+    if not overrides:
+        return _BY_NAME[name]
+    return Recipe.from_dict({**_BY_NAME[name].to_dict(), **overrides})
+
+
+def recipe_names() -> list[str]:
+    """Return the names of the presets, sorted."""
+    return sorted(_BY_NAME)
+
+
+def default_recipe(data_name: str) -> str:
+    """Return the preset that a search on the data set takes when none is named."""
+    return recipe(_DEFAULTS.get(data_name, data_name)).name

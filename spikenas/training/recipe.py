@@ -1,0 +1,102 @@
+"""`Recipe`: how a network is trained, as plain data."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+from spikenas.exceptions import UsageError, did_you_mean
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """AdamW with a cosine schedule, and what is done to the images.
+
+    Attributes:
+        epochs: that the schedule spans, unless a caller overrides it.
+        learning_rate: at the end of the warm-up; it falls to ``min_learning_rate``.
+        warmup_epochs: of a linear climb from ``warmup_learning_rate``.
+        weight_decay: of weight matrices and kernels; never of biases and norms.
+        gradient_clip: largest norm of all gradients together; 0 is no limit.
+        rand_augment_magnitude: 0 to 10.
+        rand_augment_ops: operations per image; 0 is none.
+        random_crop_padding: pixels around the image before a crop of its size.
+        mixup: alpha of its Beta distribution; 0 is off. So is ``cutmix``.
+        mixup_off_epoch: from which epoch on neither mixes; 0 is never.
+        random_erasing: its probability per image.
+    """
+
+    name: str
+    epochs: int
+    batch_size: int
+    learning_rate: float
+    min_learning_rate: float = 1e-5
+    warmup_epochs: float = 0.0
+    warmup_learning_rate: float = 1e-5
+    weight_decay: float = 0.06
+    label_smoothing: float = 0.1
+    gradient_clip: float = 0.0
+    rand_augment_magnitude: int = 9
+    rand_augment_ops: int = 0
+    horizontal_flip: bool = False
+    random_crop_padding: int = 0
+    mixup: float = 0.0
+    cutmix: float = 0.0
+    mixup_off_epoch: int = 0
+    random_erasing: float = 0.0
+
+    def __post_init__(self) -> None:
+        for setting, (low, high, kind) in _RANGES.items():
+            value = getattr(self, setting)
+            is_kind = isinstance(value, kind) and not isinstance(value, bool)
+            if not is_kind or not low <= value <= high:
+                whole = "a whole number" if kind is int else "a number"
+                raise UsageError(
+                    f"recipe {self.name!r}: {setting} = {value!r}; "
+                    f"it must be {whole} from {low} to {high}"
+                )
+
+    @property
+    def fingerprint(self) -> str:
+        """The JSON of all that changes a result, so not of the name."""
+        record = {key: value for key, value in self.to_dict().items() if key != "name"}
+        return json.dumps(record, sort_keys=True, separators=(",", ":"))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON form."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, record: Mapping[str, Any]) -> "Recipe":
+        """Build from the JSON form; an unknown setting is named."""
+        known = [field.name for field in fields(cls)]
+        for key in record:
+            if key not in known:
+                raise UsageError(
+                    f"recipe.{key} is no setting of a recipe{did_you_mean(key, known)}; "
+                    f"known: {', '.join(known)}"
+                )
+        missing = {"name", "epochs", "batch_size", "learning_rate"} - set(record)
+        if missing:
+            raise UsageError(f"the recipe lacks {', '.join(sorted(missing))}")
+        return cls(**record)
+
+
+_RANGES: dict[str, tuple[float, float, Any]] = {
+    "epochs": (1, 100_000, int),
+    "batch_size": (1, 65_536, int),
+    "learning_rate": (0, 10, int | float),
+    "min_learning_rate": (0, 10, int | float),
+    "warmup_epochs": (0, 100_000, int | float),
+    "warmup_learning_rate": (0, 10, int | float),
+    "weight_decay": (0, 10, int | float),
+    "label_smoothing": (0, 0.9, int | float),
+    "gradient_clip": (0, 1e6, int | float),
+    "rand_augment_magnitude": (0, 10, int),
+    "rand_augment_ops": (0, 10, int),
+    "random_crop_padding": (0, 256, int),
+    "mixup": (0, 100, int | float),
+    "cutmix": (0, 100, int | float),
+    "mixup_off_epoch": (0, 100_000, int),
+    "random_erasing": (0, 1, int | float),
+}

@@ -1,0 +1,89 @@
+import json
+
+import pytest
+
+from spikenas.data import names
+from spikenas.exceptions import UnknownNameError, UsageError
+from spikenas.training import Recipe, default_recipe, recipe, recipe_names
+from spikenas.training.schedule import Schedule
+
+
+def test_the_official_recipe_of_spikformer_is_as_published() -> None:
+    official = recipe("spikformer-cifar10")
+
+    assert (official.epochs, official.batch_size, official.warmup_epochs) == (300, 128, 20)
+    assert (official.learning_rate, official.min_learning_rate) == (5e-4, 1e-5)
+    assert (official.weight_decay, official.label_smoothing) == (0.06, 0.1)
+    assert (official.mixup, official.mixup_off_epoch, official.cutmix) == (0.5, 200, 0.0)
+    assert (official.rand_augment_magnitude, official.rand_augment_ops) == (9, 1)
+    assert official.random_erasing == 0.25
+
+
+def test_settings_of_a_preset_can_be_changed() -> None:
+    changed = recipe("digits", learning_rate=1e-2, epochs=3)
+
+    assert (changed.learning_rate, changed.epochs) == (1e-2, 3)
+    assert changed.batch_size == recipe("digits").batch_size
+
+
+def test_every_data_set_has_a_default_recipe() -> None:
+    assert all(default_recipe(name) in recipe_names() for name in names())
+
+
+def test_an_unknown_recipe_is_answered_with_the_nearest() -> None:
+    with pytest.raises(UnknownNameError, match="did you mean 'spikformer-cifar10'"):
+        recipe("spikformer-cifar")
+
+
+def test_an_unknown_setting_is_answered_with_the_nearest() -> None:
+    with pytest.raises(UsageError, match="did you mean 'learning_rate'"):
+        recipe("digits", learningrate=1e-2)
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [("epochs", 0), ("epochs", 2.5), ("batch_size", True), ("learning_rate", float("nan"))],
+)
+def test_an_impossible_setting_is_named(setting: str, value: float) -> None:
+    with pytest.raises(UsageError, match=f"recipe 'digits': {setting} = {value}; it must be"):
+        recipe("digits", **{setting: value})
+
+
+@pytest.mark.parametrize("name", recipe_names())
+def test_a_recipe_survives_json(name: str) -> None:
+    assert Recipe.from_dict(json.loads(json.dumps(recipe(name).to_dict()))) == recipe(name)
+
+
+def test_the_fingerprint_covers_the_settings_but_not_the_name() -> None:
+    renamed = Recipe.from_dict({**recipe("digits").to_dict(), "name": "mine"})
+
+    assert renamed.fingerprint == recipe("digits").fingerprint
+    assert recipe("digits", weight_decay=0.5).fingerprint != recipe("digits").fingerprint
+
+
+def test_the_rate_climbs_then_falls_along_a_cosine() -> None:
+    schedule = Schedule(
+        recipe=recipe(
+            "digits",
+            epochs=10,
+            learning_rate=1.0,
+            min_learning_rate=0.2,
+            warmup_epochs=2,
+            warmup_learning_rate=0.5,
+        ),
+        epochs=10,
+        steps_per_epoch=5,
+    )
+
+    rates = [schedule.learning_rate(step) for step in (0, 5, 10, 30, 50)]
+
+    assert rates == pytest.approx([0.5, 0.75, 1.0, 0.6, 0.2])
+
+
+def test_a_short_budget_warms_up_for_a_quarter_of_it_and_mixes_for_the_same_share() -> None:
+    schedule = Schedule(recipe=recipe("spikformer-cifar10"), epochs=12, steps_per_epoch=10)
+
+    rates = [schedule.learning_rate(step) for step in range(120)]
+
+    assert rates.index(max(rates)) == 30
+    assert [schedule.is_mixing(epoch) for epoch in (0, 7, 8, 11)] == [True, True, False, False]
