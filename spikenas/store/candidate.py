@@ -1,0 +1,130 @@
+"""`Candidate` and `Attempt`: rows of the store as plain data, and how they are read."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from datetime import datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Row, Select, select
+
+from spikenas.architecture import Architecture
+from spikenas.evaluation import State
+from spikenas.store.schema import architectures, artifacts, attempts, evaluations, runs
+
+_SHOWN = (
+    *("accuracy", "energy_uj", "spike_rate", "parameters", "latency_steps", "test_accuracy"),
+    *("fidelity", "seed"),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Candidate:
+    """One proposal of a run: what it is, how it stands and what it scored.
+
+    Figures are None until it was trained. ``row`` is its place in the store, over all runs;
+    ``number`` that of its proposal within the run. ``duplicate_of`` is the row whose result it
+    shares. ``weights_path`` is set while its weights are kept.
+    """
+
+    row: int
+    run: str
+    number: int
+    key: str
+    state: State
+    genes: Mapping[str, Any]
+    choices: Mapping[str, Any]
+    margins: Mapping[str, float]
+    accuracy: float | None
+    energy_uj: float | None
+    spike_rate: float | None
+    synops: float | None
+    parameters: int | None
+    latency_steps: int | None
+    test_accuracy: float | None
+    fidelity: int | None
+    seed: int | None
+    wall_seconds: float | None
+    reason: str | None
+    error: str | None
+    duplicate_of: int | None
+    weights_path: Path | None
+
+    @property
+    def id(self) -> str:
+        """The first 12 digits of the key, as tables and ``RUN/ID`` show it."""
+        return self.key[:12]
+
+    @cached_property
+    def architecture(self) -> Architecture:
+        """The genotype; raises UnknownNameError when a plugin that it needs is not imported."""
+        return Architecture.from_dict(self.genes)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON form, as a member of ``pareto --json``."""
+        shown = {name: getattr(self, name) for name in _SHOWN}
+        return {"id": self.id, "key": self.key, "architecture": dict(self.genes), **shown}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """One time that a worker tried a candidate; ``outcome`` is a State, requeued or interrupted."""
+
+    number: int
+    worker: str
+    started_at: datetime
+    ended_at: datetime | None
+    outcome: str | None
+    error: str | None
+    traceback: str | None
+
+
+_COLUMNS = (
+    *("number", "state", "choices", "margins", "accuracy", "energy_uj", "spike_rate", "synops"),
+    *("parameters", "latency_steps", "test_accuracy", "fidelity", "seed", "wall_seconds"),
+    *("reason", "error", "duplicate_of"),
+)
+
+
+def select_candidates() -> Select[Any]:
+    """Return the query whose rows `to_candidate` reads; filters are added to it."""
+    weights = artifacts.alias("weights")
+    of_candidate = (weights.c.evaluation_id == evaluations.c.id) & (weights.c.kind == "weights")
+    return (
+        select(
+            evaluations.c.id.label("row"),
+            *(evaluations.c[name] for name in _COLUMNS),
+            runs.c.name.label("run"),
+            architectures.c.key,
+            architectures.c.genes,
+            weights.c.path.label("weights_path"),
+        )
+        .select_from(evaluations)
+        .join(architectures, architectures.c.id == evaluations.c.architecture_id)
+        .join(runs, runs.c.id == evaluations.c.run_id)
+        .outerjoin(weights, of_candidate)
+    )
+
+
+def to_candidate(row: Row[Any], artifact_folder: Path) -> Candidate:
+    """Return a row of `select_candidates` as data."""
+    columns = dict(row._mapping)
+    path = columns.pop("weights_path")
+    return Candidate(
+        **{
+            **columns,
+            "state": State(columns["state"]),
+            "weights_path": None if path is None else artifact_folder / path,
+        }
+    )
+
+
+def read_attempts(connection: Connection, row: int) -> list[Attempt]:
+    """Return each time that the candidate was tried, first one first."""
+    query = (
+        select(*(attempts.c[field.name] for field in fields(Attempt)))
+        .where(attempts.c.evaluation_id == row)
+        .order_by(attempts.c.number)
+    )
+    return [Attempt(**found._mapping) for found in connection.execute(query)]

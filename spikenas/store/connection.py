@@ -1,0 +1,181 @@
+"""`Database`: the one door to SQLite or PostgreSQL, in short transactions.
+
+SQLite runs in WAL mode, so that reading never waits for the driver, and a write takes its lock
+with BEGIN IMMEDIATE: an upgrade from reading to writing would fail at once, whatever the timeout.
+Every error of the database leaves here as a StoreError without the password.
+"""
+
+import json
+import re
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, quote_plus
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+
+from spikenas.exceptions import StoreError, UsageError
+
+BUSY_TIMEOUT_S = 30
+_FORMS = "sqlite:///runs.db or postgresql://user:password@host/database"
+
+
+class Database:
+    """An engine that begins its transactions rightly and speaks without secrets."""
+
+    def __init__(self, url: str) -> None:
+        self._url = parse_url(url)
+        self.engine = _sqlite(self._url) if self.path else _postgresql(self._url)
+
+    @property
+    def url(self) -> str:
+        """The URL with ``***`` for the password."""
+        return self._url.render_as_string(hide_password=True)
+
+    @property
+    def path(self) -> Path | None:
+        """The file of an SQLite database, else None."""
+        is_sqlite = self._url.get_backend_name() == "sqlite"
+        return Path(self._url.database or "") if is_sqlite else None
+
+    @property
+    def name(self) -> str:
+        """The host and database of PostgreSQL, fit for a folder's name."""
+        return re.sub(r"[^\w.-]", "_", f"{self._url.host or 'local'}-{self._url.database}")
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """Open a transaction that changes nothing."""
+        with self.explained(), self.engine.connect() as connection, connection.begin():
+            yield connection
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """Open a transaction that writes: all of it, or on any exception nothing."""
+        with self.explained(), self.engine.connect() as connection:
+            connection.execution_options(spikenas_writes=True)
+            with connection.begin():
+                yield connection
+
+    @contextmanager
+    def explained(self) -> Iterator[None]:
+        """Turn errors of the database into StoreError; broken constraints stay what they are."""
+        try:
+            yield
+        except IntegrityError:
+            raise
+        except (DBAPIError, PoolTimeoutError, sqlite3.Error) as error:
+            raise StoreError(self._explain(error)) from None
+
+    def close(self) -> None:
+        """Close idle connections."""
+        self.engine.dispose()
+
+    def redact(self, text: str) -> str:
+        """Return the text without the password, however it was quoted."""
+        password = str(self._url.password or "")
+        for form in {password, quote(password, safe=""), quote_plus(password)} - {""}:
+            text = text.replace(form, "***")
+        return text
+
+    def __repr__(self) -> str:
+        return f"Database({self.url!r})"
+
+    def _explain(self, error: Exception) -> str:
+        original = self.redact(str(getattr(error, "orig", None) or error)).strip()
+        cure = next(
+            (cure for symptom, cure in _CURES if symptom in original),
+            "see that the server runs, and that host, port, user, password and database are right"
+            if self.path is None
+            else "see that the disk is not full and the file is on a local disk",
+        )
+        return f"{self.url}: {' '.join(original.split())}; {cure}"
+
+
+_CURES = (
+    ("not a database", "it was not made by spikenas; give --store the path of another file"),
+    ("malformed", "the file is damaged; restore a copy, or give --store another path"),
+    ("readonly database", "make the file and its folder writable, or give --store another path"),
+    ("unable to open", "make the file and its folder readable, or give --store another path"),
+    ("database is locked", f"another process held it for {BUSY_TIMEOUT_S} s; try again"),
+    ("does not exist", "create it with createdb, or correct the URL"),
+    ("authentication failed", "correct user and password; percent-encode @ : / in the password"),
+    ("no such table", "the file lacks tables of spikenas; give --store another path"),
+)
+
+
+def parse_url(text: str) -> URL:
+    """Return the URL with our driver; a password may hold ``{ } % @`` as they are."""
+    head, at, location = text.partition("?")[0].rpartition("@")
+    scheme, colon, secret = head.partition("://")[2].partition(":")
+    if at and colon and "@" in secret:
+        start = f"{head.partition('://')[0]}://{scheme}:{quote(secret, safe='%')}"
+        text = f"{start}@{location}{''.join(text.partition('?')[1:])}"
+    try:
+        url = make_url(text)
+    except (ArgumentError, ValueError):
+        shown = "the database URL" if "@" in text else f"database URL {text!r}"
+        raise UsageError(f"{shown} cannot be read; needed: {_FORMS}") from None
+    backend = url.drivername.partition("+")[0]
+    if backend in ("postgresql", "postgres"):
+        password = url.query.get("password", url.password)  # libpq takes it in the query too
+        url = url.difference_update_query(["password"])
+        return url.set(
+            drivername="postgresql+psycopg", password=str(password) if password else None
+        )
+    if backend != "sqlite":
+        raise UsageError(
+            f"database URL begins with {url.drivername!r}; spikenas keeps runs in SQLite or "
+            f"PostgreSQL: {_FORMS}"
+        )
+    if url.database in (None, "", ":memory:") or url.query:
+        raise UsageError(f"database URL {text!r} names no plain file; needed: sqlite:///FILE.db")
+    return url.set(drivername="sqlite", database=str(Path(str(url.database)).absolute()))
+
+
+def _sqlite(url: URL) -> Engine:
+    if sqlite3.sqlite_version_info < (3, 28):
+        raise StoreError(
+            f"SQLite {sqlite3.sqlite_version} is too old for this store; needed: 3.28, "
+            "or PostgreSQL by URL"
+        )
+    # BEGIN is ours to say, see `_begin`; without this the driver says it, late and deferred.
+    engine = create_engine(
+        url,
+        connect_args={"isolation_level": None, "timeout": BUSY_TIMEOUT_S},
+        json_serializer=_to_json,
+    )
+    event.listen(engine, "connect", _obey_foreign_keys)
+    event.listen(engine, "begin", _begin)
+    return engine
+
+
+def _obey_foreign_keys(connection: sqlite3.Connection, _: object) -> None:
+    connection.execute("PRAGMA foreign_keys = ON")
+
+
+def _begin(connection: Connection) -> None:
+    writes = connection.get_execution_options().get("spikenas_writes", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _postgresql(url: URL) -> Engine:
+    wanted: dict[str, Any] = {
+        "connect_timeout": 10,
+        "application_name": "spikenas",
+        "tcp_user_timeout": 30_000,  # ms; a cut line is an error, not a wait for ever
+    }
+    return create_engine(
+        url,
+        pool_pre_ping=True,
+        connect_args={name: wanted[name] for name in wanted if name not in url.query},
+        json_serializer=_to_json,
+    )
+
+
+_to_json = partial(json.dumps, allow_nan=False, separators=(",", ":"))

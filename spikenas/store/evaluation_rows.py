@@ -1,0 +1,82 @@
+"""An `Evaluation` as columns of ``evaluations`` and rows of ``layer_workloads``, and back."""
+
+from math import isfinite
+from typing import Any
+
+from sqlalchemy import Connection, insert, select
+
+from spikenas.evaluation import Evaluation, State
+from spikenas.exceptions import NotFoundError
+from spikenas.store.schema import architectures, evaluations, layer_workloads
+from spikenas.workload import Workload
+
+_INTEGERS = ("macs", "parameters", "latency_steps", "fidelity", "seed")
+_REALS = ("accuracy", "energy_uj", "spike_rate", "synops", "train_seconds", "wall_seconds")
+_JSON = ("energy_variants_uj", "history", "versions")
+
+
+def evaluation_columns(evaluation: Evaluation) -> dict[str, Any]:
+    """Return what goes into the candidate's row; raise ValueError for a figure not finite."""
+    record = evaluation.to_dict()
+    for name in _REALS:
+        if not isfinite(record[name]):
+            raise ValueError(f"{name} = {record[name]} is no result; record it as diverged")
+    if not 0 <= evaluation.accuracy <= 1:
+        raise ValueError(f"accuracy = {evaluation.accuracy}; needed: 0 to 1")
+    test_accuracy = evaluation.test_accuracy
+    return {
+        # Figures of numpy are no numbers to the drivers.
+        **{name: int(record[name]) for name in _INTEGERS},
+        **{name: float(record[name]) for name in _REALS},
+        **{name: record[name] for name in _JSON},
+        "energy_model": evaluation.energy_model,
+        "test_accuracy": None if test_accuracy is None else float(test_accuracy),
+    }
+
+
+def insert_workload(connection: Connection, row: int, workload: Workload) -> None:
+    """Write the operations of a candidate, in order."""
+    operations = workload.to_dict()["operations"]
+    rows = [
+        {
+            "evaluation_id": row,
+            "position": position,
+            "name": operation.name,
+            "kind": operation.kind.value,
+            "macs": int(operation.macs),
+            "steps": int(operation.steps),
+            "synops": operation.synops,
+            "spike_rate": operation.spike_rate,
+            "operation": record,
+        }
+        for position, (operation, record) in enumerate(
+            zip(workload.operations, operations, strict=True)
+        )
+    ]
+    if rows:
+        connection.execute(insert(layer_workloads), rows)
+
+
+def read_evaluation(connection: Connection, row: int) -> Evaluation:
+    """Return what a candidate scored; raise NotFoundError where it was not trained to an end."""
+    found = connection.execute(
+        select(evaluations, architectures.c.num_steps)
+        .join(architectures, architectures.c.id == evaluations.c.architecture_id)
+        .where(evaluations.c.id == row)
+    ).one_or_none()
+    if found is None or found.accuracy is None:
+        state = State(found.state).value if found else "unknown"
+        raise NotFoundError(f"candidate {row} has no result; it is {state}")
+    columns = found._mapping
+    layers = connection.execute(
+        select(layer_workloads.c.operation)
+        .where(layer_workloads.c.evaluation_id == row)
+        .order_by(layer_workloads.c.position)
+    ).scalars()
+    names = (*_INTEGERS, *_REALS, *_JSON, "energy_model", "test_accuracy")
+    workload = {
+        "operations": list(layers),
+        "num_steps": found.num_steps,
+        "parameters": found.parameters,
+    }
+    return Evaluation.from_dict({**{name: columns[name] for name in names}, "workload": workload})

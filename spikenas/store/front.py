@@ -1,0 +1,79 @@
+"""The Pareto front, computed where the rows are.
+
+For two objectives the rows are swept in the order of one, with a running best of the other (a
+window function): what is better than all before it is on the front, unless a row of equal rank in
+the order beats it. Equal points are on the front together, as in `spikenas.pareto`, which sweeps
+three and more objectives.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Select, func, or_, select
+
+from spikenas.evaluation import State
+from spikenas.objectives import Objective
+from spikenas.pareto import is_non_dominated
+from spikenas.store.schema import architectures, evaluations
+
+
+def front_rows(
+    connection: Connection,
+    run: int,
+    objectives: Sequence[Objective],
+    where: ColumnElement[bool] | None = None,
+) -> list[int]:
+    """Return the rows on the front of what ``where`` leaves of the run."""
+    if len(objectives) <= 2:
+        return list(connection.execute(_sweep(run, objectives, where)).scalars())
+    columns = [evaluations.c[objective.name] for objective in objectives]
+    rows = connection.execute(_trained(run, where, evaluations.c.id, *columns)).all()
+    losses = [
+        [objective.loss(value) for objective, value in zip(objectives, row[1:], strict=True)]
+        for row in rows
+    ]
+    return [row[0] for row, is_on in zip(rows, is_non_dominated(losses), strict=True) if is_on]
+
+
+def _sweep(
+    run: int, objectives: Sequence[Objective], where: ColumnElement[bool] | None
+) -> Select[Any]:
+    """Return the query for the ids on the front of one or two objectives."""
+    # Energy gives the order where it is an objective: the index has that order.
+    by, other = sorted((objectives[0], objectives[-1]), key=lambda o: o.name != "energy_uj")
+    x, y = evaluations.c[by.name].label("x"), evaluations.c[other.name].label("y")
+    best = func.max if other.direction == "maximize" else func.min
+    order = x.desc() if by.direction == "maximize" else x.asc()
+    before = best(y).over(order_by=order, rows=(None, -1)).label("best_before")
+    swept = _trained(run, where, x, y, before).subquery()
+    is_better = (
+        swept.c.y > swept.c.best_before
+        if other.direction == "maximize"
+        else swept.c.y < swept.c.best_before
+    )
+    # Rows of equal x come in any order, so more than one may pass: the best of them is meant.
+    points = (
+        select(swept.c.x, best(swept.c.y).label("y"))
+        .where(or_(swept.c.best_before.is_(None), is_better))
+        .group_by(swept.c.x)
+        .subquery()
+    )
+    return _trained(run, where, evaluations.c.id).join(
+        points, (points.c.x == evaluations.c[by.name]) & (points.c.y == evaluations.c[other.name])
+    )
+
+
+def _trained(
+    run: int, where: ColumnElement[bool] | None, *columns: ColumnElement[Any]
+) -> Select[Any]:
+    """Return a query over what may be on a front: complete, and no duplicate."""
+    query = select(*columns).select_from(evaluations)
+    if where is not None:
+        query = query.join(
+            architectures, architectures.c.id == evaluations.c.architecture_id
+        ).where(where)
+    return query.where(
+        evaluations.c.run_id == run,
+        evaluations.c.state == State.COMPLETE.value,
+        evaluations.c.duplicate_of.is_(None),
+    )

@@ -1,0 +1,222 @@
+"""`Run`: one search as the store has it, to be read; `RunSummary`: its line in a list."""
+
+import re
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Select, case, func, literal, select
+
+from spikenas.evaluation import Evaluation, State
+from spikenas.exceptions import NotFoundError, UsageError
+from spikenas.objectives import Objective, objective
+from spikenas.store.candidate import (
+    Attempt,
+    Candidate,
+    read_attempts,
+    select_candidates,
+    to_candidate,
+)
+from spikenas.store.clock import DatabaseTime
+from spikenas.store.connection import Database
+from spikenas.store.evaluation_rows import read_evaluation
+from spikenas.store.front import front_rows
+from spikenas.store.schema import architectures, evaluations, runs
+from spikenas.store.where import compile_where
+
+MIN_PREFIX = 8
+_CHUNK = 10_000  # rows named in one statement; SQLite bears 32,766
+_SHOWN_ROWS = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunSummary:
+    """A run as a list shows it; ``counts`` has every state."""
+
+    name: str
+    status: str
+    created_at: datetime
+    seed: int
+    objectives: tuple[str, ...]
+    counts: Mapping[str, int]
+
+
+class Run:
+    """One search: its settings, its candidates and their front. Reads the store as it is now."""
+
+    def __init__(self, database: Database, row: int, artifact_folder: Path) -> None:
+        self._database, self._row = database, row
+        self.artifact_folder = artifact_folder
+        with database.reading() as connection:
+            found = connection.execute(select(runs).where(runs.c.id == row)).one()
+        self.name: str = found.name
+        self.seed: int = found.seed
+        self.objectives: tuple[str, ...] = tuple(found.objectives)
+        self.settings: dict[str, Any] = found.settings
+        self.space_toml: str = found.space_toml
+        self.created_at: datetime = found.created_at
+
+    @property
+    def status(self) -> str:
+        """``running``, ``finished``, ``failed``, or ``interrupted``, as when its driver is gone."""
+        with self._database.reading() as connection:
+            return str(
+                connection.execute(select(STATUS).where(runs.c.id == self._row)).scalar_one()
+            )
+
+    def counts(self) -> dict[str, int]:
+        """Return how many candidates stand how; every state is a key, duplicates are left out."""
+        return read_counts(self._database, self._row)[self._row]
+
+    def candidates(
+        self,
+        states: Collection[State] | None = None,
+        *,
+        where: str | None = None,
+        include_duplicates: bool = False,
+    ) -> list[Candidate]:
+        """Return the candidates in the order of their proposal.
+
+        Args:
+            states: only those that stand so; None for all.
+            where: a filter, see `spikenas.store.where`.
+            include_duplicates: also proposals that share the result of an earlier one.
+        """
+        query = self._select(include_duplicates)
+        if states is not None:
+            query = query.where(evaluations.c.state.in_([state.value for state in states]))
+        if where is not None:
+            query = query.where(compile_where(where))
+        return self._read(query.order_by(evaluations.c.number))
+
+    def candidate(self, id_prefix: str) -> Candidate:
+        """Return the candidate whose key begins so, with at least 8 hex digits."""
+        prefix = id_prefix.lower()
+        if not re.fullmatch(rf"[0-9a-f]{{{MIN_PREFIX},64}}", prefix):
+            raise UsageError(
+                f"candidate {id_prefix!r} is named by {MIN_PREFIX} to 64 hex digits of its key"
+            )
+        query = self._select().where(architectures.c.key.startswith(prefix))
+        found = self._read(query.order_by(evaluations.c.number))
+        if not found:
+            raise NotFoundError(
+                f"run {self.name!r} has no candidate {id_prefix}; "
+                f"`spikenas pareto {self.name}` lists the best"
+            )
+        if len(found) > 1:
+            shown = "\n".join(f"  {c.key}  number {c.number}, {c.state}" for c in found[:20])
+            raise UsageError(
+                f"candidate {id_prefix} of run {self.name!r} could be one of {len(found)}; "
+                f"give more digits:\n{shown}"
+            )
+        return found[0]
+
+    def pareto_front(
+        self, objectives: Sequence[str] | None = None, where: str | None = None
+    ) -> list[Candidate]:
+        """Return the non-dominated candidates, best in the first objective first.
+
+        Args:
+            objectives: names of `spikenas.objectives`; those of the run where None.
+            where: a filter that is applied before the front is taken.
+        """
+        sought = [objective(name) for name in dict.fromkeys(objectives or self.objectives)]
+        condition = compile_where(where) if where is not None else None
+        with self._database.reading() as connection:
+            rows = front_rows(connection, self._row, sought, condition)
+        found = [
+            candidate
+            for start in range(0, len(rows), _CHUNK)
+            for candidate in self._read(
+                self._select().where(evaluations.c.id.in_(rows[start : start + _CHUNK]))
+            )
+        ]
+        return sorted(found, key=lambda c: (*(_loss(o, c) for o in sought), c.number))
+
+    def best(self, objective_name: str) -> Candidate:
+        """Return the candidate that is best in one objective; among equals by the others."""
+        names = dict.fromkeys((objective_name, *self.objectives))
+        front = self.pareto_front([objective_name])
+        if not front:
+            raise NotFoundError(
+                f"run {self.name!r} has no complete candidate yet; "
+                f"`spikenas status {self.name}` says how it stands"
+            )
+        return min(front, key=lambda c: (*(_loss(objective(n), c) for n in names), c.number))
+
+    def evaluation(self, candidate: Candidate) -> Evaluation:
+        """Return all that the candidate scored, with its measured Workload."""
+        with self._database.reading() as connection:
+            return read_evaluation(connection, candidate.row)
+
+    def attempts(self, candidate: Candidate) -> list[Attempt]:
+        """Return each time a worker tried the candidate, with the traceback if it failed."""
+        with self._database.reading() as connection:
+            return read_attempts(connection, candidate.row)
+
+    def __repr__(self) -> str:
+        counts = ", ".join(f"{n} {state}" for state, n in self.counts().items() if n)
+        return f"<Run {self.name!r}: {self.status}; {counts or 'no candidates'}>"
+
+    def _repr_html_(self) -> str:
+        """Return the name, the counts and the front as a table, for notebooks."""
+        front = self.pareto_front()
+        columns = ("id", *dict.fromkeys((*self.objectives, "parameters", "test_accuracy")))
+        head = "".join(f"<th>{escape(name)}</th>" for name in columns)
+        rows = "".join(
+            f"<tr>{''.join(f'<td>{_cell(getattr(c, name))}</td>' for name in columns)}</tr>"
+            for c in front[:_SHOWN_ROWS]
+        )
+        more = f"<p>{len(front) - _SHOWN_ROWS} more</p>" if len(front) > _SHOWN_ROWS else ""
+        counts = ", ".join(f"{n} {escape(state)}" for state, n in self.counts().items() if n)
+        return (
+            f"<p><b>Run {escape(self.name)}</b>: {escape(self.status)}; "
+            f"{counts or 'no candidates'}; front of {len(front)}</p>"
+            f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>{more}"
+        )
+
+    def _select(self, include_duplicates: bool = False) -> Select[Any]:
+        query = select_candidates().where(evaluations.c.run_id == self._row)
+        return query if include_duplicates else query.where(evaluations.c.duplicate_of.is_(None))
+
+    def _read(self, query: Select[Any]) -> list[Candidate]:
+        with self._database.reading() as connection:
+            return [to_candidate(row, self.artifact_folder) for row in connection.execute(query)]
+
+
+# A driver that was killed cannot say so; its lease does.
+STATUS = case(
+    (
+        (runs.c.status == "running")
+        & func.coalesce(runs.c.lease_expires_at < DatabaseTime(), literal(True)),
+        "interrupted",
+    ),
+    else_=runs.c.status,
+).label("status")
+
+
+def read_counts(database: Database, *rows: int) -> dict[int, dict[str, int]]:
+    """Return the counts per state of each of the runs."""
+    counts = {row: dict.fromkeys((state.value for state in State), 0) for row in rows}
+    query = (
+        select(evaluations.c.run_id, evaluations.c.state, func.count())
+        .where(evaluations.c.run_id.in_(rows), evaluations.c.duplicate_of.is_(None))
+        .group_by(evaluations.c.run_id, evaluations.c.state)
+    )
+    with database.reading() as connection:
+        for row, state, number in connection.execute(query):
+            counts[row][state] = number
+    return counts
+
+
+def _loss(sought: Objective, candidate: Candidate) -> float:
+    return sought.loss(getattr(candidate, sought.name))
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return "-"
+    return escape(f"{value:.4g}" if isinstance(value, float) else str(value))

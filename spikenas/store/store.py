@@ -1,0 +1,253 @@
+"""`Store`: every run of a database; open it, begin or resume a run, read the others."""
+
+import os
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from sqlalchemy import insert, select
+from sqlalchemy.exc import IntegrityError
+
+from spikenas.evaluation import Evaluation, State
+from spikenas.exceptions import NotFoundError, UsageError, did_you_mean
+from spikenas.objectives import objective
+from spikenas.store.candidate import Candidate, select_candidates, to_candidate
+from spikenas.store.clock import DatabaseTime
+from spikenas.store.connection import Database
+from spikenas.store.evaluation_rows import read_evaluation
+from spikenas.store.lease import Holder, take_over
+from spikenas.store.run import STATUS, Run, RunSummary, read_counts
+from spikenas.store.schema import evaluations, runs
+from spikenas.store.versions import prepare
+from spikenas.store.writer import RunWriter, requeue_running
+
+DEFAULT_URL = "sqlite:///spikenas.db"
+MAX_NAME_BYTES = 200  # a run's weights lie in a folder of its name
+
+
+class Store:
+    """A database of runs. Made by `Store.open`; safe to share between threads.
+
+    Attributes:
+        artifact_folder: where weights are kept: ``X-artifacts`` beside ``X.db``, or, for
+            PostgreSQL, a folder of the database's name under ``spikenas-artifacts`` in the
+            working directory. It is made by whoever writes the first file.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._writers: list[RunWriter] = []
+        path = database.path
+        self.artifact_folder = (
+            path.with_name(f"{path.stem}-artifacts")
+            if path is not None
+            else Path("spikenas-artifacts", database.name).absolute()
+        )
+
+    @classmethod
+    def open(cls, url: str | None = None, *, create: bool = True, upgrade: bool = False) -> Self:
+        """Open a database; without a URL that of ``SPIKENAS_STORE``, else ``spikenas.db`` here.
+
+        Raises StoreError when it cannot be used, saying what to do.
+
+        Args:
+            url: ``sqlite:///FILE.db`` or ``postgresql://user:password@host/database``.
+            create: make file and tables where there are none.
+            upgrade: bring tables of an older spikenas to the present schema.
+        """
+        database = Database(url or os.environ.get("SPIKENAS_STORE") or DEFAULT_URL)
+        try:
+            prepare(database, create=create, upgrade=upgrade)
+        except BaseException:
+            database.close()
+            raise
+        return cls(database)
+
+    @property
+    def url(self) -> str:
+        """The URL with ``***`` for the password."""
+        return self._database.url
+
+    def runs(self) -> list[RunSummary]:
+        """Return every run, newest first."""
+        query = select(runs, STATUS.label("standing")).order_by(runs.c.id.desc())
+        with self._database.reading() as connection:
+            found = connection.execute(query).all()
+        counts = read_counts(self._database, *(row.id for row in found))
+        return [
+            RunSummary(
+                name=row.name,
+                status=row.standing,
+                created_at=row.created_at,
+                seed=row.seed,
+                objectives=tuple(row.objectives),
+                counts=counts[row.id],
+            )
+            for row in found
+        ]
+
+    def run(self, name: str | None = None) -> Run:
+        """Return a run by name, the newest without; NotFoundError names the nearest."""
+        return Run(self._database, self._row_of(name), self.artifact_folder)
+
+    def begin_run(
+        self,
+        name: str | None = None,
+        *,
+        settings: Mapping[str, Any],
+        space_toml: str,
+        seed: int,
+        objectives: Sequence[str],
+    ) -> RunWriter:
+        """Begin a run that this process drives.
+
+        Raises UsageError where the name is taken. Without a name one is made of the data set and
+        the minute, ``digits-20261124-0912``.
+        """
+        if not 0 <= seed < 2**63:
+            raise UsageError(f"seed = {seed}; needed: an integer from 0 to 2**63 - 1")
+        for objective_name in objectives:
+            objective(objective_name)
+        columns = {
+            "settings": dict(settings),
+            "space_toml": space_toml,
+            "seed": seed,
+            "objectives": list(objectives),
+        }
+        if name is not None:
+            _require_good_name(name)
+            row = self._insert_run(name, columns)
+            if row is None:
+                raise UsageError(
+                    f"a run named {name!r} is in {self.url} already; go on with it by "
+                    f"`spikenas resume {name}`, or give another --name"
+                )
+            return self._drive(row, fence=1)
+        stem = f"{_topic(settings)}-{datetime.now(UTC):%Y%m%d-%H%M}"
+        tries = (stem if n == 1 else f"{stem}-{n}" for n in range(1, 1000))
+        row = next(row for row in (self._insert_run(t, columns) for t in tries) if row is not None)
+        return self._drive(row, fence=1)
+
+    def resume_run(self, name: str | None = None) -> RunWriter:
+        """Become the driver of a run, the newest without a name.
+
+        What its last driver had in flight is queued again. Raises LeaseError while another
+        driver lives: at once when it ran on this host and is gone, else after its lease.
+        """
+        row = self._row_of(name)
+        with self._database.writing() as connection:
+            fence = take_over(connection, row)
+            requeue_running(connection, row)
+        return self._drive(row, fence)
+
+    def find_result(self, reuse_key: str) -> Candidate | None:
+        """Return the first complete candidate of any run with this reuse key."""
+        query = (
+            select_candidates()
+            .where(
+                evaluations.c.reuse_key == reuse_key,
+                evaluations.c.state == State.COMPLETE.value,
+                evaluations.c.duplicate_of.is_(None),
+            )
+            .order_by(evaluations.c.id)
+            .limit(1)
+        )
+        with self._database.reading() as connection:
+            row = connection.execute(query).one_or_none()
+        return None if row is None else to_candidate(row, self.artifact_folder)
+
+    def evaluation(self, candidate: Candidate) -> Evaluation:
+        """Return all that a candidate of any run scored, with its measured Workload."""
+        with self._database.reading() as connection:
+            return read_evaluation(connection, candidate.row)
+
+    def close(self) -> None:
+        """Close the connections; writers of this store write no more."""
+        for writer in self._writers:
+            writer.close()
+        self._database.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"Store({self.url!r})"
+
+    def _row_of(self, name: str | None) -> int:
+        query = select(runs.c.id, runs.c.name).order_by(runs.c.id.desc())
+        with self._database.reading() as connection:
+            if name is None:
+                newest = connection.execute(query.limit(1)).one_or_none()
+                if newest is None:
+                    raise NotFoundError(
+                        f"{self.url} holds no run yet; `spikenas search` begins one"
+                    )
+                return int(newest.id)
+            found = connection.execute(query.where(runs.c.name == name)).one_or_none()
+            if found is None:
+                names = [row.name for row in connection.execute(query)]
+                shown = ", ".join(names[:10]) or "none"
+                raise NotFoundError(
+                    f"no run is named {name!r} in {self.url}{did_you_mean(name, names)}; "
+                    f"runs: {shown}{', ...' if len(names) > 10 else ''}"
+                )
+            return int(found.id)
+
+    def _insert_run(self, name: str, columns: Mapping[str, Any]) -> int | None:
+        """Write a new run held by this process; None where the name is taken."""
+        run = {
+            **columns,
+            **Holder.here().columns(),
+            "name": name,
+            "status": "running",
+            "created_at": DatabaseTime(),
+            "fence": 1,
+        }
+        try:
+            with self._database.writing() as connection:
+                return int(
+                    connection.execute(insert(runs).values(run).returning(runs.c.id)).scalar_one()
+                )
+        except IntegrityError:
+            return None
+
+    def _drive(self, row: int, fence: int) -> RunWriter:
+        writer = RunWriter(
+            self._database, row, fence, Run(self._database, row, self.artifact_folder)
+        )
+        self._writers.append(writer)
+        return writer
+
+
+def _require_good_name(name: str) -> None:
+    """Raise UsageError for a name that no folder, option or ``RUN/ID`` could bear."""
+    fault = (
+        ("it is empty", not name),
+        ("/ and \\ part a run from its candidates", "/" in name or "\\" in name),
+        ("it would be read as an option", name.startswith("-")),
+        ("it would be a folder above", name in (".", "..")),
+        ("it begins or ends with a space", name != name.strip()),
+        ("it has characters that cannot be printed", not name.isprintable()),
+    )
+    for reason, is_so in fault:
+        if is_so:
+            raise UsageError(f"run name {name!r} is impossible: {reason}; use letters and digits")
+    if len(name.encode()) > MAX_NAME_BYTES:
+        raise UsageError(f"run name of {len(name.encode())} bytes; at most {MAX_NAME_BYTES}")
+
+
+def _topic(settings: Mapping[str, Any]) -> str:
+    """Return what a run without a name is called after: its data set."""
+    data = settings.get("data")
+    topic = data.get("name") if isinstance(data, Mapping) else data
+    return str(topic) if isinstance(topic, str) and topic.isidentifier() else "run"

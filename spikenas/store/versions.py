@@ -1,0 +1,143 @@
+"""Bring a database to the present schema, or say why it cannot be used.
+
+Nothing is ever created in a database that holds other tables. Two processes that open a new
+database at once wait for each other, at a lock on its folder (SQLite) or an advisory lock
+(PostgreSQL), and the tables appear in one transaction: whole, or not at all.
+"""
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from sqlalchemy import Connection, String, column, inspect, select, table, text
+
+from spikenas.exceptions import StoreError
+from spikenas.store.connection import Database
+from spikenas.store.migrations import HEAD, KNOWN, VERSION_TABLE
+
+_ADVISORY_LOCK = 0x5350494B  # any number, as long as it is ours
+_OLDEST_POSTGRESQL = (13,)
+
+
+def prepare(database: Database, *, create: bool, upgrade: bool) -> None:
+    """See that the database has the present schema.
+
+    Args:
+        database: the one to look at.
+        create: make file and tables where there are none.
+        upgrade: run migrations on tables of an older spikenas.
+    """
+    if database.path is not None:
+        _require_file(database.path, database.url, create)
+    with _alone(database):
+        if database.path is not None:
+            _prefer_wal(database)
+        with database.reading() as connection:
+            revision = _revision(connection, database.url)
+        if revision == HEAD:
+            return
+        if revision is None and not create:
+            raise StoreError(
+                f"{database.url} holds no runs yet; start one with `spikenas search`, "
+                "or name the store of an earlier one"
+            )
+        if revision is not None and not (upgrade and revision in KNOWN):
+            raise StoreError(_other_version(database.url, revision))
+        with database.writing() as connection:
+            if database.path is None:
+                connection.execute(text("SELECT pg_advisory_xact_lock(:n)"), {"n": _ADVISORY_LOCK})
+            if _revision(connection, database.url) != HEAD:  # none came first
+                _migrate(connection)
+
+
+def _require_file(path: Path, url: str, create: bool) -> None:
+    if not path.parent.is_dir():
+        raise StoreError(f"{url}: there is no folder {path.parent}; make it, or correct the path")
+    if path.is_dir():
+        raise StoreError(f"{url} is a folder; needed: the path of a file, {path}/spikenas.db")
+    if path.exists():
+        return
+    if not create:
+        raise StoreError(
+            f"{url} does not exist; start a run with `spikenas search`, or name the store of an "
+            "earlier one with --store or SPIKENAS_STORE"
+        )
+    try:
+        # SQLite would obey the umask; runs are nobody else's. Its -wal and -shm files follow.
+        with suppress(FileExistsError):
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+    except OSError as error:
+        raise StoreError(
+            f"{url} cannot be created: {error.strerror}; name a writable place with --store"
+        ) from error
+
+
+@contextmanager
+def _alone(database: Database) -> Iterator[None]:
+    """Hold the lock on the folder; PostgreSQL locks when it has something to create."""
+    if database.path is None:
+        yield
+        return
+    folder = os.open(database.path.parent, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX)
+        except OSError as error:
+            raise StoreError(
+                f"{database.url}: its folder cannot be locked ({error.strerror}), so it is no "
+                "local disk; keep the store on one, or in PostgreSQL"
+            ) from error
+        yield
+    finally:
+        os.close(folder)
+
+
+def _prefer_wal(database: Database) -> None:
+    with database.explained(), database.engine.connect() as connection:
+        driver = connection.connection.cursor()  # outside a transaction, where WAL can be set
+        tables = driver.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        if tables == (0,):  # else it is ours and in WAL mode, or not ours to change
+            driver.execute("PRAGMA journal_mode = WAL")
+        driver.close()
+
+
+def _revision(connection: Connection, url: str) -> str | None:
+    """Return the revision of the schema, None for an empty database; else raise StoreError."""
+    version = connection.dialect.server_version_info or ()
+    if connection.dialect.name == "postgresql" and version < _OLDEST_POSTGRESQL:
+        raise StoreError(f"{url} is PostgreSQL {'.'.join(map(str, version))}; needed: 13 or newer")
+    tables = inspect(connection).get_table_names()
+    if not tables:
+        return None
+    if VERSION_TABLE not in tables:
+        raise StoreError(
+            f"{url} belongs to another program: it holds {', '.join(sorted(tables)[:5])} and no "
+            f"{VERSION_TABLE}; nothing was changed. Give --store a database of its own"
+        )
+    query = select(column("version_num", String)).select_from(table(VERSION_TABLE))
+    return str(connection.execute(query).scalar() or "")
+
+
+def _other_version(url: str, revision: str) -> str:
+    if revision in KNOWN:
+        return (
+            f"{url} has tables of an older spikenas (revision {revision}, needed {HEAD}); make a "
+            "copy, then upgrade it with spikenas.store.Store.open(URL, upgrade=True)"
+        )
+    return (
+        f"{url} has tables of a newer spikenas (revision {revision or 'unknown'}, this one knows "
+        f"{', '.join(KNOWN)}); upgrade spikenas, or name another store"
+    )
+
+
+def _migrate(connection: Connection) -> None:
+    from alembic import command  # noqa: PLC0415  (a quarter second, needed once a database)
+    from alembic.config import Config  # noqa: PLC0415
+
+    config = Config()
+    config.set_main_option("script_location", "spikenas.store:migrations")
+    config.set_main_option("path_separator", "os")
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")

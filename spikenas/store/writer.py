@@ -1,0 +1,265 @@
+"""`RunWriter`: the driver's pen. Every method is one short transaction under the lease."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from spikenas.architecture import Architecture
+from spikenas.evaluation import Evaluation, State
+from spikenas.store.clock import DatabaseTime
+from spikenas.store.connection import Database
+from spikenas.store.evaluation_rows import evaluation_columns, insert_workload
+from spikenas.store.lease import Lease
+from spikenas.store.run import Run
+from spikenas.store.schema import architectures, artifacts, attempts, evaluations
+
+
+class RunWriter:
+    """Writes one run for as long as this process drives it.
+
+    Every method raises LeaseError, and changes nothing, once another driver took the run over or
+    `finish` was called. A candidate is named by the row that `add` returned.
+    """
+
+    def __init__(self, database: Database, row: int, fence: int, run: Run) -> None:
+        self.run = run
+        self._row = row
+        self._lease = Lease(database, row, fence)
+
+    def add(
+        self,
+        number: int,
+        architecture: Architecture,
+        choices: Mapping[str, Any],
+        *,
+        state: State,
+        margins: Mapping[str, float],
+        reuse_key: str,
+        reason: str | None = None,
+        duplicate_of: int | None = None,
+    ) -> int:
+        """Write proposal ``number`` of the run and return its row.
+
+        Args:
+            number: unique within the run.
+            architecture: what was proposed.
+            choices: as the sampler made them, to be told again on resume.
+            state: QUEUED to be trained, REFUSED with a ``reason``, or that of the original.
+            margins: need / limit - 1 of each rule of the chip and each limit.
+            reuse_key: equal where a result may be reused, see `Store.find_result`.
+            reason: why it was refused.
+            duplicate_of: the row of this run whose result it shares; it is then never counted.
+        """
+        with self._lease.writing() as connection:
+            return int(
+                connection.execute(
+                    insert(evaluations)
+                    .values(
+                        run_id=self._row,
+                        number=number,
+                        architecture_id=_architecture(connection, architecture),
+                        state=state.value,
+                        reuse_key=reuse_key,
+                        duplicate_of=duplicate_of,
+                        choices=dict(choices),
+                        margins={name: float(margin) for name, margin in margins.items()},
+                        reason=_storable(reason),
+                        created_at=DatabaseTime(),
+                        ended_at=DatabaseTime() if state.is_final else None,
+                    )
+                    .returning(evaluations.c.id)
+                ).scalar_one()
+            )
+
+    def start(self, candidate: int, worker: str = "") -> int:
+        """Note that a worker has it, and return which attempt this is, from 1."""
+        with self._lease.writing() as connection:
+            self._move(connection, candidate, {State.QUEUED}, state=State.RUNNING.value)
+            return self._begin_attempt(connection, candidate, worker)
+
+    def record(
+        self,
+        candidate: int,
+        *,
+        state: State,
+        evaluation: Evaluation | None = None,
+        error: str | None = None,
+        traceback: str | None = None,
+        worker: str = "",
+        wall_seconds: float = 0.0,
+    ) -> None:
+        """Write how a queued or running candidate ended, with its Workload.
+
+        Raises ValueError for a state that is no end, for COMPLETE without an evaluation, and for
+        a figure that is not finite: such a candidate has diverged.
+        """
+        if not state.is_final or (state is State.COMPLETE and evaluation is None):
+            raise ValueError(f"state {state} with evaluation {evaluation!r} is no end of candidate")
+        columns = {"wall_seconds": float(wall_seconds)}
+        if evaluation is not None:
+            columns |= evaluation_columns(evaluation)
+        with self._lease.writing() as connection:
+            self._move(
+                connection,
+                candidate,
+                {State.QUEUED, State.RUNNING},
+                state=state.value,
+                error=_storable(error),
+                ended_at=DatabaseTime(),
+                **columns,
+            )
+            if evaluation is not None:
+                insert_workload(connection, candidate, evaluation.workload)
+            end = {"error": _storable(error), "traceback": _storable(traceback)}
+            end |= {"worker": _storable(worker)} if worker else {}
+            if not _end_attempt(connection, candidate, state.value, **end):
+                # It ended on its way to a worker, or as in another run: that is an attempt too.
+                self._begin_attempt(connection, candidate, worker)
+                _end_attempt(connection, candidate, state.value, **end)
+
+    def requeue(self, candidate: int) -> None:
+        """Put a running candidate back, to be tried again."""
+        with self._lease.writing() as connection:
+            self._move(connection, candidate, {State.RUNNING}, state=State.QUEUED.value)
+            _end_attempt(connection, candidate, "requeued")
+
+    def record_test_accuracy(self, candidate: int, value: float) -> None:
+        """Write what a complete candidate scores on the test set, 0 to 1."""
+        if not 0 <= value <= 1:
+            raise ValueError(f"test accuracy = {value}; needed: 0 to 1")
+        with self._lease.writing() as connection:
+            self._move(connection, candidate, {State.COMPLETE}, test_accuracy=float(value))
+
+    def add_artifact(self, candidate: int, kind: str, path: Path, sha256: str, size: int) -> None:
+        """Note a file of the candidate; a second one of its kind takes the place of the first.
+
+        A file below the artefact folder is kept by its path from there, so both can move.
+        """
+        folder = self.run.artifact_folder
+        path = path.absolute()
+        kept = path.relative_to(folder) if path.is_relative_to(folder) else path
+        row = {
+            "evaluation_id": candidate,
+            "kind": kind,
+            "path": kept.as_posix(),
+            "sha256": sha256,
+            "size": size,
+            "created_at": DatabaseTime(),
+        }
+        with self._lease.writing() as connection:
+            _drop_artifact(connection, candidate, kind)
+            connection.execute(insert(artifacts).values(row))
+
+    def drop_artifact(self, candidate: int, kind: str) -> None:
+        """Forget a file of the candidate; the file itself is the caller's."""
+        with self._lease.writing() as connection:
+            _drop_artifact(connection, candidate, kind)
+
+    def finish(self, status: Literal["finished", "interrupted", "failed"]) -> None:
+        """Write how the run ended, and release it."""
+        self._lease.release(status)
+
+    def close(self) -> None:
+        """Stop renewing the lease and write no more, as if the process had ended."""
+        self._lease.stop()
+
+    def __repr__(self) -> str:
+        return f"<RunWriter of {self.run.name!r}>"
+
+    def _move(
+        self, connection: Connection, candidate: int, states: set[State], **columns: object
+    ) -> None:
+        """Change a candidate of this run that stands in one of the states."""
+        changed = connection.execute(
+            update(evaluations)
+            .where(
+                evaluations.c.id == candidate,
+                evaluations.c.run_id == self._row,
+                evaluations.c.state.in_([state.value for state in states]),
+            )
+            .values(**columns)
+        )
+        if changed.rowcount != 1:
+            found = connection.execute(
+                select(evaluations.c.state).where(
+                    evaluations.c.id == candidate, evaluations.c.run_id == self._row
+                )
+            ).scalar()
+            raise ValueError(
+                f"candidate {candidate} of run {self.run.name!r} is {found or 'unknown'}; "
+                f"needed: {' or '.join(sorted(states))}"
+            )
+
+    def _begin_attempt(self, connection: Connection, candidate: int, worker: str) -> int:
+        last = select(func.max(attempts.c.number)).where(attempts.c.evaluation_id == candidate)
+        number = int(connection.execute(last).scalar() or 0) + 1
+        connection.execute(
+            insert(attempts).values(
+                evaluation_id=candidate,
+                number=number,
+                fence=self._lease.fence,
+                worker=_storable(worker),
+                started_at=DatabaseTime(),
+            )
+        )
+        return number
+
+
+def requeue_running(connection: Connection, run: int) -> None:
+    """Put back what a driver that is gone had in flight, with its number and choices."""
+    of_run = select(evaluations.c.id).where(evaluations.c.run_id == run)
+    connection.execute(
+        update(attempts)
+        .where(attempts.c.evaluation_id.in_(of_run), attempts.c.ended_at.is_(None))
+        .values(ended_at=DatabaseTime(), outcome="interrupted")
+    )
+    connection.execute(
+        update(evaluations)
+        .where(evaluations.c.run_id == run, evaluations.c.state == State.RUNNING.value)
+        .values(state=State.QUEUED.value)
+    )
+
+
+def _architecture(connection: Connection, architecture: Architecture) -> int:
+    """Return the row of the architecture, written now if it is new to the store."""
+    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+    connection.execute(
+        dialect.insert(architectures)
+        .values(
+            key=architecture.key,
+            genes=architecture.to_dict(),
+            num_stages=len(architecture.stages),
+            **{name: getattr(architecture, name) for name in _GENES},
+        )
+        .on_conflict_do_nothing(index_elements=["key"])
+    )
+    row = select(architectures.c.id).where(architectures.c.key == architecture.key)
+    return int(connection.execute(row).scalar_one())
+
+
+_GENES = ("num_steps", "neuron", "residual", "stem", "patch_size", "head")
+
+
+def _end_attempt(connection: Connection, candidate: int, outcome: str, **columns: object) -> bool:
+    ended = connection.execute(
+        update(attempts)
+        .where(attempts.c.evaluation_id == candidate, attempts.c.ended_at.is_(None))
+        .values(ended_at=DatabaseTime(), outcome=outcome, **columns)
+    )
+    return ended.rowcount > 0
+
+
+def _drop_artifact(connection: Connection, candidate: int, kind: str) -> None:
+    connection.execute(
+        delete(artifacts).where(artifacts.c.evaluation_id == candidate, artifacts.c.kind == kind)
+    )
+
+
+def _storable(text: str | None) -> str | None:
+    """Return the text with what PostgreSQL or UTF-8 cannot hold written out: NUL, surrogates."""
+    if text is None:
+        return None
+    return text.replace("\x00", "\\x00").encode("utf-8", "backslashreplace").decode("utf-8")
