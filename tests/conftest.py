@@ -11,6 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from spikenas.architecture import Architecture, InputSpec, Stage
+from spikenas.evaluation import Evaluation, State
+from spikenas.store import Store
+from spikenas.workload import Kind, Operand, Operation, Signal, Workload
+
 _KINDS = ("golden", "oracle")
 _ran: Counter[str] = Counter()
 _skipped: Counter[str] = Counter()
@@ -23,6 +28,100 @@ def shared() -> Path:
     if not folder.is_dir():
         pytest.skip("no shared folder: set SPIKENAS_SHARED")
     return folder
+
+
+@pytest.fixture(scope="session")
+def stored(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The URL of a store, only to be read: run ``first`` of 6 trained candidates and 2 refused.
+
+    Accuracy 0.90, 0.91, ... costs 1, 2, 4, ... uJ, but for the last two, which are dominated.
+    """
+    url = f"sqlite:///{tmp_path_factory.mktemp('store')}/runs.db"
+    figures = [(0.90, 1.0), (0.91, 2.0), (0.92, 4.0), (0.93, 8.0), (0.90, 9.0), (0.91, 8.5)]
+    with Store.open(url) as store:
+        writer = store.begin_run(
+            "first", settings={}, space_toml="", seed=7, objectives=("accuracy", "energy_uj")
+        )
+        for number, (accuracy, energy_uj) in enumerate(figures):
+            row = writer.add(
+                number,
+                _architecture(num_steps=number + 1),
+                {},
+                state=State.QUEUED,
+                margins={},
+                reuse_key=f"trained-{number}",
+            )
+            writer.start(row)
+            evaluation = _evaluation(accuracy, energy_uj, num_steps=number + 1)
+            writer.record(row, state=State.COMPLETE, evaluation=evaluation)
+        for number in (6, 7):
+            writer.add(
+                number,
+                _architecture(num_steps=number + 1),
+                {},
+                state=State.REFUSED,
+                margins={"max_steps": 1.0},
+                reason="too many steps",
+                reuse_key=f"refused-{number}",
+            )
+        writer.finish("finished")
+    return url
+
+
+def _architecture(num_steps: int) -> Architecture:
+    return Architecture(
+        input=InputSpec(channels=1, height=8, width=8),
+        num_classes=10,
+        num_steps=num_steps,
+        neuron="lif",
+        residual="spike",
+        stem="sps",
+        patch_size=2,
+        stages=(Stage(embed_dim=16, depth=1, mixer=("ssa",), num_heads=2, mlp_ratio=2.0),),
+    )
+
+
+def _evaluation(accuracy: float, energy_uj: float, num_steps: int) -> Evaluation:
+    image = Operand(source="input", shape=(1, 8, 8), signal=Signal.ANALOG, spike_rate=0.5)
+    spikes = Operand(source="neuron", shape=(16,), signal=Signal.SPIKES, spike_rate=0.25)
+    operations = (
+        Operation(
+            name="stem.conv",
+            kind=Kind.CONV,
+            inputs=(image,),
+            output_shape=(16, 8, 8),
+            signal=Signal.MEMBRANE,
+            macs=9216,
+            steps=num_steps,
+            weights=144,
+        ),
+        Operation(
+            name="head.linear",
+            kind=Kind.LINEAR,
+            inputs=(spikes,),
+            output_shape=(10,),
+            signal=Signal.MEMBRANE,
+            macs=160,
+            steps=num_steps,
+            weights=160,
+        ),
+    )
+    workload = Workload(operations=operations, num_steps=num_steps, parameters=304)
+    return Evaluation(
+        accuracy=accuracy,
+        energy_uj=energy_uj,
+        energy_model="cmos45",
+        spike_rate=0.25,
+        synops=40.0 * num_steps,
+        macs=workload.macs,
+        parameters=304,
+        latency_steps=num_steps,
+        fidelity=8,
+        seed=7,
+        train_seconds=1.0,
+        wall_seconds=1.5,
+        workload=workload,
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -1,0 +1,81 @@
+"""Figures as people read them: names with units, values with the digits that mean something."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar
+
+LABELS = {
+    "accuracy": "validation accuracy (%)",
+    "test_accuracy": "test accuracy (%)",
+    "energy_uj": "energy per inference (µJ)",
+    "spike_rate": "spikes per neuron and step (%)",
+    "synops": "synaptic operations per inference",
+    "parameters": "parameters",
+    "latency_steps": "latency (time steps)",
+}
+Member = TypeVar("Member")
+_SHARES = ("accuracy", "test_accuracy", "spike_rate")
+
+
+def shown(name: str, value: float) -> float:
+    """Return the value on the scale of its label: shares in percent."""
+    return 100 * value if name in _SHARES else value
+
+
+def text(name: str, value: float | None) -> str:
+    """Return the value as a table shows it, or a dash where there is none."""
+    if value is None:
+        return "-"
+    if name in _SHARES:
+        return f"{100 * value:.1f} %"
+    if name in ("parameters", "synops"):
+        return count(value)
+    if name == "energy_uj":
+        return f"{value:#.3g}".rstrip(".") + " µJ" if value < 1000 else f"{count(value)} µJ"
+    return f"{value:g}"
+
+
+def count(value: float) -> str:
+    """Return a large number with its unit: ``9.32M``, ``48.5k``."""
+    for limit, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if value >= limit:
+            return f"{value / limit:.3g}{unit}"
+    return f"{value:.3g}"
+
+
+def duration(seconds: float) -> str:
+    """Return a duration as a clock shows it: ``0:42``, ``1:02:03``."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def spread(members: Sequence[Member], limit: int | None) -> Sequence[Member]:
+    """Return at most ``limit`` members at even distances, the first and the last among them."""
+    if limit is None or len(members) <= limit:
+        return members
+    if limit == 1:
+        return members[:1]
+    return [members[round(i * (len(members) - 1) / (limit - 1))] for i in range(limit)]
+
+
+def genes(genotype: Mapping[str, Any]) -> str:
+    """Return an architecture's JSON form on one line: ``T4 lif spike sps/4 > 2x64 ssa:4 mlp2``.
+
+    It names operators and looks none up, so that those of absent plugins can be shown as well.
+    """
+    parts = [
+        f"T{genotype['num_steps']}",
+        genotype["neuron"],
+        genotype["residual"],
+        f"{genotype['stem']}/{genotype['patch_size']}",
+    ]
+    if genotype["head"] != "mean_linear":
+        parts.append(genotype["head"])
+    return " > ".join([" ".join(parts), *map(_stage, genotype["stages"])])
+
+
+def _stage(stage: Mapping[str, Any]) -> str:
+    mixers = [stage["mixer"]] if isinstance(stage["mixer"], str) else stage["mixer"]
+    heads = f":{stage['num_heads']}" if "num_heads" in stage else ""
+    mlp = f" mlp{stage['mlp_ratio']:g}" if stage["mlp_ratio"] else ""
+    return f"{stage['depth']}x{stage['embed_dim']} {'+'.join(dict.fromkeys(mixers))}{heads}{mlp}"

@@ -1,0 +1,177 @@
+"""The Pareto front as a picture: PNG for papers and READMEs, HTML to look around in.
+
+matplotlib and plotly are imported by the function that draws, as both cost a second.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from spikenas.evaluation import State
+from spikenas.exceptions import NotFoundError, UsageError
+from spikenas.objectives import OBJECTIVES
+from spikenas.report.figures import LABELS, genes, shown, text
+
+if TYPE_CHECKING:
+    from spikenas.store import Candidate, Run
+
+_LOG_SPAN = 5  # an axis that spans more is logarithmic
+_MOST_LABELS = 12
+_PALE, _STRONG = "#b9c2cc", "#0b5cad"
+_HOVER = ("accuracy", "test_accuracy", "energy_uj", "spike_rate", "parameters")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Picture:
+    """What both drawings show: the second objective across, the first one up."""
+
+    title: str
+    caption: str
+    across: str
+    up: str
+    others: Sequence["Candidate"]
+    front: Sequence["Candidate"]  # in the order of the across axis
+
+    def points(self, candidates: Sequence["Candidate"]) -> tuple[list[float], list[float]]:
+        return self._values(candidates, self.across), self._values(candidates, self.up)
+
+    def is_log(self) -> bool:
+        values = self._values([*self.others, *self.front], self.across)
+        return min(values) > 0 and max(values) > _LOG_SPAN * min(values)
+
+    def steps_after(self) -> bool:
+        """Whether a point's height holds from it to the right: what a budget can buy."""
+        return OBJECTIVES[self.across].direction == "minimize"
+
+    @staticmethod
+    def _values(candidates: Sequence["Candidate"], name: str) -> list[float]:
+        return [shown(name, getattr(candidate, name)) for candidate in candidates]
+
+
+def plot_front(
+    run: "Run",
+    path: str | Path,
+    *,
+    objectives: Sequence[str] | None = None,
+    where: str | None = None,
+) -> Path:
+    """Draw the first two objectives of a run's front to a ``.png`` or ``.html`` file.
+
+    Raises NotFoundError where no candidate has been trained yet, UsageError for another suffix
+    or a single objective.
+    """
+    path = Path(path)
+    drawings = {".png": _draw_png, ".html": _draw_html}
+    if path.suffix not in drawings:
+        raise UsageError(f"{path}: a plot is a file ending in .png or .html")
+    picture = _picture(run, objectives, where)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        drawings[path.suffix](picture, path)
+    except OSError as error:
+        raise UsageError(f"{path}: the plot cannot be written: {error.strerror}") from error
+    return path
+
+
+def _picture(run: "Run", objectives: Sequence[str] | None, where: str | None) -> _Picture:
+    names = list(objectives or run.objectives)
+    if len(names) < 2:
+        raise UsageError(f"a plot needs two objectives, but has {', '.join(names)}; name another")
+    up, across = names[:2]
+    front = run.pareto_front(objectives=names, where=where)
+    if not front:
+        raise NotFoundError(
+            f"run {run.name} has no trained candidate{' where ' + where if where else ''} to plot; "
+            f"see: spikenas status {run.name}"
+        )
+    rows = {member.row for member in front}
+    counts = run.counts()
+    return _Picture(
+        title=f"{run.name}: {len(front)} on the front of {counts['complete']} trained",
+        caption=f"{counts['refused']} candidates were refused before training",
+        across=across,
+        up=up,
+        others=[c for c in run.candidates(states=[State.COMPLETE]) if c.row not in rows],
+        front=sorted(front, key=lambda member: float(getattr(member, across))),
+    )
+
+
+def _draw_png(picture: _Picture, path: Path) -> None:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415  (costs a second)
+    from matplotlib.figure import Figure  # noqa: PLC0415
+    from matplotlib.ticker import LogLocator, NullFormatter  # noqa: PLC0415
+
+    figure = Figure(figsize=(8, 5), dpi=150, layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    axes.scatter(*picture.points(picture.others), s=22, color=_PALE, label="trained")
+    axes.plot(
+        *picture.points(picture.front),
+        color=_STRONG,
+        marker="o",
+        markersize=5,
+        drawstyle="steps-post" if picture.steps_after() else "steps-pre",
+        label="Pareto front",
+    )
+    if picture.is_log():
+        axes.set_xscale("log")
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.xaxis.set_major_formatter("{x:g}")
+        axes.xaxis.set_minor_formatter(NullFormatter())
+    if len(picture.front) <= _MOST_LABELS:
+        for member, x, y in zip(picture.front, *picture.points(picture.front), strict=True):
+            axes.annotate(
+                member.id[:8],
+                (x, y),
+                xytext=(-3, 4),  # above and to the left, where no front runs
+                ha="right",
+                textcoords="offset points",
+                fontsize=7,
+                color=_STRONG,
+            )
+    axes.margins(x=0.1, y=0.1)
+    axes.set_xlabel(LABELS[picture.across])
+    axes.set_ylabel(LABELS[picture.up])
+    axes.set_title(picture.title, fontsize=11, parse_math=False)
+    axes.grid(visible=True, color="#eceff2")
+    axes.set_axisbelow(True)
+    axes.legend(loc="lower right", frameon=False)
+    figure.supxlabel(picture.caption, fontsize=8, color="#667788")
+    figure.savefig(path)
+
+
+def _draw_html(picture: _Picture, path: Path) -> None:
+    import plotly.graph_objects as go  # noqa: PLC0415  (costs a second)
+
+    def trace(name: str, candidates: Sequence["Candidate"], **style: Any) -> go.Scatter:
+        x, y = picture.points(candidates)
+        hover = [_hover(candidate) for candidate in candidates]
+        return go.Scatter(x=x, y=y, name=name, text=hover, hoverinfo="text", **style)
+
+    figure = go.Figure(
+        [
+            trace("trained", picture.others, mode="markers", marker={"color": _PALE, "size": 8}),
+            trace(
+                "Pareto front",
+                picture.front,
+                mode="lines+markers",
+                marker={"color": _STRONG, "size": 9},
+                line={"shape": "hv" if picture.steps_after() else "vh"},
+            ),
+        ]
+    )
+    figure.update_layout(
+        title={"text": escape(picture.title), "subtitle": {"text": escape(picture.caption)}},
+        xaxis={"title": LABELS[picture.across], "type": "log" if picture.is_log() else "linear"},
+        yaxis={"title": LABELS[picture.up]},
+        template="plotly_white",
+    )
+    # The script is part of the file: it opens offline and asks no other server for anything.
+    figure.write_html(path, include_plotlyjs=True)
+
+
+def _hover(candidate: "Candidate") -> str:
+    figures = (f"{name}: {text(name, getattr(candidate, name))}" for name in _HOVER)
+    return "<br>".join([f"<b>{escape(candidate.id)}</b>", *figures, escape(genes(candidate.genes))])

@@ -1,0 +1,58 @@
+import pytest
+from matplotlib.image import imread
+
+from spikenas.exceptions import SpikeNASError
+from spikenas.report.plots import plot_front
+from spikenas.store import Store
+
+
+def test_a_front_is_drawn_as_png(stored, tmp_path):
+    with Store.open(stored) as store:
+        path = plot_front(store.run(), tmp_path / "new" / "front.png")
+
+    pixels = imread(path)
+    assert pixels.shape[0] > 500
+    assert pixels.std() > 0.01  # something was drawn
+
+
+def test_a_front_as_html_shows_genes_and_needs_no_network(stored, tmp_path):
+    with Store.open(stored) as store:
+        path = plot_front(store.run(), tmp_path / "front.html")
+
+    page = path.read_text()
+    assert "T4 lif spike sps" in page
+    assert "2 candidates were refused" in page
+    assert "<script src" not in page
+
+
+def test_the_name_of_a_run_is_text_and_never_markup(stored, tmp_path):
+    name = "</script><script>document.title='P'</script>"
+    with Store.open(stored) as store:
+        run = store.run()
+        run.name = name
+
+        path = plot_front(run, tmp_path / "front.html")
+
+    assert name not in path.read_text()
+    assert "<script>document.title" not in path.read_text()
+
+
+@pytest.mark.parametrize("objectives", [["parameters", "energy_uj"], ["energy_uj", "accuracy"]])
+def test_any_two_objectives_make_a_plot(stored, tmp_path, objectives):
+    with Store.open(stored) as store:
+        path = plot_front(store.run(), tmp_path / "front.png", objectives=objectives)
+
+    assert path.is_file()
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "complaint"),
+    [
+        ("front.pdf", {}, "ending in .png or .html"),
+        ("front.png", {"objectives": ["accuracy"]}, "needs two objectives"),
+        ("front.png", {"where": "accuracy > 0.99"}, "no trained candidate"),
+    ],
+)
+def test_what_cannot_be_drawn_is_an_error(stored, tmp_path, name, options, complaint):
+    with Store.open(stored) as store, pytest.raises(SpikeNASError, match=complaint):
+        plot_front(store.run(), tmp_path / name, **options)
