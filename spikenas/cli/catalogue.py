@@ -1,0 +1,91 @@
+"""Commands that list what ships: spaces, chips, published."""
+
+from dataclasses import asdict
+
+from spikenas.cli import documents
+from spikenas.cli.options import JsonOption
+from spikenas.cli.output import print_document, print_table
+
+
+def spaces(*, as_json: JsonOption = False) -> None:
+    """List the search spaces that ship with spikenas."""
+    from spikenas import shipped
+    from spikenas.search_space import SearchSpace
+
+    lines = []
+    for name in shipped.names("search_spaces"):
+        space = SearchSpace.load(name)
+        size = space.size()
+        line = documents.SpaceLine(
+            name=name,
+            size=int(size),
+            size_is_exact=size.is_exact,
+            description=space.description,
+        )
+        lines.append((line, str(size)))
+    if as_json:
+        print_document(documents.Spaces(spaces=[line for line, _ in lines]))
+        return
+    from spikenas.report import tables
+
+    print_table(
+        tables.records(
+            [
+                {"space": line.name, "architectures": size, "description": line.description}
+                for line, size in lines
+            ]
+        )
+    )
+
+
+def chips(*, as_json: JsonOption = False) -> None:
+    """List the chip profiles that ship with spikenas."""
+    from spikenas import hardware
+
+    profiles = [hardware.chip(name) for name in hardware.chips()]
+    lines = [
+        documents.ChipLine(
+            name=profile.name,
+            title=profile.title,
+            rules=len(profile.rules),
+            limits=len(profile.limits),
+        )
+        for profile in profiles
+    ]
+    if as_json:
+        print_document(documents.Chips(chips=lines))
+        return
+    from spikenas.report import tables
+
+    print_table(tables.records([asdict(line) for line in lines]))
+
+
+def published(*, as_json: JsonOption = False) -> None:
+    """List the published architectures that ARCH may name."""
+    from spikenas import measurement, systems
+
+    lines = []
+    for name in systems.published_names():
+        architecture = systems.published(name)
+        lines.append(
+            documents.PublishedLine(
+                name=name,
+                parameters=measurement.trace_architecture(architecture).parameters,
+                source=systems.source(name),
+                architecture=architecture.to_dict(),
+            )
+        )
+    if as_json:
+        print_document(documents.Published(architectures=lines))
+        return
+    from spikenas.report import tables
+    from spikenas.report.figures import count
+
+    print_table(
+        tables.records(
+            [
+                {"name": line.name, "parameters": count(line.parameters), "source": line.source}
+                for line in lines
+            ]
+        )
+    )

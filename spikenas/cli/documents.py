@@ -1,0 +1,203 @@
+"""Every document that ``--json`` prints, as data; the reference lists their schemas.
+
+A key is never renamed or dropped while ``schema_version`` stays; new keys may join.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+FindingStatus = Literal["ok", "absent", "error"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Document:
+    """What all documents begin with."""
+
+    schema_version: Literal[1] = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchEnd(Document):
+    """``search`` and ``resume``: how many candidates ended in which state."""
+
+    run: str
+    counts: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunLine:
+    """One run of a store."""
+
+    name: str
+    status: str
+    created_at: str  # ISO 8601
+    seed: int
+    objectives: list[str]
+    counts: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Runs(Document):
+    """``runs``: newest first."""
+
+    store: str
+    runs: list[RunLine]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Status(Document):
+    """``status``: ``counts`` has every state, those of no candidate with 0."""
+
+    run: str
+    status: str
+    created_at: str
+    seed: int
+    objectives: list[str]
+    counts: dict[str, int]
+    best_accuracy: float | None  # on the validation split, 0 to 1
+    lowest_energy_uj: float | None
+    settings: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Member:
+    """One member of a front. The CSV has the same names, ``architecture`` as JSON text."""
+
+    id: str
+    key: str
+    architecture: dict[str, Any]
+    accuracy: float  # on the validation split, 0 to 1
+    energy_uj: float
+    spike_rate: float
+    parameters: int
+    latency_steps: int
+    test_accuracy: float | None
+    fidelity: int  # epochs trained
+    seed: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pareto(Document):
+    """``pareto``: best in the first objective first."""
+
+    run: str
+    objectives: list[str]
+    front: list[Member]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Show(Document):
+    """``show``: the genes; with ``--workload`` every operation, otherwise ``workload`` is null."""
+
+    id: str
+    key: str
+    architecture: dict[str, Any]
+    parameters: int
+    macs: int
+    neurons: int
+    workload: dict[str, Any] | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What one chip says of one architecture."""
+
+    chip: str
+    fits: bool
+    margins: dict[str, float]  # need / limit - 1 by rule, at most 0 where it holds
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check(Document):
+    """``check``: ``fits`` means every chip that was asked for."""
+
+    id: str
+    key: str
+    fits: bool
+    violations: list[dict[str, Any]]  # chip, operation, rule, limit, need, have, cure ...
+    warnings: list[dict[str, Any]]
+    chips: list[Verdict]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Energy(Document):
+    """``energy``: by one model with its default knobs; ``variants_uj`` has every setting."""
+
+    id: str
+    key: str
+    model: str
+    rates: Literal["measured", "assumed"]
+    spike_rate: float | None
+    energy_uj: float
+    synops: float | None
+    variants_uj: dict[str, float]
+    operations: list[dict[str, Any]]
+    assumptions: list[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpaceLine:
+    """One shipped search space."""
+
+    name: str
+    size: int
+    size_is_exact: bool
+    description: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spaces(Document):
+    """``spaces``."""
+
+    spaces: list[SpaceLine]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChipLine:
+    """One shipped chip profile."""
+
+    name: str
+    title: str
+    rules: int
+    limits: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chips(Document):
+    """``chips``."""
+
+    chips: list[ChipLine]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublishedLine:
+    """One published configuration."""
+
+    name: str
+    parameters: int
+    source: str
+    architecture: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Published(Document):
+    """``published``."""
+
+    architectures: list[PublishedLine]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One thing that ``doctor`` looked at."""
+
+    name: str
+    status: FindingStatus
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Doctor(Document):
+    """``doctor``: ``ok`` is false where something asked for does not work."""
+
+    ok: bool
+    findings: list[Finding]

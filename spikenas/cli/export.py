@@ -1,0 +1,98 @@
+"""export: the best of a run as verified folders."""
+
+import hashlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from spikenas.cli.options import RunArgument, StoreOption
+from spikenas.cli.output import say
+from spikenas.exceptions import NotFoundError, UsageError
+
+if TYPE_CHECKING:
+    from spikenas.store import Candidate, Run
+
+
+def export(
+    *,
+    to: Annotated[Path, typer.Option("--to", metavar="DIR", help="The folder to write.")],
+    run: RunArgument = None,
+    candidate: Annotated[
+        str | None, typer.Option(metavar="ID", help="This candidate; 8 digits of its id or more.")
+    ] = None,
+    best: Annotated[
+        str | None, typer.Option(metavar="OBJECTIVE", help="The best in accuracy or energy_uj.")
+    ] = None,
+    front: Annotated[
+        bool, typer.Option("--front", help="Every front member, each in a folder of its own.")
+    ] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace folders that exist.")
+    ] = False,
+    store: StoreOption = None,
+) -> None:
+    """Write trained architectures as verified folders.
+
+    A folder holds the weights, the genes, the figures and their origin.
+
+    Each folder is read back and its network's output compared before the command says done.
+    Without a choice the most accurate candidate is written. Prints the folders.
+    """
+    if sum((candidate is not None, best is not None, front)) > 1:
+        raise UsageError("--candidate, --best and --front exclude each other; take one")
+    from spikenas.store import Store
+
+    with Store.open(store, create=False) as opened:
+        found = opened.run(run)
+        if front:
+            for member in found.pareto_front():
+                print(_write(found, member, to / member.id, overwrite=overwrite))
+            return
+        chosen = found.candidate(candidate) if candidate else found.best(best or "accuracy")
+        print(_write(found, chosen, to, overwrite=overwrite))
+    say(f'load it with: python -c "import spikenas; network = spikenas.load({str(to)!r})"')
+
+
+def _write(run: "Run", candidate: "Candidate", to: Path, *, overwrite: bool) -> Path:
+    from spikenas import export
+
+    if candidate.weights_path is None or not candidate.weights_path.is_file():
+        raise NotFoundError(
+            f"the weights of {run.name}/{candidate.id} ({candidate.state}) were not kept: only "
+            f"members of the front keep theirs; see: spikenas pareto {run.name}"
+        )
+    evaluation = run.evaluation(candidate)
+    return export.write(
+        candidate.architecture,
+        candidate.weights_path.read_bytes(),
+        evaluation.to_dict(),
+        {**_origin(run), "candidate": candidate.id, "versions": dict(evaluation.versions)},
+        to,
+        overwrite=overwrite,
+    )
+
+
+def _origin(run: "Run") -> dict[str, Any]:
+    """Return what an export tells of its run: no path, no host, no database."""
+    from spikenas.driver import SearchSettings
+
+    settings = SearchSettings.from_dict(run.settings)
+    data = settings.data.to_dict()
+    data.pop("root")
+    chip = settings.chip
+    return {
+        "run": run.name,
+        "seed": settings.seed,
+        "epochs": settings.recipe.epochs,
+        "data": data,
+        "recipe": settings.recipe.to_dict(),
+        "space": Path(settings.space_name).stem,
+        "space_sha256": hashlib.sha256(settings.space_toml.encode()).hexdigest(),
+        "chip": chip and chip.name,
+        "chip_sha256": chip and chip.sha256,
+        "energy_model": settings.energy_model,
+        "objectives": list(settings.objectives),
+        "sampler": settings.sampler,
+        "created_at": run.created_at.isoformat(),
+    }

@@ -1,0 +1,77 @@
+"""What ARCH means: a published name, an export folder, an architecture.json, or RUN/ID."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from spikenas.exceptions import UnknownNameError
+
+if TYPE_CHECKING:
+    from spikenas.architecture import Architecture
+    from spikenas.workload import Workload
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reference:
+    """An architecture, and its measured workload where it was trained."""
+
+    architecture: "Architecture"
+    measured: "Workload | None" = None
+
+    def workload(self) -> "Workload":
+        """Return the measured workload, or trace the network without measuring."""
+        if self.measured is not None:
+            return self.measured
+        from spikenas.measurement import trace_architecture
+
+        return trace_architecture(self.architecture)
+
+
+def resolve(arch: str, store: str | None) -> Reference:
+    """Return what ARCH names.
+
+    Raises UnknownNameError, SpecError, ArtefactError or NotFoundError, naming what is wrong.
+    """
+    path = Path(arch)
+    if path.is_dir():
+        return _export(path)
+    if path.is_file() or path.suffix == ".json":
+        from spikenas import export
+
+        return Reference(architecture=export.read_architecture(path))
+    run, slash, candidate = arch.rpartition("/")
+    if slash:
+        return _candidate(run, candidate, store)
+    from spikenas import systems
+
+    if arch not in systems.published_names():
+        raise UnknownNameError(
+            "published architecture",
+            arch,
+            systems.published_names(),
+            hint="ARCH may also be an export folder, an architecture.json, or RUN/ID",
+        )
+    return Reference(architecture=systems.published(arch))
+
+
+def _export(folder: Path) -> Reference:
+    from spikenas import export
+    from spikenas.workload import Workload
+
+    workload = export.read_metrics(folder).get("workload")
+    return Reference(
+        architecture=export.read_architecture(folder),
+        measured=Workload.from_dict(workload) if workload else None,
+    )
+
+
+def _candidate(run: str, candidate: str, store: str | None) -> Reference:
+    from spikenas.evaluation import State
+    from spikenas.store import Store
+
+    with Store.open(store, create=False) as opened:
+        of_run = opened.run(run)
+        found = of_run.candidate(candidate)
+        is_trained = found.state is State.COMPLETE
+        measured = of_run.evaluation(found).workload if is_trained else None
+        return Reference(architecture=found.architecture, measured=measured)

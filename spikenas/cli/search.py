@@ -1,0 +1,240 @@
+"""The commands that run a search: search, resume."""
+
+import os
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from spikenas.cli import documents
+from spikenas.cli.options import (
+    JsonOption,
+    ObjectivesOption,
+    QuietOption,
+    RunArgument,
+    StoreOption,
+    names,
+    seconds,
+)
+from spikenas.cli.output import print_document, print_table, redacted, say
+
+if TYPE_CHECKING:
+    from spikenas.driver import Progress
+    from spikenas.store import Candidate, Run
+
+_ROWS = 10
+
+
+def search(
+    *,
+    space: Annotated[
+        str, typer.Option(metavar="NAME|FILE.toml", help="The search space; see spikenas spaces.")
+    ],
+    data: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME", help="The data set.", show_default="what the space is named for"
+        ),
+    ] = None,
+    data_root: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Where the files of the data set lie.")
+    ] = None,
+    chip: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME|FILE.toml", help="Refuse what this chip cannot run; see spikenas chips."
+        ),
+    ] = None,
+    trials: Annotated[
+        int, typer.Option(min=1, metavar="N", help="Candidates to train; refused ones are extra.")
+    ] = 12,
+    time_budget: Annotated[
+        float | None,
+        typer.Option(
+            parser=seconds,
+            metavar="DURATION",
+            help="Begin no candidate after this long: 90s, 10m, 1.5h.",
+        ),
+    ] = None,
+    name: Annotated[
+        str | None,
+        typer.Option(metavar="RUN", help="The name of the run.", show_default="space and date"),
+    ] = None,
+    store: StoreOption = None,
+    workers: Annotated[
+        str,
+        typer.Option(metavar="NAME|FILE.toml", help="The worker profile; inline runs without Ray."),
+    ] = "local",
+    num_workers: Annotated[
+        int | None, typer.Option(metavar="N", help="Workers.", show_default="the profile's")
+    ] = None,
+    seed: Annotated[
+        int, typer.Option(min=0, metavar="N", help="Equal seeds give equal searches.")
+    ] = 0,
+    objectives: ObjectivesOption = None,
+    sampler: Annotated[
+        str, typer.Option(metavar="tpe|nsga2|random", help="How candidates are proposed.")
+    ] = "tpe",
+    energy_model: Annotated[
+        str, typer.Option(metavar="NAME", help="How energy is estimated.")
+    ] = "cmos45",
+    recipe: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="The training recipe.", show_default="the data set's"),
+    ] = None,
+    epochs: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="N", help="Epochs a candidate.", show_default="the recipe's"),
+    ] = None,
+    batch_size: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="N", help="Images a step.", show_default="the recipe's"),
+    ] = None,
+    image_size: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="N", help="Resize images.", show_default="as they are"),
+    ] = None,
+    train_subset: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="N", help="Train on N images.", show_default="all"),
+    ] = None,
+    max_parameters: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Refuse networks with more weights.")
+    ] = None,
+    max_memory_gib: Annotated[
+        float | None,
+        typer.Option(min=0, metavar="GIB", help="Refuse networks that need more to be trained."),
+    ] = None,
+    allow_plugins: Annotated[
+        bool,
+        typer.Option("--allow-plugins", help="Import the Python modules that the space names."),
+    ] = False,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Search a space for accurate architectures of low energy.
+
+    Every candidate is recorded in the store; the Pareto front is shown at the end.
+
+    Ctrl-C saves the state; spikenas resume goes on from there.
+    """
+    if not quiet:
+        say(
+            f"space {space}, data {data or 'that the space is named for'}, "
+            f"chip {chip or 'none'}, store {_told(store)}"
+            f"{'' if workers == 'inline' else '; starting Ray ...'}"
+        )
+
+    def run(on_progress: Callable[["Progress"], None]) -> "Run":
+        from spikenas import driver
+
+        return driver.search(
+            space,
+            data=data,
+            data_root=data_root,
+            chip=chip,
+            trials=trials,
+            workers=workers,
+            num_workers=num_workers,
+            store=store,
+            name=name,
+            seed=seed,
+            epochs=epochs,
+            recipe=recipe,
+            batch_size=batch_size,
+            image_size=image_size,
+            train_subset=train_subset,
+            time_budget_s=time_budget,
+            objectives=names(objectives),
+            sampler=sampler,
+            energy_model=energy_model,
+            max_parameters=max_parameters,
+            max_memory_gib=max_memory_gib,
+            allow_plugins=allow_plugins,
+            on_progress=on_progress,
+        )
+
+    _conduct(run, store=store, as_json=as_json, quiet=quiet)
+
+
+def resume(
+    *,
+    run: RunArgument = None,
+    store: StoreOption = None,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Go on with a search that was interrupted or killed.
+
+    Only what was in flight is repeated.
+    """
+    if not quiet:
+        say(f"resuming {run or 'the newest run'}, store {_told(store)} ...")
+
+    def go_on(on_progress: Callable[["Progress"], None]) -> "Run":
+        from spikenas import driver
+
+        return driver.resume(run, store=store, on_progress=on_progress)
+
+    _conduct(go_on, store=store, as_json=as_json, quiet=quiet)
+
+
+def _conduct(
+    search: Callable[[Callable[["Progress"], None]], "Run"],
+    *,
+    store: str | None,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Run a search while its progress shows, then print what it found."""
+    from spikenas.cli.progress import SearchDisplay
+
+    display = SearchDisplay(quiet=quiet)
+    try:
+        with _sigterm_as_exception(), display:
+            run = search(display)
+    except (KeyboardInterrupt, SystemExit) as stop:  # SystemExit: SIGTERM, by our handler or Ray's
+        if display.run:
+            say(f"stopped; the state is saved. resume with: spikenas resume {display.run}")
+        else:
+            say("stopped before anything was recorded")
+        raise typer.Exit(130 if isinstance(stop, KeyboardInterrupt) else 143) from None
+    if as_json:
+        print_document(documents.SearchEnd(run=run.name, counts=run.counts()))
+        return
+    from spikenas.report import tables
+    from spikenas.report.figures import spread
+
+    front = run.pareto_front()
+    heading = f"{run.name}: Pareto front over {', '.join(run.objectives)}"
+    print_table(tables.front(spread(front, _ROWS), total=len(front)), heading)
+    if not quiet:
+        _say_what_next(run, front, store)
+
+
+def _say_what_next(run: "Run", front: list["Candidate"], store: str | None) -> None:
+    option = f" --store {store}" if store and redacted(store) == store else ""
+    say("next:")
+    say(f"  spikenas pareto {run.name} --plot front.png{option}")
+    say(f"  spikenas energy {run.name}/{front[0].id}{option}")
+    say(f"  spikenas export {run.name} --best accuracy --to best{option}")
+
+
+def _told(store: str | None) -> str:
+    return redacted(store or os.environ.get("SPIKENAS_STORE") or "sqlite:///spikenas.db")
+
+
+@contextmanager
+def _sigterm_as_exception() -> Iterator[None]:
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        raise SystemExit(143)
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
