@@ -92,6 +92,16 @@ class Verdict:
         """
         return dict(self.worst)
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON form."""
+        return {
+            "chip": self.chip,
+            "fits": self.fits,
+            "violations": [violation.to_dict() for violation in self.violations],
+            "warnings": [warning.to_dict() for warning in self.warnings],
+            "margins": self.margins(),
+        }
+
 
 def check(workload: Workload, chip: ChipProfile) -> Verdict:
     """Hold every operation of a workload against every rule and limit of a chip."""

@@ -1,3 +1,5 @@
+import json
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -176,3 +178,14 @@ def test_an_unknown_model_or_setting_names_the_nearest():
     with pytest.raises(UnknownNameError, match="did you mean 'per_step'"):
         energy_model("cmos45").estimate(worked_example(), first_layer="per-step")
     assert energy_models() == ["cmos45"]
+
+
+@pytest.mark.oracle
+def test_the_constants_are_the_published_ones(shared):
+    published = json.loads((shared / "oracles" / "chip_limits.json").read_text())["_energy"]
+
+    model = energy_model("cmos45")
+
+    for constant, name in ((model.mac, "E_MAC_fp32"), (model.ac, "E_AC_fp32")):
+        assert constant.value_pj * 1e-12 == pytest.approx(published["cmos45"][name]["value"])
+        assert constant.grade == published["cmos45"][name]["grade"]

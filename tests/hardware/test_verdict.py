@@ -1,3 +1,5 @@
+import json
+
 import pytest
 
 from spikenas.hardware import ChipProfile, check, chip
@@ -246,10 +248,32 @@ def test_the_keys_of_the_margins_depend_on_the_chip_alone():
     assert set(margins[1].values()) == {0.0}
 
 
-def test_violations_come_in_the_networks_order_and_as_plain_json():
-    verdict = check(attention(), chip("async_generic"))
+def test_a_verdict_is_plain_json_with_the_violations_in_the_networks_order():
+    record = check(attention(), chip("async_generic")).to_dict()
 
-    record = verdict.violations[1].to_dict()
+    assert json.loads(json.dumps(record)) == record
+    assert [violation["operation"] for violation in record["violations"]] == ["qk", "av"]
+    assert {"operation", "rule", "limit", "need", "have", "cure"} <= record["violations"][0].keys()
+    assert not record["fits"]
 
-    assert record["operation"] == "av"
-    assert {"operation", "rule", "limit", "need", "have", "cure"} <= record.keys()
+
+@pytest.mark.oracle
+def test_the_clockless_profile_forbids_what_the_published_limits_forbid(shared):
+    operations = json.loads((shared / "oracles" / "chip_limits.json").read_text())
+    forbidden = {
+        name
+        for name, limit in operations["async_generic"]["ops"].items()
+        if limit["verdict"] == "forbidden"
+    }
+    rules = {
+        "max_pool": "max_pool",
+        "spike_x_spike_matmul": "spike_product",
+        "spike_hadamard_mask": "mask",
+    }
+    not_in_the_vocabulary = {"softmax", "layernorm"}
+    computed_by_a_host = {"analog_input_first_layer"}  # a warning here
+
+    profile = chip("async_generic")
+
+    assert forbidden == {*rules, *not_in_the_vocabulary, *computed_by_a_host}
+    assert all(profile.rules[rule].verdict == "forbidden" for rule in rules.values())
