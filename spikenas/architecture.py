@@ -119,6 +119,7 @@ class Architecture:
         _integer(self.num_classes, "num_classes", 2, 10**6)
         _integer(self.num_steps, "num_steps", 1, MAX_STEPS)
         _one_of(self.residual, "residual", RESIDUALS)
+        _integer(self.patch_size, "patch_size", 1, PATCH_SIZES[-1])
         _one_of(self.patch_size, "patch_size", PATCH_SIZES)
         operators = [
             registry.operator("neuron", self.neuron),
@@ -278,7 +279,8 @@ def _live_options(given: Mapping[str, Option] | Options, operators: Sequence[Ope
                 f"options.{name} is read by none of {', '.join(op.name for op in operators)}"
                 f"{did_you_mean(name, known)}; their options: {', '.join(known) or 'none'}"
             )
-    return tuple(sorted((n, v) for n, v in options.items() if v != known[n]))
+    values = {n: registry.option_value(f"options.{n}", v, known[n]) for n, v in options.items()}
+    return tuple(sorted((n, v) for n, v in values.items() if v != known[n]))
 
 
 def _build(kind: type[Gene], genes: object, where: str) -> Gene:

@@ -9,9 +9,10 @@ Families are imported by name on first use, as plugins are; nothing here depends
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
+from math import isfinite
 from typing import Any, Literal
 
-from spikenas.exceptions import UnknownNameError, UsageError
+from spikenas.exceptions import ArchitectureError, UnknownNameError, UsageError
 
 Family = Literal["neuron", "stem", "mixer", "downsampling", "head"]
 Option = bool | int | float | str
@@ -88,6 +89,20 @@ def names(family: Family) -> list[str]:
     """Return the names of a family, sorted."""
     _load_families()
     return sorted(name for fam, name in _operators if fam == family)
+
+
+def option_value(name: str, value: object, default: Option) -> Option:
+    """Return the value of an option in the type of its default, so that 1 and 1.0 are one.
+
+    Raises ArchitectureError where the type is another.
+    """
+    if isinstance(default, float) and type(value) is int:
+        value = float(value)
+    is_finite = not isinstance(value, float) or isfinite(value)
+    if isinstance(value, bool | int | float | str) and type(value) is type(default) and is_finite:
+        return value
+    words = {bool: "true or false", int: "an integer", float: "a number", str: "text in quotes"}
+    raise ArchitectureError(f"{name} = {value!r}; needed: {words[type(default)]}")
 
 
 def _load_families() -> None:

@@ -1,0 +1,112 @@
+"""What a space may leave open: the genes, and the values that each may take.
+
+A value is tried on a small network that is known to be good, so that types and ranges stand in
+one place, `spikenas.architecture`. The options of operators (``scale`` of ssa) are genes too.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import MISSING, fields, replace
+from functools import cache
+from typing import Any, Literal
+
+from spikenas import registry
+from spikenas.architecture import MAX_STAGES, Architecture, InputSpec, Stage
+from spikenas.exceptions import ArchitectureError
+from spikenas.registry import Family, Operator, Option
+
+Level = Literal["network", "stage"]
+Value = Option
+GENES: Mapping[Level, tuple[str, ...]] = {
+    "network": (
+        "num_stages",
+        "num_steps",
+        "neuron",
+        "tau",
+        "v_threshold",
+        "residual",
+        "stem",
+        "patch_size",
+        "head",
+    ),
+    "stage": ("embed_dim", "depth", "mixer", "num_heads", "mlp_ratio", "downsampling"),
+}
+FAMILIES: Mapping[Level, tuple[Family, ...]] = {
+    "network": ("neuron", "stem", "head"),
+    "stage": ("mixer", "downsampling"),
+}
+DEFAULTS: Mapping[str, Value] = {
+    field.name: field.default
+    for kind in (Architecture, Stage)
+    for field in fields(kind)
+    if field.default is not MISSING and isinstance(field.default, bool | int | float | str)
+}
+
+
+def names(level: Level) -> tuple[str, ...]:
+    """Return every gene of a level, the options of its operators last."""
+    return (*GENES[level], *options(level))
+
+
+def options(level: Level) -> dict[str, Option]:
+    """Return the options that some operator of the level has, with a default."""
+    return {
+        name: default
+        for family in FAMILIES[level]
+        for operator in registry.names(family)
+        for name, default in registry.operator(family, operator).options.items()
+    }
+
+
+def is_read_by_operators(level: Level, gene: str) -> bool:
+    """Whether a gene is dead unless one of the operators in place reads it."""
+    return gene in ("tau", "num_heads") or gene in options(level)
+
+
+def reads(operators: Iterable[Operator], gene: str) -> bool:
+    """Whether one of the operators reads the gene, or has it as an option."""
+    return any(gene in operator.genes or gene in operator.options for operator in operators)
+
+
+def parse(level: Level, gene: str, value: object) -> Value:
+    """Return the canonical form of a value (2 is 2.0 for ``tau``).
+
+    Raises ArchitectureError, its text opening with ``gene =``, or UnknownNameError.
+    """
+    for family in FAMILIES[level]:
+        if gene == family:
+            return registry.operator(family, str(value)).name
+    if gene == "num_stages":
+        return _num_stages(value)
+    if gene in GENES[level]:
+        return _tried(level, gene, value)
+    return registry.option_value(gene, value, options(level)[gene])
+
+
+def _tried(level: Level, gene: str, value: Any) -> Value:
+    network = _known_good()
+    if level == "network":
+        return getattr(replace(network, **{gene: value}), gene)  # type: ignore[no-any-return]
+    stage = network.stages[0]
+    return getattr(replace(stage, **{gene: value}), gene)  # type: ignore[no-any-return]
+
+
+@cache
+def _known_good() -> Architecture:
+    return Architecture(
+        input=InputSpec(channels=1, height=64, width=64),
+        num_classes=2,
+        num_steps=1,
+        neuron="lif",
+        residual="none",
+        stem="conv",
+        patch_size=1,
+        stages=(Stage(embed_dim=64, depth=1, mixer=("ssa",), num_heads=1),),
+    )
+
+
+def _num_stages(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= MAX_STAGES:
+        raise ArchitectureError(
+            f"num_stages = {value!r}; needed: an integer from 1 to {MAX_STAGES}"
+        )
+    return value

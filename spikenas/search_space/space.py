@@ -1,0 +1,271 @@
+"""`SearchSpace`: the set of architectures that a TOML file allows, for images of one size."""
+
+import hashlib
+import random
+import re
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from spikenas import registry, shipped
+from spikenas.architecture import Architecture, InputSpec, Stage
+from spikenas.exceptions import ArchitectureError, SpecError, UsageError, did_you_mean
+from spikenas.search_space import genes
+from spikenas.search_space.genes import Value
+from spikenas.search_space.spec import Spec, read
+from spikenas.search_space.steps import steps
+from spikenas.search_space.walk import Choice, Choose, SpaceSize, Walk
+
+_NAME = re.compile(r"(?:stages\[(\d+)\]\.)?(?:blocks\[(\d+)\]\.)?(\w+)")
+Rng = random.Random | int | None
+
+
+class DeadEnd(SpecError):  # noqa: N818  (the field's word)
+    """No value obeys the operators' rules: the space has no member for these images."""
+
+
+class SearchSpace:
+    """A set of architectures, read from TOML. Equal when text and images are.
+
+    Everything that goes through the choices goes through `draw`; ``rng`` is a generator, a seed,
+    or None for fresh randomness.
+
+    Attributes:
+        name: of the shipped space, or of the file.
+        toml: the text as read; ``sha256`` is of that text.
+        input, num_classes: of the images; None until the file or `with_input` says them.
+    """
+
+    def __init__(
+        self,
+        spec: Spec,
+        *,
+        name: str,
+        toml: str,
+        input: InputSpec | None = None,
+        num_classes: int | None = None,
+    ) -> None:
+        self._spec = spec
+        self.name, self.toml = name, toml
+        self.description, self.plugins = spec.description, spec.plugins
+        self.input = input or spec.input
+        self.num_classes = num_classes or spec.num_classes
+        if self.input is not None:
+            self._refuse_emptiness()
+
+    @classmethod
+    def load(cls, name_or_path: str | Path, *, allow_plugins: bool = False) -> "SearchSpace":
+        """Read a shipped space by name, or a user's own by a path ending in ``.toml``."""
+        text = shipped.read("search_spaces", name_or_path)
+        return cls.from_toml(text, source=str(name_or_path), allow_plugins=allow_plugins)
+
+    @classmethod
+    def from_toml(
+        cls, text: str, *, source: str = "space", allow_plugins: bool = False
+    ) -> "SearchSpace":
+        """Read a space; ``source`` names it in errors. Raises SpecError."""
+        spec = read(text, source=source, allow_plugins=allow_plugins)
+        return cls(spec, name=Path(source).stem, toml=text)
+
+    def with_input(self, input: InputSpec, num_classes: int) -> "SearchSpace":
+        """Return the space for other images. Raises DeadEnd when none of its members fits them."""
+        return SearchSpace(
+            self._spec, name=self.name, toml=self.toml, input=input, num_classes=num_classes
+        )
+
+    @property
+    def sha256(self) -> str:
+        """The SHA-256 of the text, 64 hex digits."""
+        return hashlib.sha256(self.toml.encode()).hexdigest()
+
+    def draw(self, choose: Choose) -> Architecture:
+        """Build an architecture, asking ``choose(name, values)`` for each live open choice.
+
+        The values offered all lead to some member. Raises ArchitectureError when ``choose``
+        returns another one.
+        """
+        return self._assembled(self._walk.go(choose))
+
+    def sample(self, rng: Rng = None) -> Architecture:
+        """Draw an architecture at random, each choice evenly."""
+        random_ = _generator(rng)
+        return self.draw(lambda _, values: random_.choice(values))
+
+    def contains(self, architecture: Architecture) -> bool:
+        """Whether the architecture is a member."""
+        try:
+            self.choices_of(architecture)
+        except ArchitectureError:
+            return False
+        return True
+
+    def mutate(self, architecture: Architecture, rng: Rng = None) -> Architecture:
+        """Return a member with one choice changed; later ones change only where they must.
+
+        A space of one member returns that. Raises ArchitectureError for a stranger.
+        """
+        random_ = _generator(rng)
+        current = self.choices_of(architecture)
+        for changed in random_.sample(sorted(current), len(current)):
+
+            def choose(name: str, values: tuple[Value, ...], changed: str = changed) -> Value:
+                kept = current.get(name)
+                if name == changed:
+                    return random_.choice([v for v in values if v != kept] or values)
+                return kept if kept in values else random_.choice(values)
+
+            mutant = self.draw(choose)
+            if mutant != architecture:
+                return mutant
+        return architecture
+
+    def cross(self, a: Architecture, b: Architecture, rng: Rng = None) -> Architecture:
+        """Return a member with each choice from one of two members, as far as it is allowed."""
+        random_ = _generator(rng)
+        parents = self.choices_of(a), self.choices_of(b)
+
+        def choose(name: str, values: tuple[Value, ...]) -> Value:
+            inherited = [p[name] for p in parents if name in p and p[name] in values]
+            return random_.choice(inherited or values)
+
+        return self.draw(choose)
+
+    def choices_of(self, architecture: Architecture) -> dict[str, Value]:
+        """Return what `draw` must be told to build this member. Raises ArchitectureError."""
+        choices: dict[str, Value] = {}
+
+        def choose(name: str, _: tuple[Value, ...]) -> Value:
+            choices[name] = _gene(architecture, name)
+            return choices[name]
+
+        nearest = self.draw(choose)
+        if nearest != architecture:
+            theirs, ours = architecture.to_dict(), nearest.to_dict()
+            gene = next(g for g in (*theirs, *ours) if theirs.get(g) != ours.get(g))
+            raise ArchitectureError(
+                f"{gene} = {theirs.get(gene)!r} is not in space {self.name!r}; "
+                f"it has here: {ours.get(gene)!r}"
+            )
+        return choices
+
+    def from_choices(self, choices: Mapping[str, Value]) -> Architecture:
+        """Build the member with these choices; those that nothing reads are passed over."""
+        known = [name for name, values in self.domain() if len(values) > 1]
+        for name in choices:
+            if name not in known:
+                raise ArchitectureError(
+                    f"{name} is no choice of space {self.name!r}{did_you_mean(name, known)}; "
+                    f"known: {', '.join(known) or 'none'}"
+                )
+
+        def choose(name: str, values: tuple[Value, ...]) -> Value:
+            if name not in choices:
+                raise ArchitectureError(f"{name} is missing; one of {', '.join(map(str, values))}")
+            return choices[name]
+
+        return self.draw(choose)
+
+    def size(self) -> SpaceSize:
+        """Count the members; str() of it says "at most" where it is a bound."""
+        return self._size
+
+    def domain(self) -> list[tuple[str, tuple[Value, ...]]]:
+        """Return every gene of the file with all values that it has somewhere, in walk order."""
+        return [(s.name, s.domain) for s in self._walk.steps if isinstance(s, Choice)]
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, SearchSpace):
+            return NotImplemented
+        mine, theirs = ((space.toml, space.input, space.num_classes) for space in (self, other))
+        return mine == theirs
+
+    def __hash__(self) -> int:
+        return hash((self.toml, self.input, self.num_classes))
+
+    def __repr__(self) -> str:
+        members = f"{self.size()} members" if self.input else "any images"
+        return f"SearchSpace({self.name!r}, {members})"
+
+    @cached_property
+    def _walk(self) -> Walk:
+        if self.input is None:
+            raise UsageError(
+                f"space {self.name!r} does not say for which images; give it an [input] table "
+                "or call with_input(input, num_classes)"
+            )
+        return Walk(steps(self._spec, self.input))
+
+    @cached_property
+    def _size(self) -> SpaceSize:
+        return self._walk.size()
+
+    def _refuse_emptiness(self) -> None:
+        if self._walk.can_end():
+            return
+        images = self.input
+        assert images is not None
+        why = "".join(f"\n  - {text}" for text, _ in self._walk.complaints.most_common(3))
+        raise DeadEnd(
+            f"{self.name}: no architecture of this space obeys the operators' rules "
+            f"for images of {images.channels}x{images.height}x{images.width}:{why}"
+        )
+
+    def _assembled(self, chosen: Mapping[str, Value]) -> Architecture:
+        assert self.input is not None
+        assert self.num_classes is not None
+        stages = []
+        for i in range(int(chosen["num_stages"])):
+            prefix = f"stages[{i}]."
+            own = {n.removeprefix(prefix): v for n, v in chosen.items() if n.startswith(prefix)}
+            blocks = [own.pop(name) for name in [*own] if name.startswith("blocks[")]
+            if blocks:
+                own["mixer"] = tuple(blocks)  # type: ignore[assignment]
+            stages.append(Stage(**_with_options(own)))
+        network = {n: v for n, v in chosen.items() if "." not in n and n != "num_stages"}
+        return Architecture(
+            input=self.input,
+            num_classes=self.num_classes,
+            stages=tuple(stages),
+            **_with_options(network),
+        )
+
+
+def _with_options(chosen: Mapping[str, Value]) -> dict[str, Any]:
+    known = {gene for level in genes.GENES.values() for gene in level}
+    own: dict[str, Any] = {name: value for name, value in chosen.items() if name in known}
+    return {**own, "options": tuple((n, v) for n, v in chosen.items() if n not in known)}
+
+
+def _gene(architecture: Architecture, name: str) -> Any:
+    """Read a choice back; None where the architecture has nothing of that name."""
+    match = _NAME.fullmatch(name)
+    assert match
+    stage, block, gene = match.groups()
+    if gene == "num_stages":
+        return len(architecture.stages)
+    if stage is not None and int(stage) >= len(architecture.stages):
+        return None
+    owner = architecture if stage is None else architecture.stages[int(stage)]
+    if gene == "mixer":
+        assert isinstance(owner, Stage)
+        if block is not None:
+            return owner.mixer[int(block)] if int(block) < owner.depth else None
+        return owner.mixer[0] if len({*owner.mixer}) == 1 else ", ".join(owner.mixer)
+    if any(gene in level for level in genes.GENES.values()):
+        return getattr(owner, gene)
+    return dict(owner.options).get(gene, _default_option(owner, gene))
+
+
+def _default_option(owner: Architecture | Stage, option: str) -> Value | None:
+    if isinstance(owner, Architecture):
+        operators = [registry.operator(f, getattr(owner, f)) for f in genes.FAMILIES["network"]]
+    else:
+        operators = [registry.operator("mixer", name) for name in owner.mixer]
+        if owner.downsampling is not None:
+            operators.append(registry.operator("downsampling", owner.downsampling))
+    return next((op.options[option] for op in operators if option in op.options), None)
+
+
+def _generator(rng: Rng) -> random.Random:
+    return rng if isinstance(rng, random.Random) else random.Random(rng)

@@ -1,0 +1,218 @@
+"""From the tables of a file to the steps of its walk, for images of one size.
+
+Order: the whole network, then stage by stage; within each, a gene comes after those that decide
+whether it is read. A rule stands right behind the last gene that it looks at.
+"""
+
+from collections.abc import Callable, Sequence
+
+from spikenas import registry
+from spikenas.architecture import InputSpec, Stage
+from spikenas.exceptions import ArchitectureError
+from spikenas.registry import Family, Operator, Site
+from spikenas.search_space import genes
+from spikenas.search_space.genes import Level, Value
+from spikenas.search_space.spec import Spec
+from spikenas.search_space.tables import Table
+from spikenas.search_space.walk import Choice, Rule, State
+
+_SITE = ("num_steps", "residual", "patch_size")  # what every operator's site tells of the network
+
+
+def steps(spec: Spec, images: InputSpec) -> list[Choice | Rule]:
+    """Return the steps of the walk through a space."""
+    choices = [_choice(spec.network, gene) for gene in spec.network.in_order()]
+    rules = []
+    for i, table in enumerate(spec.stages):
+        for gene in table.in_order():
+            if gene == "mixer" and table.mixer_per_block:
+                blocks = range(max(int(depth) for depth in table.domain("depth")))
+                choices += [_choice(table, gene, stage=i, block=j) for j in blocks]
+            elif i or gene != "downsampling":
+                choices.append(_choice(table, gene, stage=i))
+        rules += _stage_rules(table, i, images)
+    return _merged(choices, [*_image_rules(spec, images), *rules])
+
+
+def _merged(choices: Sequence[Choice], rules: Sequence[Rule]) -> list[Choice | Rule]:
+    last = {choice.entry: i for i, choice in enumerate(choices)}
+    place = [max((last.get(entry, 0) for entry in rule.reads), default=0) for rule in rules]
+    merged: list[Choice | Rule] = []
+    for i, choice in enumerate(choices):
+        merged.append(choice)
+        merged += [rule for rule, at in zip(rules, place, strict=True) if at == i]
+    return merged
+
+
+def _choice(table: Table, gene: str, stage: int | None = None, block: int | None = None) -> Choice:
+    entry = _entry(table.level, gene, stage)
+    conditions = [
+        (_entry(table.level, condition.key, stage), condition.value, condition.choices[gene])
+        for condition in table.conditions_on(gene)
+    ]
+    own = table.choices.get(gene) or table.default(gene)
+    is_live, looked_at = _liveness(table, gene, stage, block)
+
+    def values(state: State) -> tuple[Value, ...] | None:
+        if not is_live(state):
+            return None
+        told = [listed for key, value, listed in conditions if _holds(state.get(key), value)]
+        if not told:
+            return own
+        return tuple(value for value in told[0] if all(value in other for other in told[1:]))
+
+    return Choice(
+        name=entry if block is None else f"stages[{stage}].blocks[{block}].{gene}",
+        entry=entry,
+        domain=table.domain(gene),
+        reads=frozenset(looked_at | {key for key, _, _ in conditions}),
+        values=values,
+        gathers=gene == "mixer",
+    )
+
+
+def _liveness(
+    table: Table, gene: str, stage: int | None, block: int | None
+) -> tuple[Callable[[State], bool], set[str]]:
+    """Return whether the gene is read, and the entries that this depends on."""
+    by_operators = genes.is_read_by_operators(table.level, gene)
+    looked_at = set() if stage is None else {"num_stages"}
+    if by_operators:
+        looked_at |= {_entry(table.level, name, stage) for name in genes.FAMILIES[table.level]}
+    if block is not None:
+        looked_at.add(f"stages[{stage}].depth")
+
+    def is_live(state: State) -> bool:
+        if stage is not None and not _integer(state, "num_stages") > stage:
+            return False
+        if block is not None and not _integer(state, f"stages[{stage}].depth") > block:
+            return False
+        return not by_operators or genes.reads(_operators(state, table.level, stage), gene)
+
+    return is_live, looked_at
+
+
+def _operators(state: State, level: Level, stage: int | None) -> list[Operator]:
+    """Return the operators that were chosen, or that stand there by default."""
+    return [
+        registry.operator(family, str(name))
+        for family in genes.FAMILIES[level]
+        for name in _members(state.get(_entry(level, family, stage)) or genes.DEFAULTS.get(family))
+    ]
+
+
+def _image_rules(spec: Spec, images: InputSpec) -> list[Rule]:
+    """Return the rules of the operators that see the image: stem and neuron."""
+
+    def rule(family: Family) -> Rule:
+        def complaint(state: State) -> str | None:
+            site = _site(state, 0, images.height, images.width, patch=True)
+            return _complaint(registry.operator(family, str(state[family])), site, family)
+
+        return Rule(
+            reads=frozenset({*_SITE, family, "stages[0].embed_dim"}),
+            complaint=complaint,
+        )
+
+    families: tuple[Family, ...] = ("stem", "neuron")
+    return [rule(family) for family in families if _have_rules(spec.network, family)]
+
+
+def _stage_rules(table: Table, stage: int, images: InputSpec) -> list[Rule]:
+    """Return the rules of one stage: of its blocks, of its mixers, of what comes before them."""
+    mixer, embed_dim, num_heads, mlp_ratio, downsampling = (
+        f"stages[{stage}].{gene}"
+        for gene in ("mixer", "embed_dim", "num_heads", "mlp_ratio", "downsampling")
+    )
+
+    def blocks(state: State) -> str | None:
+        if state.get(mixer) is None:
+            return None
+        names = tuple(map(str, _members(state[mixer])))
+        ratio = state.get(mlp_ratio)
+        if ratio is None:
+            ratio = genes.DEFAULTS["mlp_ratio"]
+        assert isinstance(ratio, float)
+        try:
+            Stage(embed_dim=1, depth=len(names), mixer=names, num_heads=1, mlp_ratio=ratio)
+        except ArchitectureError as error:
+            return f"stages[{stage}]: {error}"
+        return None
+
+    def mixers(state: State) -> str | None:
+        if state.get(embed_dim) is None:
+            return None
+        height, width = _grid(state, stage, images)
+        site = _site(state, stage, height, width)
+        found = (
+            _complaint(registry.operator("mixer", str(name)), site, mixer)
+            for name in _members(state[mixer])
+        )
+        return next(filter(None, found), None)
+
+    def halving(state: State) -> str | None:
+        if state.get(downsampling) is None:
+            return None
+        height, width = _grid(state, stage - 1, images)
+        if 1 in (height, width):
+            return f"stages[{stage}] would halve a map of {height}x{width}"
+        site = _site(state, stage, height, width)
+        operator = registry.operator("downsampling", str(state[downsampling]))
+        return _complaint(operator, site, downsampling)
+
+    here = {*_SITE, embed_dim, num_heads}
+    rules = [Rule(reads=frozenset({mixer, mlp_ratio}), complaint=blocks)]
+    if _have_rules(table, "mixer"):
+        rules.append(Rule(reads=frozenset({mixer, *here}), complaint=mixers))
+    if stage:
+        rules.append(Rule(reads=frozenset({downsampling, *here}), complaint=halving))
+    return rules
+
+
+def _site(state: State, stage: int, height: int, width: int, *, patch: bool = False) -> Site:
+    heads = state.get(f"stages[{stage}].num_heads")
+    return Site(
+        embed_dim=_integer(state, f"stages[{stage}].embed_dim"),
+        height=height,
+        width=width,
+        num_steps=_integer(state, "num_steps"),
+        residual=str(state["residual"]),
+        num_heads=None if heads is None or patch else _integer(state, f"stages[{stage}].num_heads"),
+        patch_size=_integer(state, "patch_size") if patch else None,
+    )
+
+
+def _grid(state: State, stage: int, images: InputSpec) -> tuple[int, int]:
+    """Return height and width of a stage's map: every halving rounds up."""
+    step = _integer(state, "patch_size") * 2**stage
+    return -(-images.height // step), -(-images.width // step)
+
+
+def _complaint(operator: Operator, site: Site, where: str) -> str | None:
+    complaint = operator.rule(site) if operator.rule else None
+    return complaint and f"{where} = {operator.name!r}: {complaint}"
+
+
+def _have_rules(table: Table, family: Family) -> bool:
+    return any(registry.operator(family, str(name)).rule for name in table.domain(family))
+
+
+def _entry(level: Level, gene: str, stage: int | None) -> str:
+    is_outer = stage is None or gene not in genes.names(level)
+    return gene if is_outer else f"stages[{stage}].{gene}"
+
+
+def _holds(entry: Value | frozenset[Value] | None, value: Value) -> bool:
+    return entry is not None and value in _members(entry)
+
+
+def _members(entry: Value | frozenset[Value] | None) -> tuple[Value, ...]:
+    if isinstance(entry, frozenset):
+        return tuple(sorted(entry, key=str))
+    return () if entry is None else (entry,)
+
+
+def _integer(state: State, entry: str) -> int:
+    value = state[entry]
+    assert isinstance(value, int)
+    return value

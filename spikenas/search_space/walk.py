@@ -1,0 +1,166 @@
+"""The walk through all choices of a space: the one place that knows which are live.
+
+A walk is a row of steps. A `Choice` is a gene with the values it may take, given those chosen
+before, or none where nothing reads it. A `Rule` asks the operators whether they may stand where
+they stand. A value is offered only if some end of the walk can be reached from it, so a walk
+never runs into a dead end, and every end is another architecture.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from math import prod
+
+from spikenas.exceptions import ArchitectureError
+from spikenas.search_space.genes import Value
+
+State = Mapping[str, Value | frozenset[Value] | None]  # what was chosen; mixers of a stage: a set
+Choose = Callable[[str, tuple[Value, ...]], Value]
+_MAX_STATES = 10**6  # a space of a million members has no more
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """One gene.
+
+    Attributes:
+        name: as it is asked for and recorded, ``stages[1].blocks[0].mixer``.
+        entry: where its value goes in the state; ``gathers`` adds it to the set there.
+        reads: the entries that its values depend on.
+        values: what it may be, or None where it is dead.
+    """
+
+    name: str
+    entry: str
+    domain: tuple[Value, ...]
+    reads: frozenset[str]
+    values: Callable[[State], tuple[Value, ...] | None]
+    gathers: bool = False
+
+    def after(self, state: State, value: Value) -> State:
+        """Return the state once the gene has this value."""
+        if not self.gathers:
+            return {**state, self.entry: value}
+        before = state.get(self.entry) or frozenset()
+        assert isinstance(before, frozenset)
+        return {**state, self.entry: before | {value}}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """A condition on what was chosen; ``complaint`` says what is wrong, or None."""
+
+    reads: frozenset[str]
+    complaint: Callable[[State], str | None]
+
+
+class SpaceSize(int):
+    """A number of architectures; ``is_exact`` is False where it is an upper bound."""
+
+    is_exact: bool
+
+    def __new__(cls, value: int, *, is_exact: bool = True) -> "SpaceSize":
+        """Make a size; it is an int in every other way."""
+        size = super().__new__(cls, value)
+        size.is_exact = is_exact
+        return size
+
+    def __str__(self) -> str:
+        text = f"{int(self):,}" if self < 10**15 else f"{int(self):.1e}"
+        return text if self.is_exact else f"at most {text}"
+
+    __repr__ = __str__
+
+
+class Walk:
+    """A row of steps, with what is known about where they lead."""
+
+    def __init__(self, steps: Sequence[Choice | Rule]) -> None:
+        self.steps = tuple(steps)
+        self.complaints: Counter[str] = Counter()
+        self._live = _live_entries(self.steps)
+        self._reachable: dict[tuple[object, ...], bool] = {}
+
+    def go(self, choose: Choose) -> dict[str, Value]:
+        """Ask for every live gene that is open; return all live genes by name.
+
+        Raises ArchitectureError when ``choose`` returns what was not offered.
+        """
+        state: State = {}
+        chosen: dict[str, Value] = {}
+        for i, step in enumerate(self.steps):
+            values = step.values(state) if isinstance(step, Choice) else None
+            if values is None:
+                continue
+            assert isinstance(step, Choice)
+            offered = tuple(v for v in values if self.can_end(i + 1, step.after(state, v)))
+            assert offered, f"{step.name}: a dead end, although the space has members"
+            value = offered[0] if len(step.domain) == 1 else choose(step.name, offered)
+            if value not in offered:
+                raise ArchitectureError(
+                    f"{step.name} = {value!r} is not in this space; "
+                    f"it has here: {', '.join(map(str, offered))}"
+                )
+            chosen[step.name] = offered[offered.index(value)]
+            state = step.after(state, value)
+        return chosen
+
+    def can_end(self, start: int = 0, state: State | None = None) -> bool:
+        """Whether some end can be reached from a step; ``complaints`` collects what forbids it."""
+        state = state or {}
+        key = (start, *(state.get(entry) for entry in self._live[start]))
+        if key not in self._reachable:
+            self._reachable[key] = self._find_end(start, state)
+        return self._reachable[key]
+
+    def _find_end(self, start: int, state: State) -> bool:
+        for i, step in enumerate(self.steps[start:], start):
+            if isinstance(step, Rule):
+                complaint = step.complaint(state)
+                if complaint:
+                    self.complaints[complaint] += 1
+                    return False
+                continue
+            values = step.values(state)
+            if values is not None:
+                if not values:
+                    self.complaints[f"{step.name}: its when tables have no value in common"] += 1
+                return any(self.can_end(i + 1, step.after(state, value)) for value in values)
+        return True
+
+    def size(self) -> SpaceSize:
+        """Count the ends.
+
+        States that no later step can tell apart are counted together, so stages multiply and
+        the count is quick. Beyond a million such states the rest is bounded by a product.
+        """
+        counts: Mapping[tuple[object, ...], int] = {(): 1}
+        for i, step in enumerate(self.steps):
+            following: Counter[tuple[object, ...]] = Counter()
+            for key, number in counts.items():
+                state: State = dict(zip(self._live[i], key, strict=True))  # type: ignore[arg-type]
+                for after in _following(step, state):
+                    following[tuple(after.get(entry) for entry in self._live[i + 1])] += number
+            counts = following
+            if len(counts) > _MAX_STATES:
+                rest = (len(s.domain) for s in self.steps[i + 1 :] if isinstance(s, Choice))
+                return SpaceSize(sum(counts.values()) * prod(rest), is_exact=False)
+        return SpaceSize(sum(counts.values()))
+
+
+def _following(step: Choice | Rule, state: State) -> list[State]:
+    if isinstance(step, Rule):
+        return [] if step.complaint(state) else [state]
+    values = step.values(state)
+    return [state] if values is None else [step.after(state, value) for value in values]
+
+
+def _live_entries(steps: Sequence[Choice | Rule]) -> list[tuple[str, ...]]:
+    """Return, for each step and the end, the entries written before it and read from it on."""
+    live: list[tuple[str, ...]] = []
+    for i in range(len(steps) + 1):
+        written = {step.entry for step in steps[:i] if isinstance(step, Choice)}
+        read = {entry for step in steps[i:] for entry in step.reads}
+        gathering = {s.entry for s in steps[i:] if isinstance(s, Choice) and s.gathers}
+        live.append(tuple(sorted(written & (read | gathering))))
+    return live
