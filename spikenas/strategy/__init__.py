@@ -1,0 +1,1 @@
+"""How a search decides: what to propose next, and what not to train."""

@@ -1,0 +1,116 @@
+"""`screen`: what is refused before training, in milliseconds, and by how much.
+
+A candidate is traced without data or memory; its workload is held against the chip and against
+limits on parameters and training memory. The margins are what the sampler learns from: one per
+rule, need / limit - 1 or a count of forbidden operations, above 0 where the rule is broken.
+"""
+
+from dataclasses import dataclass
+from math import prod
+
+from spikenas import measurement
+from spikenas.architecture import Architecture
+from spikenas.exceptions import UsageError
+from spikenas.hardware import ChipProfile, check
+from spikenas.workload import Workload
+
+_BYTES_PER_PARAMETER = 16  # weight, gradient and two moments of AdamW, float32
+_BYTES_PER_ACTIVATION = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What no candidate may exceed, whatever the chip."""
+
+    max_parameters: int = 200_000_000
+    max_memory_gib: float = 16.0  # to train, as `training_memory_gib` estimates it
+    batch_size: int = 128
+
+    def __post_init__(self) -> None:
+        for name in ("max_parameters", "max_memory_gib", "batch_size"):
+            if not getattr(self, name) > 0:
+                raise UsageError(f"{name} = {getattr(self, name)!r}; it must be above 0")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Screening:
+    """What was found before training.
+
+    Attributes:
+        workload: without rates; None where the candidate is too large to be built at all.
+        reasons: one sentence for each broken rule, with its cure.
+        margins: by rule; the same rules for every candidate of a search.
+    """
+
+    workload: Workload | None
+    reasons: tuple[str, ...]
+    margins: dict[str, float]
+
+    @property
+    def refused(self) -> bool:
+        """Whether some rule is broken."""
+        return bool(self.reasons)
+
+
+def screen(architecture: Architecture, *, chip: ChipProfile | None, limits: Limits) -> Screening:
+    """Hold an architecture against the limits and, if there is one, the chip."""
+    least = _least_parameters(architecture)
+    if least > limits.max_parameters:  # never built: its shapes may not even fit an integer
+        rules = () if chip is None else (*_forbidden(chip), *chip.limits)
+        return Screening(
+            workload=None,
+            reasons=(_too_many_parameters(least, limits, "at least "),),
+            margins={
+                "parameters": least / limits.max_parameters - 1,
+                "training_memory": 0.0,
+                **{f"{rule} of chip": 0.0 for rule in rules},
+            },
+        )
+    workload = measurement.trace_architecture(architecture)
+    reasons = []
+    memory_gib = training_memory_gib(workload, limits.batch_size)
+    margins = {
+        "parameters": workload.parameters / limits.max_parameters - 1,
+        "training_memory": memory_gib / limits.max_memory_gib - 1,
+    }
+    if margins["parameters"] > 0:
+        reasons.append(_too_many_parameters(workload.parameters, limits))
+    if margins["training_memory"] > 0:
+        reasons.append(
+            f"training needs about {memory_gib:,.1f} GiB at batch size {limits.batch_size}, but "
+            f"max_memory_gib is {limits.max_memory_gib:g}; take a smaller batch_size, num_steps "
+            "or embed_dim, or a larger patch_size"
+        )
+    if chip is not None:
+        verdict = check(workload, chip)
+        reasons += [str(violation) for violation in verdict.violations]
+        margins |= {f"{rule} of chip": margin for rule, margin in verdict.margins().items()}
+    return Screening(workload=workload, reasons=tuple(reasons), margins=margins)
+
+
+def training_memory_gib(workload: Workload, batch_size: int) -> float:
+    """Estimate what training takes: weights, their optimizer, and each output kept for backward."""
+    activations = sum(prod(op.output_shape) * op.steps for op in workload.operations)
+    needed = (
+        workload.parameters * _BYTES_PER_PARAMETER
+        + activations * batch_size * _BYTES_PER_ACTIVATION
+    )
+    return needed / 2**30
+
+
+def _least_parameters(architecture: Architecture) -> int:
+    """Bound the parameters from below by the MLPs, which every block has in this form."""
+    return sum(
+        int(2 * stage.mlp_ratio * stage.embed_dim**2) * stage.depth for stage in architecture.stages
+    )
+
+
+def _forbidden(chip: ChipProfile) -> tuple[str, ...]:
+    return tuple(name for name, rule in chip.rules.items() if rule.verdict == "forbidden")
+
+
+def _too_many_parameters(need: int, limits: Limits, prefix: str = "") -> str:
+    return (
+        f"{prefix}{need:,} parameters, but max_parameters is {limits.max_parameters:,}; "
+        "take a smaller embed_dim, depth or mlp_ratio"
+    )
