@@ -62,29 +62,34 @@ def chips(*, as_json: JsonOption = False) -> None:
 
 def published(*, as_json: JsonOption = False) -> None:
     """List the published architectures that ARCH may name."""
-    from spikenas import measurement, systems
+    from spikenas import systems
 
-    lines = []
-    for name in systems.published_names():
-        architecture = systems.published(name)
-        lines.append(
-            documents.PublishedLine(
-                name=name,
-                parameters=measurement.trace_architecture(architecture).parameters,
-                source=systems.source(name),
-                architecture=architecture.to_dict(),
-            )
+    lines = [
+        documents.PublishedLine(
+            name=name,
+            parameters=system.parameters,
+            accuracy=system.accuracy,
+            energy_mj=system.energy_mj,
+            source=system.source,
+            architecture=systems.published(name).to_dict(),
         )
+        for name, system in systems.PUBLISHED.items()
+    ]
     if as_json:
         print_document(documents.Published(architectures=lines))
         return
     from spikenas.report import tables
-    from spikenas.report.figures import count
+    from spikenas.report.figures import count, text
 
     print_table(
         tables.records(
             [
-                {"name": line.name, "parameters": count(line.parameters), "source": line.source}
+                {
+                    "name": line.name,
+                    "parameters": count(line.parameters),
+                    "reported accuracy": text("accuracy", line.accuracy),
+                    "source": line.source,
+                }
                 for line in lines
             ]
         )

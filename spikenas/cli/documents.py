@@ -171,10 +171,12 @@ class Chips(Document):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PublishedLine:
-    """One published configuration."""
+    """One published configuration; what its paper reports, or null."""
 
     name: str
     parameters: int
+    accuracy: float | None  # on the test set, 0 to 1
+    energy_mj: float | None  # by the paper's own formula
     source: str
     architecture: dict[str, Any]
 

@@ -44,14 +44,11 @@ def resolve(arch: str, store: str | None) -> Reference:
         return _candidate(run, candidate, store)
     from spikenas import systems
 
-    if arch not in systems.published_names():
-        raise UnknownNameError(
-            "published architecture",
-            arch,
-            systems.published_names(),
-            hint="ARCH may also be an export folder, an architecture.json, or RUN/ID",
-        )
-    return Reference(architecture=systems.published(arch))
+    try:
+        return Reference(architecture=systems.published(arch))
+    except UnknownNameError as error:
+        hint = "ARCH may also be an export folder, an architecture.json, or RUN/ID"
+        raise UnknownNameError("architecture", arch, error.known, hint) from None
 
 
 def _export(folder: Path) -> Reference:

@@ -1,7 +1,9 @@
 """`spikenas(...)`: run one command in this process; what it printed and how it ended."""
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 
@@ -26,3 +28,10 @@ def spikenas(capsys: pytest.CaptureFixture[str]) -> Callable[..., Ended]:
         return Ended(code=code, **capsys.readouterr()._asdict())
 
     return run
+
+
+@pytest.fixture
+def schema(request: pytest.FixtureRequest) -> Callable[[str], Any]:
+    """Return the schema of a command's document, from the reference."""
+    folder = request.config.rootpath / "docs" / "reference" / "json"
+    return lambda name: json.loads((folder / f"{name}.schema.json").read_text())

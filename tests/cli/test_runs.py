@@ -8,13 +8,6 @@ from jsonschema import validate
 from spikenas.evaluation import State
 
 
-@pytest.fixture
-def schema(request):
-    """Return the schema of a command's document, from the reference."""
-    folder = request.config.rootpath / "docs" / "reference" / "json"
-    return lambda name: json.loads((folder / f"{name}.schema.json").read_text())
-
-
 @pytest.mark.parametrize("command", ["runs", "status", "pareto"])
 def test_a_document_obeys_its_schema_and_begins_with_its_version(spikenas, stored, schema, command):
     ended = spikenas(command, "--store", stored, "--json")

@@ -1,0 +1,30 @@
+import json
+
+from jsonschema import validate
+
+
+def test_doctor_finds_nothing_wrong_here(spikenas, schema, tmp_path):
+    ended = spikenas("doctor", "--json", "--store", f"sqlite:///{tmp_path}/runs.db")
+
+    document = json.loads(ended.out)
+    validate(document, schema("doctor"))
+    assert [f for f in document["findings"] if f["status"] == "error"] == []
+    assert ended.code == 0
+
+
+def test_doctor_says_which_store_cannot_be_used(spikenas, tmp_path):
+    (tmp_path / "runs.db").write_text("no database")
+
+    ended = spikenas("doctor", "--store", f"sqlite:///{tmp_path}/runs.db")
+
+    assert ended.code == 4
+    assert "runs.db" in ended.out
+
+
+def test_doctor_misses_a_data_set_that_is_asked_for(spikenas, tmp_path):
+    url = f"sqlite:///{tmp_path}/runs.db"
+
+    ended = spikenas("doctor", "--store", url, "--data", "cifar10", "--data-root", tmp_path)
+
+    assert ended.code == 2
+    assert "cifar10" in ended.out

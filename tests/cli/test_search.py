@@ -1,0 +1,252 @@
+"""The three jobs from the command line, on real digits with tiny networks."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from contextlib import redirect_stderr, redirect_stdout
+from io import StringIO
+
+import pytest
+from jsonschema import validate
+
+import spikenas as package
+from spikenas.cli import main
+from spikenas.evaluation import State
+from spikenas.store import Store
+
+TINY = ("--space", "toy", "--data", "digits", "--workers", "inline", "--epochs", "1")
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    return f"sqlite:///{tmp_path_factory.mktemp('search')}/runs.db"
+
+
+@pytest.fixture(scope="module")
+def searched(store):
+    """Search once for all tests; what was printed."""
+    out, err = StringIO(), StringIO()
+    with redirect_stdout(out), redirect_stderr(err), pytest.raises(SystemExit) as ended:
+        main(["search", *TINY, "--trials", "4", "--store", store, "--name", "tiny"])
+    assert ended.value.code == 0, err.getvalue()
+    return out.getvalue(), err.getvalue()
+
+
+def test_a_search_first_says_what_it_does_and_where(searched, store):
+    _, err = searched
+
+    first = err.splitlines()[0]
+
+    assert "toy" in first
+    assert "digits" in first
+    assert store in first
+
+
+def test_a_search_without_a_terminal_has_a_line_for_each_finished_candidate(searched):
+    _, err = searched
+
+    assert "first candidate after" in err
+    for number in range(1, 5):
+        assert f"{number}/4: {number} done" in err
+
+
+def test_a_search_ends_with_the_front_and_what_to_type_next(searched):
+    out, err = searched
+
+    assert "Pareto front" in out.splitlines()[0]
+    assert "spikenas" not in out
+    next_lines = err.partition("next:\n")[2].splitlines()
+    assert [line.split()[1] for line in next_lines] == ["pareto", "energy", "export"]
+
+
+@pytest.mark.usefixtures("searched")
+def test_the_next_commands_can_be_typed_as_they_stand(spikenas, searched, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+    for line in searched[1].partition("next:\n")[2].splitlines():
+        assert spikenas(*line.split()[1:]).code == 0
+
+
+@pytest.mark.usefixtures("searched")
+def test_search_json_ends_with_one_document(spikenas, schema, store):
+    ended = spikenas("search", *TINY, "--trials", 1, "--store", store, "--json", "--quiet")
+
+    document = json.loads(ended.out)
+    validate(document, schema("search"))
+    assert document["counts"]["complete"] == 1
+    assert ended.err == ""
+
+
+@pytest.mark.usefixtures("searched")
+def test_a_name_that_is_taken_is_refused_and_the_run_kept(spikenas, store):
+    ended = spikenas("search", *TINY, "--store", store, "--name", "tiny")
+
+    assert ended.code == 2
+    assert "resume" in ended.err
+    counts = json.loads(spikenas("status", "tiny", "--store", store, "--json").out)["counts"]
+    assert counts["complete"] == 4
+
+
+@pytest.mark.usefixtures("searched")
+def test_a_finished_run_can_be_resumed_without_doing_more(spikenas, schema, store):
+    ended = spikenas("resume", "tiny", "--store", store, "--json")
+
+    document = json.loads(ended.out)
+    validate(document, schema("resume"))
+    assert document["counts"]["complete"] == 4
+
+
+@pytest.mark.parametrize("choice", [[], ["--best", "energy_uj"], ["--best", "accuracy"]])
+@pytest.mark.usefixtures("searched")
+def test_the_best_is_exported_as_a_network_that_runs(spikenas, store, tmp_path, choice):
+    ended = spikenas("export", "tiny", *choice, "--to", tmp_path / "best", "--store", store)
+
+    assert ended.out == f"{tmp_path / 'best'}\n"
+    network = package.load(tmp_path / "best")
+    size = network.architecture.input
+    with Store.open(store) as opened:
+        best = opened.run("tiny").best(choice[1] if choice else "accuracy")
+    assert network.architecture == best.architecture
+    assert (size.channels, size.height, size.width) == (1, 8, 8)
+
+
+@pytest.mark.usefixtures("searched")
+def test_every_member_of_the_front_is_exported_into_its_own_folder(spikenas, store, tmp_path):
+    ended = spikenas("export", "tiny", "--front", "--to", tmp_path, "--store", store)
+
+    with Store.open(store) as opened:
+        members = [member.id for member in opened.run("tiny").pareto_front()]
+    assert ended.out.splitlines() == [str(tmp_path / member) for member in members]
+
+
+@pytest.mark.usefixtures("searched")
+def test_an_export_is_an_architecture_with_measured_rates(spikenas, store, tmp_path):
+    spikenas("export", "tiny", "--to", tmp_path / "best", "--store", store)
+    best = json.loads(spikenas("pareto", "tiny", "--store", store, "--json").out)["front"][0]
+
+    energy = json.loads(spikenas("energy", tmp_path / "best", "--json").out)
+    check = spikenas("check", tmp_path / "best", "--chip", "all", "--json")
+
+    assert energy["rates"] == "measured"
+    assert energy["energy_uj"] == pytest.approx(best["energy_uj"])
+    assert json.loads(check.out)["key"] == best["key"]
+
+
+@pytest.mark.usefixtures("searched")
+def test_a_flipped_byte_in_an_export_is_found(spikenas, store, tmp_path):
+    spikenas("export", "tiny", "--to", tmp_path / "best", "--store", store)
+    weights = tmp_path / "best" / "model.safetensors"
+    content = bytearray(weights.read_bytes())
+    content[-1] ^= 1
+    weights.write_bytes(content)
+
+    ended = spikenas("show", tmp_path / "best")
+
+    assert ended.code == 5
+    assert "model.safetensors" in ended.err
+
+
+@pytest.mark.usefixtures("searched")
+def test_an_export_tells_nothing_of_this_machine(spikenas, store, tmp_path):
+    spikenas("export", "tiny", "--to", tmp_path / "best", "--store", store)
+
+    told = "".join(path.read_text() for path in (tmp_path / "best").glob("*.json"))
+
+    assert str(tmp_path) not in told
+    assert "sqlite" not in told
+    assert os.uname().nodename not in told
+
+
+@pytest.mark.usefixtures("searched")
+def test_weights_that_were_not_kept_are_missed_clearly(spikenas, store, tmp_path):
+    with Store.open(store) as opened:
+        run = opened.run("tiny")
+        kept = {member.row for member in run.pareto_front()}
+        others = [c for c in run.candidates(states=[State.COMPLETE]) if c.row not in kept]
+    if not others:
+        pytest.skip("every candidate of this search is on the front")
+
+    ended = spikenas(
+        *("export", "tiny", "--candidate", others[0].id, "--to", tmp_path / "x", "--store", store)
+    )
+
+    assert ended.code == 3
+    assert "not kept" in ended.err
+
+
+@pytest.mark.usefixtures("searched")
+def test_a_folder_that_exists_is_kept(spikenas, store, tmp_path):
+    (tmp_path / "notes.txt").write_text("mine")
+
+    ended = spikenas("export", "tiny", "--to", tmp_path, "--store", store)
+
+    assert ended.code == 2
+    assert (tmp_path / "notes.txt").read_text() == "mine"
+
+
+@pytest.fixture
+def empty_store(tmp_path, monkeypatch):
+    monkeypatch.setenv("SPIKENAS_STORE", f"sqlite:///{tmp_path}/runs.db")
+    return tmp_path / "runs.db"
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "complaint"),
+    [
+        (["--space", "toi"], 2, "toy"),
+        (["--space", "toy", "--data", "digit"], 2, "digits"),
+        (["--space", "toy", "--chip", "async"], 2, "async_generic"),
+        (["--space", "toy", "--workers", "lokal"], 2, "local"),
+        (["--space", "toy", "--num-workers", "0"], 2, "num_workers"),
+        (["--space", "toy", "--objectives", "acuracy"], 2, "accuracy"),
+        (["--space", "toy", "--sampler", "tpee"], 2, "tpe"),
+        (["--space", "toy", "--recipe", "spikformer"], 2, "spikformer-cifar10"),
+        (["--space", "toy", "--energy-model", "cmos"], 2, "cmos45"),
+        (["--space", "toy", "--time-budget", "soon"], 2, "10m"),
+        (["--space", "toy", "--trials", "0"], 2, "--trials"),
+        (["--space", "toy", "--max-parameters", "10"], 7, "parameters"),
+        (["--space", "cifar10"], 2, "cifar10"),
+        (["--trials", "3"], 2, "--space"),
+    ],
+)
+def test_what_cannot_be_searched_is_said_and_leaves_no_run(
+    spikenas, empty_store, options, code, complaint
+):
+    ended = spikenas("search", *options)
+
+    assert ended.code == code
+    assert complaint in ended.err
+    has_run = empty_store.exists() and json.loads(spikenas("runs", "--json").out)["runs"]
+    assert not has_run
+
+
+def test_a_budget_that_ends_without_success_ends_with_6(spikenas, tmp_path):
+    url = f"sqlite:///{tmp_path}/runs.db"
+
+    ended = spikenas("search", *TINY, "--time-budget", "0.001s", "--store", url)
+
+    assert ended.code == 6
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_saves_the_state_and_says_how_to_go_on(spikenas, tmp_path, number, code):
+    url = f"sqlite:///{tmp_path}/runs.db"
+    command = ["search", *TINY, "--trials", "1000", "--store", url, "--name", "long"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "spikenas", *command], stderr=subprocess.PIPE, text=True
+    )
+    said = []
+    for line in process.stderr:
+        said.append(line)
+        if line.startswith("1/1000"):
+            process.send_signal(number)
+
+    assert process.wait(timeout=60) == code
+    assert said[-1] == "stopped; the state is saved. resume with: spikenas resume long\n"
+    status = json.loads(spikenas("status", "long", "--store", url, "--json").out)
+    assert status["status"] == "interrupted"
+    assert status["counts"]["running"] == 0
+    assert status["counts"]["complete"] >= 1
