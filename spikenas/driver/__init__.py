@@ -1,0 +1,7 @@
+"""The loop of a search: ask, check, submit, record, tell."""
+
+from spikenas.driver.entry import resume, search
+from spikenas.driver.progress import OnProgress, Progress
+from spikenas.driver.settings import SearchSettings
+
+__all__ = ["OnProgress", "Progress", "SearchSettings", "resume", "search"]

@@ -1,0 +1,240 @@
+"""`search` and `resume`: the two ways into a search, for the command line and for notebooks."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from spikenas import data as data_sets
+from spikenas.data import DataSpec
+from spikenas.distributed import load_profile, open_pool
+from spikenas.driver.loop import SearchLoop
+from spikenas.driver.progress import OnProgress
+from spikenas.driver.proposals import Proposals
+from spikenas.driver.settings import SearchSettings
+from spikenas.evaluation import State
+from spikenas.exceptions import NotFoundError, UsageError
+from spikenas.hardware import chip as load_chip
+from spikenas.objectives import DEFAULT_OBJECTIVES, objective
+from spikenas.search_space import SearchSpace
+from spikenas.store import Candidate, Run, Store
+from spikenas.strategy.sampler import Observation, OptunaSampler
+from spikenas.strategy.screening import Limits
+from spikenas.training import default_recipe
+from spikenas.training import recipe as load_recipe
+
+_DATA_OF_SPACE = {"toy": "digits"}
+
+
+def search(
+    space: str | Path | SearchSpace,
+    *,
+    data: str | None = None,
+    data_root: str | Path | None = None,
+    chip: str | Path | None = None,
+    trials: int = 12,
+    workers: str | Path = "local",
+    num_workers: int | None = None,
+    store: str | None = None,
+    name: str | None = None,
+    seed: int = 0,
+    epochs: int | None = None,
+    recipe: str | None = None,
+    batch_size: int | None = None,
+    image_size: int | None = None,
+    train_subset: int | None = None,
+    sampler: str = "tpe",
+    objectives: Sequence[str] | None = None,
+    energy_model: str = "cmos45",
+    time_budget_s: float | None = None,
+    max_parameters: int | None = None,
+    max_memory_gib: float | None = None,
+    allow_plugins: bool = False,
+    on_progress: OnProgress | None = None,
+) -> Run:
+    """Search a space for the architectures that score best for the least energy.
+
+    The space is a shipped name, a path ending in ``.toml``, or a `SearchSpace`. Without ``data``
+    it is the data set that the space is named for, without ``recipe`` the data set's own; both
+    can be changed by ``image_size``, ``train_subset``, ``epochs`` and ``batch_size``. What
+    ``chip`` (a name or ``.toml``), ``max_parameters`` or ``max_memory_gib`` rule out is refused
+    before training. ``trials`` candidates are trained; refused ones and repeats come on top, and
+    none is begun after ``time_budget_s``. ``workers`` is a profile, by name or ``.toml``;
+    ``inline`` needs no Ray. ``store`` is the database's URL, by default $SPIKENAS_STORE, else
+    ``sqlite:///spikenas.db``. ``on_progress`` gets a `Progress` whenever something changes.
+
+    Returns:
+        The finished run, to be read: ``search(...).pareto_front()``.
+
+    Raises:
+        UsageError: before anything is recorded, for whatever contradicts itself or is missing.
+        InfeasibleError: before anything is recorded, when no member of the space may be trained.
+        BudgetError: when the budget ended without one successful candidate.
+        KeyboardInterrupt: on Ctrl-C, once the state is saved; `resume` goes on.
+    """
+    began = time.monotonic()
+    if not isinstance(space, SearchSpace):
+        space = SearchSpace.load(space, allow_plugins=allow_plugins)
+    data_spec = DataSpec(
+        name=_data_of(space) if data is None else data,
+        root=None if data_root is None else str(Path(data_root).expanduser().absolute()),
+        image_size=image_size,
+        train_subset=train_subset,
+    )
+    overrides = {"epochs": epochs, "batch_size": batch_size}
+    chosen = load_recipe(
+        recipe or default_recipe(data_spec.name),
+        **{setting: value for setting, value in overrides.items() if value is not None},
+    )
+    profile = load_profile(workers)
+    if num_workers is not None:
+        profile = replace(profile, num_workers=num_workers)
+    limits = {"max_parameters": max_parameters, "max_memory_gib": max_memory_gib}
+    settings = SearchSettings(
+        space_name=space.name,
+        space_toml=space.toml,
+        data=data_spec,
+        chip_toml=None if chip is None else load_chip(chip).toml,
+        energy_model=energy_model,
+        objectives=tuple(DEFAULT_OBJECTIVES if objectives is None else objectives),
+        trials=trials,
+        recipe=chosen,
+        seed=seed,
+        sampler=sampler,
+        workers=profile,
+        limits=Limits(
+            batch_size=chosen.batch_size,
+            **{limit: value for limit, value in limits.items() if value is not None},  # type: ignore[arg-type]
+        ),
+        time_budget_s=time_budget_s,
+        allow_plugins=allow_plugins,
+    )
+    space = _fitted(space, settings)
+    with Store.open(store) as record:
+        _refuse_taken(record, name)
+        asker = _sampler(space, settings)
+        proposals = Proposals(space, asker, chip=settings.chip, limits=settings.limits)
+        screened = proposals.until_feasible(space.name)
+        with open_pool(settings.workers) as pool:
+            pool.warm_up(settings.data)
+            writer = record.begin_run(
+                name,
+                settings=settings.to_dict(),
+                space_toml=space.toml,
+                seed=seed,
+                objectives=settings.objectives,
+            )
+            SearchLoop(
+                settings=settings,
+                store=record,
+                writer=writer,
+                pool=pool,
+                sampler=asker,
+                proposals=proposals,
+                screened=screened,
+                plugins=_plugins(space, settings),
+                began=began,
+                on_progress=on_progress,
+            ).run()
+    return writer.run
+
+
+def resume(
+    name: str | None = None,
+    *,
+    store: str | None = None,
+    on_progress: OnProgress | None = None,
+) -> Run:
+    """Go on with a run that was interrupted or killed; only what was in flight is repeated.
+
+    Without a name it is the newest run. Everything but the time budget is as it was begun with.
+
+    Raises:
+        NotFoundError: when there is no such run.
+        LeaseError: while another process drives it.
+        Others as in `search`.
+    """
+    began = time.monotonic()
+    with Store.open(store, create=False) as record:
+        settings = SearchSettings.from_dict(record.run(name).settings)
+        space = _fitted(settings.load_space(), settings)
+        with open_pool(settings.workers) as pool:
+            pool.warm_up(settings.data)
+            writer = record.resume_run(name)
+            candidates = writer.run.candidates(include_duplicates=True)
+            asker = _sampler(space, settings)
+            asker.restore([_observation(each, settings) for each in candidates])
+            SearchLoop(
+                settings=settings,
+                store=record,
+                writer=writer,
+                pool=pool,
+                sampler=asker,
+                proposals=Proposals(
+                    space,
+                    asker,
+                    chip=settings.chip,
+                    limits=settings.limits,
+                    known={each.number: each.key for each in candidates},
+                ),
+                known=[each for each in candidates if each.duplicate_of is None],
+                plugins=_plugins(space, settings),
+                began=began,
+                on_progress=on_progress,
+            ).run()
+    return writer.run
+
+
+def _data_of(space: SearchSpace) -> str:
+    name = _DATA_OF_SPACE.get(space.name, space.name)
+    if name not in data_sets.names():
+        raise UsageError(
+            f"space {space.name!r} is not named for a data set, so data must be given; "
+            f"one of {', '.join(data_sets.names())}"
+        )
+    return name
+
+
+def _fitted(space: SearchSpace, settings: SearchSettings) -> SearchSpace:
+    """Return the space for the images of the data set, whose files are checked on the way."""
+    info = data_sets.describe(settings.data)
+    return space.with_input(info.input, info.num_classes)
+
+
+def _refuse_taken(store: Store, name: str | None) -> None:
+    if name is None:
+        return
+    try:
+        store.run(name)
+    except NotFoundError:
+        return
+    raise UsageError(
+        f"a run named {name!r} is in {store.url} already; go on with it by "
+        f"`spikenas resume {name}`, or give another --name"
+    )
+
+
+def _sampler(space: SearchSpace, settings: SearchSettings) -> OptunaSampler:
+    return OptunaSampler(
+        space,
+        method=settings.sampler,
+        seed=settings.seed,
+        objectives=[objective(name) for name in settings.objectives],
+    )
+
+
+def _plugins(space: SearchSpace, settings: SearchSettings) -> tuple[str, ...]:
+    return tuple(space.plugins) if settings.allow_plugins else ()
+
+
+def _observation(candidate: Candidate, settings: SearchSettings) -> Observation:
+    is_complete = candidate.state is State.COMPLETE and candidate.duplicate_of is None
+    return Observation(
+        number=candidate.number,
+        choices=candidate.choices,
+        values={name: getattr(candidate, name) for name in settings.objectives}
+        if is_complete
+        else None,
+        margins=candidate.margins,
+        is_final=candidate.state.is_final,
+    )

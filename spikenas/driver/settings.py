@@ -1,0 +1,131 @@
+"""`SearchSettings`: all that fixes a search, as it is kept with the run and read by `resume`.
+
+Names are resolved when it is made: the text of space and chip, the figures of the recipe and of
+the worker profile stay with the run, so a file edited later does not change a resumed search.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+from spikenas import evaluator
+from spikenas.architecture import Architecture
+from spikenas.data import DataSpec
+from spikenas.distributed import WorkerProfile
+from spikenas.evaluator import Job
+from spikenas.exceptions import UnknownNameError, UsageError
+from spikenas.hardware import ChipProfile, energy_models
+from spikenas.objectives import objective
+from spikenas.search_space import SearchSpace
+from spikenas.strategy.sampler import METHODS
+from spikenas.strategy.screening import Limits
+from spikenas.training import Recipe
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchSettings:
+    """What is searched, on which data, for which chip, with what budget.
+
+    Attributes:
+        trials: candidates trained to an end, good or bad; refused ones come on top.
+        seed: of the sampler and of every training.
+        time_budget_s: after it no candidate is begun; counted anew by each `resume`.
+    """
+
+    space_name: str
+    space_toml: str
+    data: DataSpec
+    chip_toml: str | None
+    energy_model: str
+    objectives: tuple[str, ...]
+    trials: int
+    recipe: Recipe
+    seed: int
+    sampler: str
+    workers: WorkerProfile
+    limits: Limits
+    time_budget_s: float | None
+    allow_plugins: bool
+
+    def __post_init__(self) -> None:
+        for name in self.objectives:
+            objective(name)
+        if len(set(self.objectives)) != len(self.objectives) or not self.objectives:
+            given = ", ".join(self.objectives) or "none"
+            raise UsageError(f"objectives = {given}; name at least one, each once")
+        if self.sampler not in METHODS:
+            raise UnknownNameError("sampler", self.sampler, METHODS)
+        if self.energy_model not in energy_models():
+            raise UnknownNameError("energy model", self.energy_model, energy_models())
+        if self.trials < 1:
+            raise UsageError(f"trials = {self.trials}; a search trains at least 1 candidate")
+        if not 0 <= self.seed < 2**63:
+            raise UsageError(f"seed = {self.seed}; needed: a whole number from 0 to 2^63 - 1")
+        if self.time_budget_s is not None and not self.time_budget_s > 0:
+            raise UsageError(f"time_budget_s = {self.time_budget_s}; it must be above 0")
+
+    @property
+    def chip(self) -> ChipProfile | None:
+        """The chip that candidates must fit."""
+        if self.chip_toml is None:
+            return None
+        return ChipProfile.from_toml(self.chip_toml, source="the chip kept with the run")
+
+    def load_space(self) -> SearchSpace:
+        """Read the space; imports its plugins if that was allowed."""
+        return SearchSpace.from_toml(
+            self.space_toml, source=self.space_name, allow_plugins=self.allow_plugins
+        )
+
+    def job(self, job_id: str, architecture: Architecture, *, plugins: tuple[str, ...]) -> Job:
+        """Return the training of one candidate."""
+        return Job(
+            id=job_id,
+            architecture=architecture,
+            data=self.data,
+            recipe=self.recipe,
+            epochs=self.recipe.epochs,
+            seed=self.seed,
+            energy_model=self.energy_model,
+            plugins=plugins,
+        )
+
+    def reuse_key(self, architecture: Architecture, data_fingerprint: str) -> str:
+        """Return what two trainings share when the result of one answers the other."""
+        conditions = (
+            architecture.key,
+            data_fingerprint,
+            self.recipe.fingerprint,
+            self.recipe.epochs,
+            self.seed,
+            self.energy_model,
+            evaluator.VERSION,
+        )
+        return hashlib.sha256(json.dumps(conditions).encode()).hexdigest()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON form."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, record: Mapping[str, Any]) -> "SearchSettings":
+        """Build from the JSON form."""
+        unknown = sorted(set(record) - {field.name for field in fields(cls)})
+        if unknown:
+            raise UsageError(
+                f"the run's settings hold {', '.join(unknown)}, which this spikenas does not know; "
+                "resume it with the version that began it"
+            )
+        objectives: Sequence[str] = record["objectives"]
+        return cls(
+            **{
+                **record,
+                "data": DataSpec.from_dict(record["data"]),
+                "objectives": tuple(objectives),
+                "recipe": Recipe.from_dict(record["recipe"]),
+                "workers": WorkerProfile.from_dict(record["workers"]),
+                "limits": Limits(**record["limits"]),
+            }
+        )

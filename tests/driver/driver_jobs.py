@@ -1,0 +1,48 @@
+"""What workers run in these tests instead of training: functions from job to outcome."""
+
+from pathlib import Path
+
+from spikenas.evaluation import State
+from spikenas.evaluator import Job, Outcome, evaluate
+
+_CALLS = Path("calls.txt")  # in the test's own folder
+
+
+def counted(job: Job) -> Outcome:
+    """Train, and note it."""
+    with _CALLS.open("a", encoding="utf-8") as file:
+        file.write(f"{job.kind} {job.architecture.key}\n")
+    return evaluate(job)
+
+
+def calls(kind: str = "train") -> list[str]:
+    """Return the keys of what `counted` was given."""
+    lines = _CALLS.read_text(encoding="utf-8").splitlines() if _CALLS.exists() else []
+    return [line.partition(" ")[2] for line in lines if line.startswith(kind)]
+
+
+def failing_for_if(job: Job) -> Outcome:
+    """Raise for networks of IF neurons, as an operator with a fault would."""
+    if job.architecture.neuron == "if" and job.kind == "train":
+        raise RuntimeError("no such kernel")
+    return evaluate(job)
+
+
+def diverging(job: Job) -> Outcome:
+    """Meet a non-finite loss, always."""
+    return Outcome(job_id=job.id, state=State.DIVERGED, error="loss is nan in epoch 1")
+
+
+def lost_at_first(job: Job) -> Outcome:
+    """Lose the worker of each training once."""
+    before = calls()
+    outcome = counted(job)
+    if job.kind == "train" and job.architecture.key not in before:
+        return Outcome(job_id=job.id, state=State.LOST, error="the worker died")
+    return outcome
+
+
+def lost_always(job: Job) -> Outcome:
+    """Lose the worker of each training."""
+    counted(job)
+    return Outcome(job_id=job.id, state=State.LOST, error="the worker died")

@@ -1,0 +1,131 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from spikenas import driver
+from spikenas.driver import Progress
+from spikenas.evaluation import State
+from spikenas.exceptions import NotFoundError
+from spikenas.store import Run, Store
+
+from .conftest import EvaluateBy, Search
+
+_KILLED = """
+import os, signal, sys
+from spikenas import driver
+
+def kill(progress):
+    if progress.counts["complete"] == 2 and progress.counts["running"] == 1:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+driver.search("toy", data="digits", trials=5, workers="inline", store=sys.argv[1],
+              name="mine", epochs=1, batch_size=30, train_subset=60, on_progress=kill)
+"""
+
+
+def test_ctrl_c_leaves_nothing_running_and_says_so_in_the_store(search: Search, url: str) -> None:
+    run = _interrupted(search, url, after=2)
+
+    assert run.status == "interrupted"
+    assert run.counts()[State.COMPLETE] == 2
+    assert run.counts()[State.RUNNING] == 0
+    assert run.counts()[State.QUEUED] == 1
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "nsga2", "random"])
+def test_a_resumed_search_ends_as_the_undisturbed_one(
+    search: Search, url: str, tmp_path: Path, sampler: str
+) -> None:
+    undisturbed = search(
+        store=f"sqlite:///{tmp_path}/other.db", sampler=sampler, chip="async_generic"
+    )
+    _interrupted(search, url, after=2, sampler=sampler, chip="async_generic")
+
+    resumed = driver.resume("mine", store=url)
+
+    assert resumed.status == "finished"
+    assert _outcomes(resumed) == _outcomes(undisturbed)
+
+
+def test_resume_after_kill_9_repeats_only_what_was_in_flight(
+    search: Search, url: str, tmp_path: Path, evaluate_by: EvaluateBy
+) -> None:
+    script = [sys.executable, "-c", _KILLED, url]
+    killed = subprocess.run(script, cwd=tmp_path, check=False, capture_output=True)
+    in_flight = [each.key for each in Store.open(url).run("mine").candidates([State.RUNNING])]
+    evaluate_by("counted")
+
+    run = driver.resume("mine", store=url)
+
+    assert killed.returncode == -9
+    assert run.counts()[State.RUNNING] == 0
+    assert run.counts()[State.COMPLETE] == 5
+    trained = [line.split()[1] for line in Path("calls.txt").read_text().splitlines()][:3]
+    assert trained[:1] == in_flight
+    assert sorted(trained) == sorted(each.key for each in run.candidates()[-3:])
+
+
+def test_weights_written_before_a_kill_are_found_again(search: Search, url: str) -> None:
+    run = search(name="mine")
+    member = run.pareto_front()[0]
+    writer = Store.open(url).resume_run("mine")
+    writer.drop_artifact(member.row, "weights")  # killed between the record and this entry
+    writer.finish("interrupted")
+
+    resumed = driver.resume("mine", store=url)
+
+    path = resumed.candidate(member.key).weights_path
+    assert path is not None
+    assert path.is_file()
+
+
+def test_files_that_belong_to_no_member_of_the_front_are_cleared_away(
+    search: Search, url: str
+) -> None:
+    run = search(name="mine")
+    stray = run.artifact_folder / "mine" / f"{'0' * 64}.part"
+    stray.write_bytes(b"half of a file")
+
+    driver.resume("mine", store=url)
+
+    assert not stray.exists()
+
+
+def test_resuming_a_finished_run_trains_nothing(
+    search: Search, url: str, evaluate_by: EvaluateBy
+) -> None:
+    run = search(name="mine")
+    evaluate_by("counted")
+
+    again = driver.resume("mine", store=url)
+
+    assert not Path("calls.txt").exists()
+    assert again.counts() == run.counts()
+
+
+def test_resuming_an_unknown_run_names_the_nearest(search: Search, url: str) -> None:
+    search(name="mine", trials=1)
+
+    with pytest.raises(NotFoundError, match="did you mean 'mine'"):
+        driver.resume("mien", store=url)
+
+
+def _interrupted(search: Search, url: str, *, after: int, **settings: object) -> Run:
+    """Search until so many candidates are complete and one more is under way, then Ctrl-C."""
+
+    def interrupt(progress: Progress) -> None:
+        if progress.counts[State.COMPLETE] == after and progress.counts[State.RUNNING]:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        search(name="mine", on_progress=interrupt, **settings)
+    return Store.open(url).run("mine")
+
+
+def _outcomes(run: Run) -> list[tuple[int, str, str, float | None, float | None]]:
+    return [
+        (each.number, each.key, each.state, each.accuracy, each.test_accuracy)
+        for each in run.candidates(include_duplicates=True)
+    ]

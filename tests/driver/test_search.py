@@ -1,0 +1,246 @@
+import hashlib
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from spikenas.driver import Progress
+from spikenas.evaluation import State
+from spikenas.exceptions import BudgetError, InfeasibleError, UsageError
+from spikenas.search_space import SearchSpace
+from spikenas.store import Store
+
+from .conftest import EvaluateBy, Search
+
+_FEW = """
+[space]
+description = "Two members that any clockless chip runs, and one that none does."
+[choices]
+num_steps = 1
+neuron = "if"
+residual = "spike"
+stem = "conv"
+patch_size = 2
+[[stages]]
+embed_dim = 16
+depth = 1
+mixer = ["conv", "ssa", "none"]
+mlp_ratio = 2
+[stages.when.mixer.ssa]
+num_heads = 2
+"""
+
+
+def test_a_search_trains_as_many_candidates_as_it_has_trials(search: Search) -> None:
+    run = search(trials=3)
+
+    assert run.status == "finished"
+    assert run.counts()[State.COMPLETE] == 3
+    assert run.pareto_front()
+
+
+def test_weights_are_kept_of_front_members_only_and_are_what_the_record_says(
+    search: Search,
+) -> None:
+    run = search(trials=6)
+
+    front = run.pareto_front()
+    files = sorted((run.artifact_folder / run.name).iterdir())
+    assert files == sorted(member.weights_path for member in front if member.weights_path)
+    assert len(files) == len(front)
+    assert len({hashlib.sha256(file.read_bytes()).hexdigest() for file in files}) == len(files)
+
+
+def test_only_front_members_are_scored_on_the_test_set(
+    search: Search, evaluate_by: EvaluateBy
+) -> None:
+    evaluate_by("counted")
+
+    run = search(trials=6)
+
+    front = {member.key for member in run.pareto_front()}
+    tested = {each.key for each in run.candidates() if each.test_accuracy is not None}
+    assert tested == front == set(_calls("test"))
+
+
+def test_refused_candidates_are_recorded_with_their_reason_and_not_trained(
+    search: Search, evaluate_by: EvaluateBy
+) -> None:
+    evaluate_by("counted")
+
+    run = search(chip="async_generic", trials=4)
+
+    refused = run.candidates(states=[State.REFUSED])
+    assert refused
+    assert all("chip 'async_generic'" in (each.reason or "") for each in refused)
+    assert not {each.key for each in refused} & set(_calls())
+    assert len(_calls()) == 4
+
+
+def test_equal_seeds_give_equal_searches(search: Search) -> None:
+    once, again = (search(name=name, seed=3, train_subset=60) for name in ("once", "again"))
+
+    assert [each.to_dict() for each in once.candidates()] == [
+        each.to_dict() for each in again.candidates()
+    ]
+
+
+def test_an_equal_training_whose_weights_are_kept_is_not_repeated(
+    search: Search, evaluate_by: EvaluateBy
+) -> None:
+    evaluate_by("counted")
+    first = search(name="first")
+
+    second = search(name="second")
+
+    trained = Counter(_calls())
+    front = {member.key for member in first.pareto_front()}
+    assert {member.key for member in second.pareto_front()} == front
+    assert all(trained[key] == 1 for key in front)
+    assert all(member.weights_path for member in second.pareto_front())
+
+
+def test_another_seed_trains_again(search: Search, evaluate_by: EvaluateBy) -> None:
+    evaluate_by("counted")
+    search(name="first", seed=0)
+
+    search(name="second", seed=1)
+
+    assert len(_calls()) == 8
+
+
+def test_a_search_ends_when_every_member_of_the_space_is_known(search: Search) -> None:
+    lines: list[str] = []
+
+    run = search(
+        trials=50,
+        on_progress=lambda progress: lines.append(progress.message),
+        **_space(_FEW),
+    )
+
+    assert run.counts()[State.COMPLETE] == 3
+    assert any("every member of the space is known" in line for line in lines)
+
+
+def test_a_space_without_a_feasible_member_is_found_before_anything_is_recorded(
+    search: Search, url: str
+) -> None:
+    only_ssa = _FEW.replace('["conv", "ssa", "none"]', '"ssa"')
+
+    with pytest.raises(InfeasibleError, match="no feasible member among all of its members"):
+        search(chip="async_generic", **_space(only_ssa))
+
+    assert Store.open(url).runs() == []
+
+
+def test_a_taken_name_is_refused_before_the_search(search: Search) -> None:
+    search(name="mine", trials=1)
+
+    with pytest.raises(UsageError, match="spikenas resume mine"):
+        search(name="mine", trials=1)
+
+
+def test_a_space_of_ones_own_needs_a_data_set(search: Search) -> None:
+    with pytest.raises(UsageError, match="is not named for a data set"):
+        search(data=None, **_space(_FEW))
+
+
+def test_a_candidate_that_fails_is_recorded_and_the_search_goes_on(
+    search: Search, evaluate_by: EvaluateBy
+) -> None:
+    evaluate_by("failing_for_if")
+
+    run = search(trials=8)
+
+    failed = run.candidates(states=[State.FAILED])
+    assert failed
+    assert all(each.error == "RuntimeError: no such kernel" for each in failed)
+    assert run.counts()[State.COMPLETE] + len(failed) == 8
+    assert "failing_for_if" in (run.attempts(failed[0])[0].traceback or "")
+
+
+def test_a_search_without_one_success_says_why(
+    search: Search, evaluate_by: EvaluateBy, url: str
+) -> None:
+    evaluate_by("diverging")
+
+    with pytest.raises(BudgetError, match=r"4 diverged\. Commonest reason: loss is nan in epoch 1"):
+        search(name="hopeless")
+
+    assert Store.open(url).run("hopeless").status == "failed"
+
+
+def test_a_lost_worker_has_its_job_run_again(search: Search, evaluate_by: EvaluateBy) -> None:
+    evaluate_by("lost_at_first")
+
+    run = search(trials=2)
+
+    assert run.counts()[State.COMPLETE] == 2
+    assert [len(run.attempts(each)) for each in run.candidates(states=[State.COMPLETE])] == [2, 2]
+
+
+def test_a_job_that_loses_every_worker_is_given_up(search: Search, evaluate_by: EvaluateBy) -> None:
+    evaluate_by("lost_always")
+
+    with pytest.raises(BudgetError, match="1 lost"):
+        search(trials=1)
+
+    assert len(_calls()) == 3
+
+
+def test_no_candidate_is_begun_after_the_time_budget(search: Search) -> None:
+    ended: list[int] = []
+
+    def slow_to_listen(progress: Progress) -> None:
+        ended.append(progress.counts[State.COMPLETE])
+
+    run = search(trials=10_000, time_budget_s=3, on_progress=slow_to_listen)
+
+    assert 0 < run.counts()[State.COMPLETE] < 108
+    assert run.status == "finished"
+
+
+def test_progress_tells_what_there_is_and_what_is_left(search: Search) -> None:
+    told: list[Progress] = []
+
+    search(name="mine", trials=3, on_progress=told.append)
+
+    assert told[0].counts[State.COMPLETE] == 0
+    assert told[0].remaining_s is None
+    assert told[-1].run == "mine"
+    assert told[-1].counts[State.COMPLETE] == 3
+    assert told[-1].remaining_s == 0
+    assert told[-1].best_accuracy is not None
+    assert told[-1].lowest_energy_uj is not None
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"trials": 0}, "trials = 0"),
+        ({"sampler": "tpee"}, "did you mean 'tpe'"),
+        ({"objectives": ("acuracy",)}, "did you mean 'accuracy'"),
+        ({"energy_model": "cmos54"}, "did you mean 'cmos45'"),
+        ({"chip": "async_generik"}, "did you mean 'async_generic'"),
+        ({"recipe": "digit"}, "did you mean 'digits'"),
+        ({"time_budget_s": 0}, "time_budget_s = 0"),
+        ({"max_memory_gib": 0}, "max_memory_gib = 0"),
+    ],
+)
+def test_wrong_settings_are_named_before_anything_is_recorded(
+    search: Search, tmp_path: Path, wrong: dict[str, object], message: str
+) -> None:
+    with pytest.raises(UsageError, match=message):
+        search(**wrong)
+
+    assert not (tmp_path / "runs.db").exists()
+
+
+def _space(toml: str) -> dict[str, object]:
+    return {"space": SearchSpace.from_toml(toml, source="few")}
+
+
+def _calls(kind: str = "train") -> list[str]:
+    file = Path("calls.txt")
+    lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
+    return [key for called, key in (line.split() for line in lines) if called == kind]
