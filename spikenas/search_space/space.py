@@ -41,13 +41,13 @@ class SearchSpace:
         self,
         spec: Spec,
         *,
-        name: str,
+        source: str,
         toml: str,
         input: InputSpec | None = None,
         num_classes: int | None = None,
     ) -> None:
         self._spec = spec
-        self.name, self.toml = name, toml
+        self.name, self.toml, self._source = Path(source).stem, toml, source
         self.description, self.plugins = spec.description, spec.plugins
         self.input = input or spec.input
         self.num_classes = num_classes or spec.num_classes
@@ -66,12 +66,12 @@ class SearchSpace:
     ) -> "SearchSpace":
         """Read a space; ``source`` names it in errors. Raises SpecError."""
         spec = read(text, source=source, allow_plugins=allow_plugins)
-        return cls(spec, name=Path(source).stem, toml=text)
+        return cls(spec, source=source, toml=text)
 
     def with_input(self, input: InputSpec, num_classes: int) -> "SearchSpace":
         """Return the space for other images. Raises DeadEnd when none of its members fits them."""
         return SearchSpace(
-            self._spec, name=self.name, toml=self.toml, input=input, num_classes=num_classes
+            self._spec, source=self._source, toml=self.toml, input=input, num_classes=num_classes
         )
 
     @property
@@ -207,7 +207,7 @@ class SearchSpace:
         assert images is not None
         why = "".join(f"\n  - {text}" for text, _ in self._walk.complaints.most_common(3))
         raise DeadEnd(
-            f"{self.name}: no architecture of this space obeys the operators' rules "
+            f"{self._source}: no architecture of this space obeys the operators' rules "
             f"for images of {images.channels}x{images.height}x{images.width}:{why}"
         )
 

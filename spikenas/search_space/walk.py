@@ -7,8 +7,9 @@ never runs into a dead end, and every end is another architecture.
 """
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from math import prod
 
 from spikenas.exceptions import ArchitectureError
@@ -16,7 +17,8 @@ from spikenas.search_space.genes import Value
 
 State = Mapping[str, Value | frozenset[Value] | None]  # what was chosen; mixers of a stage: a set
 Choose = Callable[[str, tuple[Value, ...]], Value]
-_MAX_STATES = 10**6  # a space of a million members has no more
+_Key = tuple[object, ...]  # a step, and what of the state it or a later one reads
+_Place = tuple[int, State]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +68,7 @@ class SpaceSize(int):
         return size
 
     def __str__(self) -> str:
-        text = f"{int(self):,}" if self < 10**15 else f"{int(self):.1e}"
+        text = f"{int(self):,}" if self < 10**15 else f"{Decimal(int(self)):.1e}"
         return text if self.is_exact else f"at most {text}"
 
     __repr__ = __str__
@@ -79,7 +81,7 @@ class Walk:
         self.steps = tuple(steps)
         self.complaints: Counter[str] = Counter()
         self._live = _live_entries(self.steps)
-        self._reachable: dict[tuple[object, ...], bool] = {}
+        self._reachable: dict[_Key, bool] = {}
 
     def go(self, choose: Choose) -> dict[str, Value]:
         """Ask for every live gene that is open; return all live genes by name.
@@ -107,42 +109,57 @@ class Walk:
 
     def can_end(self, start: int = 0, state: State | None = None) -> bool:
         """Whether some end can be reached from a step; ``complaints`` collects what forbids it."""
-        state = state or {}
-        key = (start, *(state.get(entry) for entry in self._live[start]))
-        if key not in self._reachable:
-            self._reachable[key] = self._find_end(start, state)
-        return self._reachable[key]
+        path: list[tuple[_Key, Iterator[_Place]]] = [((), iter([(start, state or {})]))]
+        while path:
+            key, branches = path[-1]
+            place = next(branches, None)
+            if place is None:
+                self._reachable[key] = False
+                path.pop()
+                continue
+            key = self._key(*place)
+            following = self._branches(*place) if key not in self._reachable else []
+            if following is None or self._reachable.get(key):
+                self._reachable |= dict.fromkeys([key, *(above for above, _ in path)], True)
+                return True
+            path.append((key, iter(following)))
+        return False
 
-    def _find_end(self, start: int, state: State) -> bool:
+    def _key(self, start: int, state: State) -> _Key:
+        return (start, *(state.get(entry) for entry in self._live[start]))
+
+    def _branches(self, start: int, state: State) -> list[_Place] | None:
+        """Return the places behind the next live choice; None where the walk ends before one."""
         for i, step in enumerate(self.steps[start:], start):
             if isinstance(step, Rule):
                 complaint = step.complaint(state)
                 if complaint:
                     self.complaints[complaint] += 1
-                    return False
+                    return []
                 continue
             values = step.values(state)
             if values is not None:
                 if not values:
                     self.complaints[f"{step.name}: its when tables have no value in common"] += 1
-                return any(self.can_end(i + 1, step.after(state, value)) for value in values)
-        return True
+                return [(i + 1, step.after(state, value)) for value in values]
+        return None
 
-    def size(self) -> SpaceSize:
+    def size(self, max_states: int = 10**6) -> SpaceSize:
         """Count the ends.
 
         States that no later step can tell apart are counted together, so stages multiply and
-        the count is quick. Beyond a million such states the rest is bounded by a product.
+        the count is quick. Beyond ``max_states`` of them, and a space of that many members has no
+        more, the rest is bounded by a product.
         """
-        counts: Mapping[tuple[object, ...], int] = {(): 1}
+        counts: Mapping[_Key, int] = {(): 1}
         for i, step in enumerate(self.steps):
-            following: Counter[tuple[object, ...]] = Counter()
+            following: Counter[_Key] = Counter()
             for key, number in counts.items():
                 state: State = dict(zip(self._live[i], key, strict=True))  # type: ignore[arg-type]
                 for after in _following(step, state):
                     following[tuple(after.get(entry) for entry in self._live[i + 1])] += number
             counts = following
-            if len(counts) > _MAX_STATES:
+            if len(counts) > max_states:
                 rest = (len(s.domain) for s in self.steps[i + 1 :] if isinstance(s, Choice))
                 return SpaceSize(sum(counts.values()) * prod(rest), is_exact=False)
         return SpaceSize(sum(counts.values()))

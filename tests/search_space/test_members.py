@@ -1,0 +1,144 @@
+"""A space against the brute force of its file: what it counts, draws and changes."""
+
+import random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from strategies import Document, documents, members, spaces, to_toml
+
+from spikenas.exceptions import ArchitectureError
+from spikenas.search_space import DeadEnd, SearchSpace
+
+SEEDS = st.integers(0, 2**32)
+
+
+@settings(max_examples=50, deadline=None)
+@given(documents())
+def test_size_counts_the_distinct_keys(document: Document) -> None:
+    expected = len(members(document))
+
+    try:
+        size = SearchSpace.from_toml(to_toml(document)).size()
+        found, is_exact = int(size), size.is_exact
+    except DeadEnd:
+        found, is_exact = 0, True
+
+    assert (found, is_exact) == (expected, True)
+
+
+@settings(max_examples=50, deadline=None)
+@given(documents())
+def test_a_space_contains_what_the_brute_force_finds_and_can_rebuild_it(document: Document) -> None:
+    found = members(document)
+    if not found:
+        return
+
+    space = SearchSpace.from_toml(to_toml(document))
+
+    for architecture in found.values():
+        assert space.contains(architecture)
+        assert space.from_choices(space.choices_of(architecture)) == architecture
+
+
+@settings(max_examples=50, deadline=None)
+@given(documents(), SEEDS)
+def test_what_is_drawn_is_found_by_the_brute_force(document: Document, seed: int) -> None:
+    found = members(document)
+    if not found:
+        return
+    space = SearchSpace.from_toml(to_toml(document))
+    rng = random.Random(seed)
+
+    a, b = space.sample(rng), space.sample(rng)
+
+    assert {a.key, b.key, space.cross(a, b, rng).key, space.mutate(a, rng).key} <= set(found)
+
+
+@settings(max_examples=50, deadline=None)
+@given(spaces(), SEEDS)
+def test_a_mutation_changes_something_unless_there_is_one_member(
+    space: SearchSpace, seed: int
+) -> None:
+    architecture = space.sample(seed)
+
+    mutant = space.mutate(architecture, seed)
+
+    assert (mutant != architecture) == (space.size() > 1)
+
+
+@settings(max_examples=50, deadline=None)
+@given(spaces(), SEEDS)
+def test_every_walk_to_another_end_has_another_key(space: SearchSpace, seed: int) -> None:
+    rng = random.Random(seed)
+    drawn = [space.sample(rng) for _ in range(20)]
+
+    choices = {tuple(sorted(space.choices_of(a).items())) for a in drawn}
+
+    assert len(choices) == len({a.key for a in drawn})
+
+
+@settings(max_examples=50, deadline=None)
+@given(spaces(), SEEDS)
+def test_every_offered_value_can_be_taken(space: SearchSpace, seed: int) -> None:
+    rng = random.Random(seed)
+    domain = dict(space.domain())
+
+    def choose(name: str, values: tuple[object, ...]) -> object:
+        assert values
+        assert set(values) <= set(domain[name])
+        return rng.choice(values)
+
+    architecture = space.draw(choose)
+
+    assert space.contains(architecture)
+
+
+@settings(max_examples=20, deadline=None)
+@given(SEEDS)
+def test_equal_seeds_draw_equal_members(seed: int) -> None:
+    space = SearchSpace.load("digits")
+
+    assert space.sample(seed) == space.sample(seed)
+    assert space.mutate(space.sample(seed), seed) == space.mutate(space.sample(seed), seed)
+
+
+def test_a_choice_that_nothing_reads_is_not_asked_for() -> None:
+    space = SearchSpace.load("toy")
+    architecture = space.sample(0)
+    wanted = {**space.choices_of(architecture), "neuron": "if", "stages[0].mixer": "conv"}
+
+    asked = space.choices_of(space.from_choices(wanted))
+
+    assert "tau" not in asked
+    assert "stages[0].num_heads" not in asked
+
+
+def test_a_stranger_is_refused_with_the_gene_that_differs() -> None:
+    space = SearchSpace.load("toy")
+    stranger = SearchSpace.load("cifar10").sample(0)
+
+    with pytest.raises(ArchitectureError, match=r"num_steps = \d .*it has here: 1, 2|is not in"):
+        space.mutate(stranger)
+
+
+def test_from_choices_names_an_unknown_choice_and_the_nearest() -> None:
+    space = SearchSpace.load("toy")
+
+    with pytest.raises(ArchitectureError, match=r"num_step is no choice.*did you mean 'num_steps'"):
+        space.from_choices({"num_step": 1})
+
+
+def test_from_choices_names_a_missing_choice() -> None:
+    space = SearchSpace.load("toy")
+
+    with pytest.raises(ArchitectureError, match="num_steps is missing; one of 1, 2"):
+        space.from_choices({})
+
+
+def test_from_choices_names_a_value_that_is_not_offered() -> None:
+    space = SearchSpace.load("toy")
+    choices = space.choices_of(space.sample(0))
+
+    with pytest.raises(ArchitectureError, match="num_steps = 7 is not in this space; it has here"):
+        space.from_choices({**choices, "num_steps": 7})
