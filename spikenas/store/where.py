@@ -194,10 +194,11 @@ class _Parser:
             needed = "a quoted word" if column.is_text else "a number"
             raise self._error(other.token, f"{needed} to compare with {column.column}")
         word = other.token.text[1:-1]
-        if column.column == "state" and other.column is None and word not in list(State):
+        states = [state.value for state in State]
+        if column.column == "state" and other.column is None and word not in states:
             raise UsageError(
-                f"{self._at(other.token)}: {word!r} is no state{did_you_mean(word, State)}; "
-                f"states: {', '.join(State)}"
+                f"{self._at(other.token)}: {word!r} is no state{did_you_mean(word, states)}; "
+                f"states: {', '.join(states)}"
             )
 
     def _accept(self, text: str) -> bool:
