@@ -96,6 +96,7 @@ class SearchLoop:
         self._idle_proposals = 0
         self._is_over = False
         self._rules_shown: set[str] = set()
+        self._reasons_shown: set[str] = set()
 
     def run(self) -> None:
         """Search; on Ctrl-C or an error put back what is in flight, say so in the store, raise."""
@@ -338,7 +339,11 @@ class SearchLoop:
         is_news = not broken <= self._rules_shown
         self._rules_shown |= broken
         reasons = screened.screening.reasons if screened.screening else ()
-        return f"refused {screened.proposal.architecture.id}: {reasons[0]}" if is_news else ""
+        news = [reason for reason in reasons if reason not in self._reasons_shown][:1]
+        if not is_news or not news:
+            return ""
+        self._reasons_shown.update(news)
+        return f"refused {screened.proposal.architecture.id}: {news[0]}"
 
     def _no_success(self) -> str:
         """Say what became of all, with the commonest reason."""

@@ -7,12 +7,13 @@ So a resumed run goes on as the undisturbed one would, and nothing can be left R
 A candidate without a result is told as COMPLETE with the worst values seen, a refused one with
 its margins as constraints. Told as FAIL it is forgotten and drawn again: 62 of 75 proposals were
 refused, against 26 (TPE, a space of which 78 % breaks the chip's rules; PRUNED equals COMPLETE).
-Beside that each method passes its draws through a memory of what was refused, see `_accepts`.
+Beside that each method passes its draws through a memory of what was refused, see `_told_values`.
 """
 
 import json
 import random
 import warnings
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
@@ -135,13 +136,31 @@ class OptunaSampler:
     def _ask_model(self, number: int, rng: random.Random) -> dict[str, Option]:
         """Draw by the method until a draw is worth a screening, or patience ends."""
         study = self._build_study(number, seed=rng.getrandbits(32))
+        told, allowed = self._told_values()
         for _ in range(_TRIES):
             trial = study.ask()
             choices = self._draw(trial)
-            if self._accepts(trial.params, rng):
+            shares = [(allowed[pair] + 1) / (told[pair] + 1) for pair in trial.params.items()]
+            if rng.random() < min(shares, default=1.0):
                 break
             study.tell(trial, state=TrialState.FAIL)  # forgotten
         return choices
+
+    def _told_values(self) -> tuple[Counter[tuple[str, str]], Counter[tuple[str, str]]]:
+        """Count how often each value was told of, and how often it was not refused.
+
+        A draw passes with the chance of its worst value: the share that was not refused,
+        smoothed, so that no member of the space is ever out of reach. Random search has no other
+        memory; TPE and NSGA-II are random at first.
+        """
+        told: Counter[tuple[str, str]] = Counter()
+        allowed: Counter[tuple[str, str]] = Counter()
+        for member in self._members.values():
+            if member.is_final:
+                told.update(member.params.items())
+                if not member.is_refused:
+                    allowed.update(member.params.items())
+        return told, allowed
 
     def _draw(self, trial: optuna.Trial) -> dict[str, Option]:
         choices: dict[str, Option] = {}
@@ -156,21 +175,6 @@ class OptunaSampler:
 
         self._space.draw(choose)
         return choices
-
-    def _accepts(self, params: Mapping[str, str], rng: random.Random) -> bool:
-        """Say whether a draw is worth a screening, by what was refused so far.
-
-        It passes with the chance of its worst value: the share of candidates with that value
-        that were not refused, smoothed, so that no member of the space is ever out of reach.
-        Random search has no other memory; TPE and NSGA-II are random at first.
-        """
-        told = [member for member in self._members.values() if member.is_final]
-        chance = 1.0
-        for name, text in params.items():
-            alike = [member for member in told if member.params.get(name) == text]
-            allowed = sum(not member.is_refused for member in alike)
-            chance = min(chance, (allowed + 1) / (len(alike) + 1))
-        return rng.random() < chance
 
     def _leave_model(self, rng: random.Random) -> dict[str, Option]:
         """Return an unseen neighbour of the front, else an unseen member, else any."""
