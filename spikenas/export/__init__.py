@@ -1,0 +1,10 @@
+"""Exports: a candidate as a folder of weights, architecture, metrics and provenance.
+
+`write` puts one down whole or not at all, `verify` holds every byte against its record, `load`
+returns the network. Weights are safetensors, everything else is JSON; no pickle is ever read.
+"""
+
+from spikenas.export.bundle import load, read_architecture, read_metrics, write
+from spikenas.export.provenance import verify
+
+__all__ = ["load", "read_architecture", "read_metrics", "verify", "write"]

@@ -1,0 +1,220 @@
+"""Write an export whole or not at all, and read it back.
+
+A folder is built beside its place under another name, every file synced, read back, the network
+rebuilt from it and its logits compared bit for bit with those of the weights that were given;
+only then it is renamed into place.
+"""
+
+import os
+import platform
+import shutil
+import tempfile
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import safetensors
+import safetensors.torch
+import torch
+from torch import Tensor
+
+import spikenas
+from spikenas.architecture import Architecture
+from spikenas.exceptions import ArtefactError, UsageError
+from spikenas.export.provenance import (
+    PROVENANCE,
+    parse,
+    read_verified,
+    refuse_private,
+    render,
+    seal,
+)
+from spikenas.nn.network import SpikingTransformer, build_network
+
+
+def write(
+    architecture: Architecture,
+    weights: bytes,
+    metrics: Mapping[str, Any],
+    provenance: Mapping[str, Any],
+    to: str | Path,
+    *,
+    overwrite: bool = False,
+) -> Path:
+    """Write an export to the folder ``to`` and return it.
+
+    Args:
+        architecture: of the network.
+        weights: its ``state_dict`` as safetensors bytes.
+        metrics: what it scored, plain JSON; no path, host or database URL.
+        provenance: claims of `spikenas.export.provenance.Provenance`, under the same rule.
+        to: a folder that does not exist; an older export only with ``overwrite``, and that
+            stays as it is until the new one is complete.
+        overwrite: replace an older export.
+
+    Raises:
+        UsageError: ``to`` is taken or cannot be written, or a record says what it must not.
+        ArtefactError: the weights do not fit the architecture, or what was read back differs.
+    """
+    to = Path(to)
+    _refuse_taken(to, overwrite=overwrite)
+    refuse_private(metrics, "metrics")
+    state = _state(weights, "weights")
+    for name, tensor in state.items():
+        if not tensor.isfinite().all():
+            raise ArtefactError(f"weights: {name} is not finite; nothing was exported")
+    contents = {
+        "architecture.json": render(architecture.to_dict()),
+        "metrics.json": render(metrics),
+        "model.safetensors": safetensors.torch.save(state),  # anew: without foreign metadata
+    }
+    claims = {"exported_at": datetime.now(UTC).isoformat(timespec="seconds"), **provenance}
+    claims["versions"] = {**_versions(), **claims.get("versions", {})}
+    contents[PROVENANCE] = seal(claims, architecture.key, contents)
+    expected = _logits(_restore(architecture, state, "weights"))
+    try:
+        to.parent.mkdir(parents=True, exist_ok=True)
+        draft = Path(tempfile.mkdtemp(prefix=f".{to.name}.", dir=to.parent))
+        try:
+            _write_files(draft, contents)
+            if not torch.equal(_logits(load(draft)), expected):
+                raise ArtefactError(f"{to}: the network read back gives other logits")
+            _move(draft, to)
+        finally:
+            shutil.rmtree(draft, ignore_errors=True)
+    except OSError as error:
+        raise UsageError(f"{to}: cannot be written: {error}") from error
+    return to
+
+
+def load(folder: str | Path) -> SpikingTransformer:
+    """Verify an export and return its network in evaluation mode, on the CPU."""
+    contents, key = read_verified(folder)
+    architecture = _architecture(contents, key, folder)
+    return _restore(architecture, _state(contents["model.safetensors"], str(folder)), str(folder))
+
+
+def read_architecture(path: str | Path) -> Architecture:
+    """Return the architecture of an export folder, which is verified, or of a JSON file."""
+    path = Path(path)
+    if path.is_dir():
+        return _architecture(*read_verified(path), path)
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read: {error}") from error
+    try:
+        return Architecture.from_dict(parse(content, "the file"))
+    except (UsageError, ArtefactError) as error:
+        raise UsageError(f"{path}: no architecture: {error}") from None
+
+
+def read_metrics(folder: str | Path) -> dict[str, Any]:
+    """Return what the network of an export scored, as verified."""
+    contents, _ = read_verified(folder)
+    return parse(contents["metrics.json"], f"{folder}/metrics.json")
+
+
+def _architecture(contents: Mapping[str, bytes], key: str, folder: str | Path) -> Architecture:
+    where = f"{folder}/architecture.json"
+    try:
+        architecture = Architecture.from_dict(parse(contents["architecture.json"], where))
+    except UsageError as error:  # an operator of a plugin that is not loaded, say
+        raise ArtefactError(f"{where}: {error}") from None
+    if architecture.key != key:
+        raise ArtefactError(f"{where}: has key {architecture.id}..., recorded was {key[:12]}...")
+    return architecture
+
+
+def _state(weights: bytes, where: str) -> dict[str, Tensor]:
+    try:
+        return safetensors.torch.load(weights)
+    except (safetensors.SafetensorError, ValueError, KeyError) as error:
+        raise ArtefactError(f"{where}: no safetensors: {error}") from None
+
+
+def _restore(
+    architecture: Architecture, state: Mapping[str, Tensor], where: str
+) -> SpikingTransformer:
+    """Build the network and give it the weights, once their names and shapes are the same."""
+    with torch.device("meta"):  # nothing of a false architecture's size is ever allocated
+        needed = {
+            name: (tuple(tensor.shape), tensor.dtype)
+            for name, tensor in build_network(architecture).state_dict().items()
+        }
+    given = {name: (tuple(tensor.shape), tensor.dtype) for name, tensor in state.items()}
+    if given != needed:
+        wrong = sorted(n for n in needed.keys() | given.keys() if needed.get(n) != given.get(n))
+        raise ArtefactError(
+            f"{where}: {len(wrong)} tensors are not those of architecture {architecture.id}; "
+            f"{wrong[0]}: needed {needed.get(wrong[0])}, found {given.get(wrong[0])}"
+        )
+    network = build_network(architecture)
+    network.load_state_dict(state)
+    return network.eval()
+
+
+def _logits(network: SpikingTransformer) -> Tensor:
+    size = network.architecture.input
+    steps = (network.architecture.num_steps,) if size.kind == "events" else ()
+    shape = (2, *steps, size.channels, size.height, size.width)
+    images = torch.randn(shape, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        logits: Tensor = network(images)
+    return logits
+
+
+def _refuse_taken(to: Path, *, overwrite: bool) -> None:
+    if to.is_symlink():
+        raise UsageError(f"{to}: is a link; give the folder itself")
+    if not to.exists():
+        return
+    if not overwrite:
+        raise UsageError(f"{to}: exists; choose another folder, or overwrite it")
+    if not to.is_dir() or (any(to.iterdir()) and not (to / PROVENANCE).is_file()):
+        raise UsageError(f"{to}: is no export, so it is not overwritten; choose another folder")
+
+
+def _write_files(folder: Path, contents: Mapping[str, bytes]) -> None:
+    for name, content in contents.items():
+        with (folder / name).open("xb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+    _sync(folder)
+
+
+def _move(draft: Path, to: Path) -> None:
+    """Rename the draft into place; an older export waits beside it until that is done."""
+    old = draft.with_name(f"{draft.name}.old")
+    if to.exists():
+        to.rename(old)
+    try:
+        draft.rename(to)
+        _sync(to.parent)
+    except BaseException:
+        if not draft.exists():
+            to.rename(draft)
+        if old.exists():
+            old.rename(to)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _sync(folder: Path) -> None:
+    """Make the names in a folder as lasting as the bytes behind them."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _versions() -> dict[str, str]:
+    return {
+        "python": platform.python_version(),
+        "safetensors": safetensors.__version__,
+        "spikenas": spikenas.__version__,
+        "torch": str(torch.__version__),
+    }
