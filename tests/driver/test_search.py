@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from spikenas.driver import Progress
+from spikenas.distributed import InlinePool
+from spikenas.driver import Progress, entry
 from spikenas.evaluation import State
 from spikenas.exceptions import BudgetError, InfeasibleError, UsageError
 from spikenas.search_space import SearchSpace
@@ -120,6 +121,25 @@ def test_a_search_ends_when_every_member_of_the_space_is_known(search: Search) -
 
     assert run.counts()[State.COMPLETE] == 3
     assert any("every member of the space is known" in line for line in lines)
+
+
+def test_repeats_are_answered_from_the_record_also_while_the_original_is_under_way(
+    search: Search, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class TwoSeats(InlinePool):
+        num_workers = 2
+
+    monkeypatch.setattr(entry, "open_pool", lambda _: TwoSeats())
+
+    run = search(trials=50, **_space(_FEW.replace("num_steps = 1", "num_steps = [1, 2]")))
+
+    everything = run.candidates(include_duplicates=True)
+    repeats = [each for each in everything if each.duplicate_of is not None]
+    states = {each.row: each.state for each in everything}
+    assert run.counts()[State.COMPLETE] == 6
+    assert repeats
+    assert all(each.state is states[each.duplicate_of or 0] for each in repeats)
+    assert all(each.state.is_final for each in everything)
 
 
 def test_a_space_without_a_feasible_member_is_found_before_anything_is_recorded(
