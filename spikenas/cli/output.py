@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from spikenas.cli.documents import Document
 
-_PASSWORD = re.compile(r"(\w://[^\s:/@]*:)[^\s/]*@")
+_PASSWORD = re.compile(r"(?P<before>\w://[^\s:/@]*:)\S*(?=@)|(?P<query>[?&]\w*password=)[^\s&]*")
 _WIDTH_OF_A_PIPE = 160
 
 
@@ -37,4 +37,4 @@ def print_table(table: "Table", heading: str = "") -> None:
 
 def redacted(text: str) -> str:
     """Return the text with the passwords of database URLs masked."""
-    return _PASSWORD.sub(r"\1***@", text)
+    return _PASSWORD.sub(lambda found: f"{found['before'] or found['query']}***", text)

@@ -19,7 +19,7 @@ from spikenas.cli.options import (
     WhereOption,
     names,
 )
-from spikenas.cli.output import print_document, print_table, say
+from spikenas.cli.output import print_document, print_table, redacted, say
 from spikenas.exceptions import UsageError
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def runs(*, store: StoreOption = None, as_json: JsonOption = False) -> None:
 
     with Store.open(store, create=False) as opened:
         found = opened.runs()
-        url = opened.url
+        url = redacted(opened.url)
     lines = [
         documents.RunLine(
             name=run.name,

@@ -98,7 +98,7 @@ def test_the_version_is_printed(spikenas):
     assert re.fullmatch(r"\d+\.\d+\.\d+\S*\n", ended.out)
 
 
-@pytest.mark.parametrize("password", ["geheim", "s3cr{et%40", "a:b@c", "p%2Fq"])
+@pytest.mark.parametrize("password", ["geheim", "s3cr{et%40", "a:b@c", "p%2Fq", "p/q"])
 def test_a_password_is_warned_of_and_never_shown(spikenas, password):
     url = f"postgresql://user:{password}@127.0.0.1:1/runs"
 
@@ -107,6 +107,12 @@ def test_a_password_is_warned_of_and_never_shown(spikenas, password):
     assert ended.code == 4
     assert "SPIKENAS_STORE" in ended.err
     assert password not in ended.out + ended.err
+
+
+def test_a_password_among_the_parameters_of_a_url_is_masked():
+    url = "postgresql://user@host/runs?password=geheim&sslmode=require"
+
+    assert output.redacted(url) == "postgresql://user@host/runs?password=***&sslmode=require"
 
 
 def test_a_url_without_password_is_shown_as_it_is():
