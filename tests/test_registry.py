@@ -1,0 +1,73 @@
+"""The registry: what every operator must say of itself."""
+
+import subprocess
+import sys
+from dataclasses import replace
+from typing import get_args
+
+import pytest
+
+from spikenas import registry
+from spikenas.exceptions import UnknownNameError, UsageError
+from spikenas.registry import Family, Operator, Site
+
+EVERY = [
+    registry.operator(family, name)
+    for family in get_args(Family)
+    for name in registry.names(family)
+]
+
+
+@pytest.mark.parametrize("operator", EVERY, ids=lambda op: f"{op.family}-{op.name}")
+def test_an_operator_says_where_it_comes_from_and_where_it_lives(operator: Operator) -> None:
+    module, _, name = operator.target.partition(":")
+
+    assert operator.source
+    assert module.startswith("spikenas.nn.")
+    assert name.isidentifier()
+    assert set(operator.genes) <= {"tau", "num_heads"}
+
+
+@pytest.mark.parametrize(
+    "operator", [op for op in EVERY if op.rule], ids=lambda op: f"{op.family}-{op.name}"
+)
+def test_a_rule_lets_an_operator_stand_somewhere(operator: Operator) -> None:
+    site = Site(
+        embed_dim=64, height=32, width=32, num_steps=4, residual="spike", num_heads=8, patch_size=4
+    )
+    assert operator.rule
+
+    complaints = [operator.rule(replace(site, residual=r)) for r in ("spike", "membrane", "none")]
+
+    assert None in complaints
+
+
+def test_an_unknown_operator_gets_the_nearest_name() -> None:
+    with pytest.raises(UnknownNameError, match="no mixer is named 'qk_tokens'; did you mean 'qk_t"):
+        registry.operator("mixer", "qk_tokens")
+
+
+def test_two_operators_of_one_name_are_refused() -> None:
+    ours = registry.operator("mixer", "ssa")
+
+    with pytest.raises(UsageError, match="mixer 'ssa' is registered twice"):
+        registry.register(replace(ours, target="elsewhere:Attention"))
+
+
+def test_registering_the_same_operator_again_changes_nothing() -> None:
+    ours = registry.operator("mixer", "ssa")
+
+    registry.register(ours)
+
+    assert registry.operator("mixer", "ssa") is ours
+
+
+def test_knowing_the_operators_needs_no_torch() -> None:
+    code = (
+        "import sys; from spikenas import registry; registry.names('mixer'); "
+        "print('torch' in sys.modules)"
+    )
+
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert done.stdout.strip() == "False"

@@ -1,0 +1,102 @@
+"""`Workload`: sums over operations, against figures worked out by hand."""
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from spikenas.workload import Kind, Operand, Operation, Signal, Workload
+
+
+def _operand(source: str, signal: Signal, rate: float | None) -> Operand:
+    return Operand(source=source, shape=(16, 8), signal=signal, spike_rate=rate)
+
+
+# Two steps of: analog conv (100 MACs) -> 10 neurons -> linear (80 MACs) -> 30 neurons -> mean.
+CONV = Operation(
+    name="conv",
+    kind=Kind.CONV,
+    inputs=(_operand("input", Signal.ANALOG, 1.0),),
+    output_shape=(8, 4, 4),
+    signal=Signal.MEMBRANE,
+    macs=100,
+    steps=2,
+    weights=27,
+    attributes={"kernel": 3},
+)
+FIRST = Operation(
+    name="first",
+    kind=Kind.NEURON,
+    inputs=(_operand("conv", Signal.MEMBRANE, 1.0),),
+    output_shape=(10,),
+    signal=Signal.SPIKES,
+    steps=2,
+    neurons=10,
+    spike_rate=0.5,
+)
+LINEAR = Operation(
+    name="linear",
+    kind=Kind.LINEAR,
+    inputs=(_operand("first", Signal.SPIKES, 0.5),),
+    output_shape=(30,),
+    signal=Signal.MEMBRANE,
+    macs=80,
+    steps=2,
+    weights=80,
+)
+SECOND = Operation(
+    name="second",
+    kind=Kind.NEURON,
+    inputs=(_operand("linear", Signal.MEMBRANE, 1.0),),
+    output_shape=(30,),
+    signal=Signal.SPIKES,
+    steps=2,
+    neurons=30,
+    spike_rate=0.1,
+)
+WORKLOAD = Workload(operations=(CONV, FIRST, LINEAR, SECOND), num_steps=2, parameters=107)
+
+
+def test_macs_count_every_step() -> None:
+    assert WORKLOAD.macs == 2 * 100 + 2 * 80
+
+
+def test_synops_are_rate_times_steps_times_macs_of_spiking_inputs() -> None:
+    assert LINEAR.synops == 0.5 * 2 * 80
+    assert WORKLOAD.synops == 0.5 * 2 * 80
+
+
+def test_the_spike_rate_is_weighted_by_neurons() -> None:
+    assert WORKLOAD.spike_rate == pytest.approx((0.5 * 10 + 0.1 * 30) / 40)
+    assert WORKLOAD.neurons == 40
+
+
+def test_an_unmeasured_workload_has_no_rates() -> None:
+    operand = replace(LINEAR.inputs[0], spike_rate=None)
+    unmeasured = replace(WORKLOAD, operations=(CONV, replace(LINEAR, inputs=(operand,))))
+
+    assert WORKLOAD.is_measured
+    assert not unmeasured.is_measured
+    assert unmeasured.synops is None
+    assert unmeasured.spike_rate is None
+
+
+def test_synops_grow_with_an_assumed_rate() -> None:
+    few, many = WORKLOAD.with_rate(0.1), WORKLOAD.with_rate(0.4)
+
+    assert few.synops == pytest.approx(0.1 * 2 * 80)
+    assert many.synops == pytest.approx(0.4 * 2 * 80)
+    assert many.spike_rate == pytest.approx(0.4)
+
+
+def test_an_assumed_rate_leaves_pixels_and_currents_dense() -> None:
+    conv, first, *_ = WORKLOAD.with_rate(0.1).operations
+
+    assert conv.inputs[0].spike_rate == 1.0
+    assert first.inputs[0].spike_rate == 1.0
+
+
+def test_json_there_and_back_gives_the_same() -> None:
+    text = json.dumps(WORKLOAD.to_dict())
+
+    assert Workload.from_dict(json.loads(text)) == WORKLOAD
