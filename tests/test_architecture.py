@@ -38,7 +38,7 @@ def built(**changes: Any) -> Architecture:
     return Architecture.from_dict(genes(**changes))
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(architectures())
 def test_json_there_and_back_gives_the_same(architecture: Architecture) -> None:
     text = json.dumps(architecture.to_dict())
@@ -49,7 +49,7 @@ def test_json_there_and_back_gives_the_same(architecture: Architecture) -> None:
     assert again.key == architecture.key
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(architectures(), architectures())
 def test_keys_are_equal_where_values_are(a: Architecture, b: Architecture) -> None:
     assert (a.key == b.key) == (a == b)

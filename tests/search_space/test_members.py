@@ -13,7 +13,7 @@ from spikenas.search_space import DeadEnd, SearchSpace
 SEEDS = st.integers(0, 2**32)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(documents())
 def test_size_counts_the_distinct_keys(document: Document) -> None:
     expected = len(members(document))
@@ -27,7 +27,7 @@ def test_size_counts_the_distinct_keys(document: Document) -> None:
     assert (found, is_exact) == (expected, True)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(documents())
 def test_a_space_contains_what_the_brute_force_finds_and_can_rebuild_it(document: Document) -> None:
     found = members(document)
@@ -41,7 +41,7 @@ def test_a_space_contains_what_the_brute_force_finds_and_can_rebuild_it(document
         assert space.from_choices(space.choices_of(architecture)) == architecture
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(documents(), SEEDS)
 def test_what_is_drawn_is_found_by_the_brute_force(document: Document, seed: int) -> None:
     found = members(document)
@@ -55,7 +55,7 @@ def test_what_is_drawn_is_found_by_the_brute_force(document: Document, seed: int
     assert {a.key, b.key, space.cross(a, b, rng).key, space.mutate(a, rng).key} <= set(found)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(spaces(), SEEDS)
 def test_a_mutation_changes_something_unless_there_is_one_member(
     space: SearchSpace, seed: int
@@ -67,18 +67,18 @@ def test_a_mutation_changes_something_unless_there_is_one_member(
     assert (mutant != architecture) == (space.size() > 1)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(spaces(), SEEDS)
 def test_every_walk_to_another_end_has_another_key(space: SearchSpace, seed: int) -> None:
     rng = random.Random(seed)
-    drawn = [space.sample(rng) for _ in range(20)]
+    drawn = [space.sample(rng) for _ in range(8)]
 
     choices = {tuple(sorted(space.choices_of(a).items())) for a in drawn}
 
     assert len(choices) == len({a.key for a in drawn})
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(spaces(), SEEDS)
 def test_every_offered_value_can_be_taken(space: SearchSpace, seed: int) -> None:
     rng = random.Random(seed)
