@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, func, or_, select
+from sqlalchemy.sql.visitors import iterate
 
 from spikenas.evaluation import State
 from spikenas.objectives import Objective
@@ -69,9 +70,10 @@ def _trained(
     """Return a query over what may be on a front: complete, and no duplicate."""
     query = select(*columns).select_from(evaluations)
     if where is not None:
-        query = query.join(
-            architectures, architectures.c.id == evaluations.c.architecture_id
-        ).where(where)
+        query = query.where(where)
+        # Looking each architecture up takes longer than the sweep.
+        if any(getattr(part, "table", None) is architectures for part in iterate(where)):
+            query = query.join(architectures, architectures.c.id == evaluations.c.architecture_id)
     return query.where(
         evaluations.c.run_id == run,
         evaluations.c.state == State.COMPLETE.value,

@@ -23,12 +23,17 @@ import sys, time
 from pathlib import Path
 from spikenas.store import Store
 
+failures = []
 me, num_processes, folder, *urls = sys.argv[1:]
 for round, url in enumerate(urls):
     Path(folder, f"{round}-{me}").touch()
     while len(list(Path(folder).glob(f"{round}-*"))) < int(num_processes):
         time.sleep(0.001)
-    Store.open(url).close()
+    try:
+        Store.open(url).close()
+    except Exception as error:  # the others wait for this one in the next round
+        failures.append(f"{type(error).__name__}: {error}")
+sys.exit("\\n".join(failures))
 """
 
 
