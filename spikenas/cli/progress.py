@@ -35,12 +35,15 @@ class SearchDisplay:
         if sys.stderr.isatty() and not self._is_quiet:
             from rich.console import Console
             from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
+            from rich.table import Column
 
             self._bar = self._stack.enter_context(
                 Progress(
                     SpinnerColumn(),
-                    BarColumn(bar_width=24),
-                    TextColumn("{task.description}", markup=False),
+                    BarColumn(bar_width=16),
+                    TextColumn(
+                        "{task.description}", markup=False, table_column=Column(no_wrap=False)
+                    ),
                     console=Console(stderr=True),
                     transient=True,
                 )

@@ -1,6 +1,7 @@
 """The commands that run a search: search, resume."""
 
 import os
+import shlex
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -124,7 +125,7 @@ def search(
     """
     if not quiet:
         say(
-            f"space {space}, data {data or 'that the space is named for'}, "
+            f"searching {space} on {data or 'its own data set'}, "
             f"chip {chip or 'none'}, store {_told(store)}"
             f"{'' if workers == 'inline' else '; starting Ray ...'}"
         )
@@ -199,7 +200,8 @@ def _conduct(
             run = search(display)
     except (KeyboardInterrupt, SystemExit) as stop:  # SystemExit: SIGTERM, by our handler or Ray's
         if display.run:
-            say(f"stopped; the state is saved. resume with: spikenas resume {display.run}")
+            go_on = f"spikenas resume {display.run}{_option(store)}"
+            say(f"stopped; the state is saved. resume with: {go_on}")
         else:
             say("stopped before anything was recorded")
         raise typer.Exit(130 if isinstance(stop, KeyboardInterrupt) else 143) from None
@@ -217,11 +219,15 @@ def _conduct(
 
 
 def _say_what_next(run: "Run", front: list["Candidate"], store: str | None) -> None:
-    option = f" --store {store}" if store and redacted(store) == store else ""
     say("next:")
-    say(f"  spikenas pareto {run.name} --plot front.png{option}")
-    say(f"  spikenas energy {run.name}/{front[0].id}{option}")
-    say(f"  spikenas export {run.name} --best accuracy --to best{option}")
+    say(f"  spikenas pareto {run.name} --plot front.png{_option(store)}")
+    say(f"  spikenas energy {run.name}/{front[0].id}{_option(store)}")
+    say(f"  spikenas export {run.name} --best accuracy --to best{_option(store)}")
+
+
+def _option(store: str | None) -> str:
+    """Return ``--store URL`` for a command to type; a URL with a password is not repeated."""
+    return f" --store {shlex.quote(store)}" if store and redacted(store) == store else ""
 
 
 def _told(store: str | None) -> str:

@@ -133,7 +133,7 @@ def parse_url(text: str) -> URL:
             f"database URL begins with {url.drivername!r}; spikenas keeps runs in SQLite or "
             f"PostgreSQL: {_FORMS}"
         )
-    if url.database in (None, "", ":memory:") or url.query:
+    if url.database in (None, "", ":memory:") or url.query or url.host or url.username:
         raise UsageError(f"database URL {text!r} names no plain file; needed: sqlite:///FILE.db")
     return url.set(drivername="sqlite", database=str(Path(str(url.database)).absolute()))
 

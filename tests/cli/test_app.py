@@ -109,6 +109,13 @@ def test_a_password_is_warned_of_and_never_shown(spikenas, password):
     assert password not in ended.out + ended.err
 
 
+def test_a_url_of_sqlite_with_a_host_or_user_is_wrong_usage(spikenas):
+    ended = spikenas("runs", "--store", "sqlite://user:geheim@/runs.db")
+
+    assert ended.code == 2
+    assert "geheim" not in ended.err
+
+
 def test_a_password_among_the_parameters_of_a_url_is_masked():
     url = "postgresql://user@host/runs?password=geheim&sslmode=require"
 

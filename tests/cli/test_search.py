@@ -235,17 +235,18 @@ def test_a_budget_that_ends_without_success_ends_with_6(spikenas, tmp_path):
 def test_a_signal_saves_the_state_and_says_how_to_go_on(spikenas, tmp_path, number, code):
     url = f"sqlite:///{tmp_path}/runs.db"
     command = ["search", *TINY, "--trials", "1000", "--store", url, "--name", "long"]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "spikenas", *command], stderr=subprocess.PIPE, text=True
-    )
     said = []
-    for line in process.stderr:
-        said.append(line)
-        if line.startswith("1/1000"):
-            process.send_signal(number)
+    with subprocess.Popen(
+        [sys.executable, "-m", "spikenas", *command], stderr=subprocess.PIPE, text=True
+    ) as process:
+        for line in process.stderr:
+            said.append(line)
+            if line.startswith("1/1000"):
+                process.send_signal(number)
 
-    assert process.wait(timeout=60) == code
-    assert said[-1] == "stopped; the state is saved. resume with: spikenas resume long\n"
+    assert process.returncode == code
+    go_on = f"spikenas resume long --store {url}"
+    assert said[-1] == f"stopped; the state is saved. resume with: {go_on}\n"
     status = json.loads(spikenas("status", "long", "--store", url, "--json").out)
     assert status["status"] == "interrupted"
     assert status["counts"]["running"] == 0
