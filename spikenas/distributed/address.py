@@ -1,0 +1,150 @@
+"""Whether a Ray cluster can be joined at an address, found out in seconds and without Ray.
+
+`ray.init` waits 40 s and longer for a port that is closed or speaks something else, and a driver
+whose use of tokens differs from the cluster's gets workers that never start. So the head is asked
+first, by hand: for its id, without a token, by one call of gRPC (which is HTTP/2, RFC 9113).
+"""
+
+import os
+import re
+import socket
+from contextlib import suppress
+from ipaddress import ip_address
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from spikenas.exceptions import ClusterError
+
+_TIMEOUT_S = 3.0
+_DATA, _HEADERS, _SETTINGS = 0, 1, 4  # frames of HTTP/2
+_OK, _UNAUTHENTICATED = 0, 16  # states of gRPC
+_START = "start one with `ray start --head`, or search with --workers local"
+
+
+def require_cluster(address: str) -> bool:
+    """Return whether the cluster at an address asks for a token.
+
+    Raises ClusterError when there is no cluster.
+    """
+    host, port = _host_and_port(address)
+    try:
+        with socket.create_connection((host, port), timeout=_TIMEOUT_S) as connection:
+            if os.environ.get("RAY_USE_TLS", "0") == "1":
+                return has_token()  # nothing is said before the handshake, and that is Ray's
+            reply = _ask_for_id(connection, f"{host}:{port}")
+    except OSError as error:
+        raise ClusterError(
+            f"no Ray cluster at {address}: {error.strerror or error}; {_START}"
+        ) from error
+    status = re.search(rb"grpc-status[\x01\x02](\d{1,2})", reply)
+    is_head = status is not None and int(status[1]) in (_OK, _UNAUTHENTICATED)
+    if not is_head and not (status and address.startswith("ray://")):
+        raise ClusterError(
+            f"no Ray cluster at {address}: something else listens on port {port}; a Ray head's "
+            f"port is 6379 unless chosen, a Ray client server's 10001 (ray://); {_START}"
+        )
+    return status is not None and int(status[1]) == _UNAUTHENTICATED
+
+
+def settle_authentication(address: str, *, needs_token: bool) -> bool:
+    """Return whether Ray must be told to use a token here.
+
+    Raises ClusterError where the cluster's way and this machine's do not go together, and where
+    a cluster that others can reach would be used without tokens on purpose.
+    """
+    mode = os.environ.get("RAY_AUTH_MODE", "").lower()
+    if mode == "disabled" and not _is_loopback(address):
+        raise ClusterError(
+            f"RAY_AUTH_MODE=disabled, but {address} can be reached from other machines: whoever "
+            "connects there can run code on every node. Unset RAY_AUTH_MODE, make a token with "
+            "`ray get-auth-token --generate`, copy ~/.ray/auth_token to the nodes, restart Ray"
+        )
+    if needs_token and (mode == "disabled" or not has_token()):
+        raise ClusterError(
+            f"the Ray cluster at {address} asks for a token, and there is none here; copy "
+            "~/.ray/auth_token of its head to this machine, or set RAY_AUTH_TOKEN"
+        )
+    if mode == "token" and not needs_token:
+        raise ClusterError(
+            f"RAY_AUTH_MODE=token, but the Ray cluster at {address} was started without; start it "
+            "with RAY_AUTH_MODE=token too, or join it from a new process without it (Ray sets it "
+            "where it starts a cluster, and no process can go back)"
+        )
+    return needs_token and not mode
+
+
+def has_token() -> bool:
+    """Whether a Ray authentication token is at hand, wherever Ray looks for one."""
+    return bool(os.environ.get("RAY_AUTH_TOKEN")) or any(p.is_file() for p in _token_paths())
+
+
+def protect_token() -> None:
+    """Take the token away from other users of this machine; Ray 2.60 writes it with mode 0644."""
+    for path in _token_paths():
+        with suppress(OSError):  # absent, or another user's, or a read-only secret
+            path.chmod(0o600)
+
+
+def _ask_for_id(connection: socket.socket, authority: str) -> bytes:
+    """Send ``GetClusterId`` and return what comes back until its state, or the end."""
+    headers = b"".join(
+        [
+            b"\x83\x86",  # POST, http; the rest are literals of HPACK (RFC 7541, 6.2.2)
+            b"\x04" + _literal("/ray.rpc.NodeInfoGcsService/GetClusterId"),
+            b"\x01" + _literal(authority),
+            b"\x0f\x10" + _literal("application/grpc"),
+            b"\x00" + _literal("te") + _literal("trailers"),
+        ]
+    )
+    connection.sendall(
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+        + _frame(_SETTINGS, flags=0, stream=0, content=b"")
+        + _frame(_HEADERS, flags=4, stream=1, content=headers)  # the headers end
+        + _frame(_DATA, flags=1, stream=1, content=bytes(5))  # an empty message; the call ends
+    )
+    reply = b""
+    while b"grpc-status" not in reply and (part := connection.recv(4096)):
+        reply += part
+        if reply[3:4] not in (b"", bytes([_SETTINGS])):
+            break  # not HTTP/2
+    return reply
+
+
+def _literal(text: str) -> bytes:
+    return bytes([len(text)]) + text.encode()
+
+
+def _frame(kind: int, *, flags: int, stream: int, content: bytes) -> bytes:
+    return (
+        len(content).to_bytes(3, "big")
+        + bytes([kind, flags])
+        + bytes(3)
+        + bytes([stream])
+        + content
+    )
+
+
+def _token_paths() -> list[Path]:
+    named = os.environ.get("RAY_AUTH_TOKEN_PATH")
+    return [Path(named)] if named else [Path.home() / ".ray" / "auth_token"]
+
+
+def _host_and_port(address: str) -> tuple[str, int]:
+    parts = urlsplit(address if "://" in address else f"ray://{address}")
+    try:
+        host, port = parts.hostname, parts.port
+    except ValueError:  # a port above 65535
+        host, port = None, None
+    if not host or not port or parts.scheme != "ray":
+        raise ClusterError(
+            f"{address!r} is no address of a Ray cluster; needed: host:port or ray://host:port"
+        )
+    return host, port
+
+
+def _is_loopback(address: str) -> bool:
+    host, _ = _host_and_port(address)
+    try:
+        return ip_address(socket.gethostbyname(host)).is_loopback
+    except (OSError, ValueError):
+        return False

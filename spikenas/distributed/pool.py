@@ -1,0 +1,58 @@
+"""`WorkerPool`: what the driver asks of the place where jobs run; `open_pool` makes one."""
+
+from types import TracebackType
+from typing import TYPE_CHECKING, Protocol, Self
+
+from spikenas.distributed.inline_pool import InlinePool
+from spikenas.distributed.profile import WorkerProfile
+
+if TYPE_CHECKING:
+    from spikenas.data import DataSpec
+    from spikenas.evaluator import Job, Outcome
+
+
+class WorkerPool(Protocol):
+    """Runs jobs somewhere; every job that is not cancelled comes back as exactly one outcome.
+
+    A pool never tries a job twice: what to do with one that was lost is the driver's to decide.
+    """
+
+    @property
+    def num_workers(self) -> int:
+        """How many jobs can run at once."""
+
+    def warm_up(self, data: "DataSpec") -> None:
+        """Let workers load the data set while the driver does something else; returns at once."""
+
+    def submit(self, job: "Job") -> None:
+        """Queue a job; returns at once."""
+
+    def next_result(self, timeout_s: float) -> "Outcome | None":
+        """Return the next outcome, or None after the time or when no job is under way."""
+
+    def cancel(self, job_id: str) -> None:
+        """Forget a job, ending its worker if it runs; no outcome comes of it."""
+
+    def close(self) -> None:
+        """End all workers and whatever was started for them; a second call does nothing."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None: ...
+
+
+def open_pool(profile: WorkerProfile) -> WorkerPool:
+    """Return the pool that a profile describes; workers start in the background.
+
+    Raises ClusterError when no Ray cluster answers at the profile's address.
+    """
+    if profile.kind == "inline":
+        return InlinePool(threads_per_worker=profile.threads_per_worker)
+    from spikenas.distributed.ray_pool import RayPool  # noqa: PLC0415  (ray costs 0.7 s)
+
+    return RayPool(profile)

@@ -1,0 +1,263 @@
+"""`RayPool`: each worker is a Ray actor that is never restarted, and Ray repeats no call.
+
+What a lost job means is the driver's to decide, so the pool says what happened and puts a new
+actor in the seat of the lost one. `ray.kill` ends even a loop in C, which `ray.cancel` cannot.
+"""
+
+import json
+import logging
+import threading
+import time
+from collections import deque
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Self
+
+import ray
+from ray.exceptions import OutOfMemoryError, RayError, RayTaskError
+
+from spikenas.distributed.profile import WorkerProfile
+from spikenas.distributed.ray_session import RaySession, amounts, free_resources
+from spikenas.distributed.worker import EVALUATE, Worker
+from spikenas.evaluation import State
+from spikenas.exceptions import ClusterError
+
+if TYPE_CHECKING:
+    from spikenas.data import DataSpec
+    from spikenas.distributed.wire import Message
+    from spikenas.evaluator import Job, Outcome
+
+_TICK_S = 0.5  # between looks at the clock while waiting for Ray
+_STARVED_S = 15.0
+_SPARE_STARTS = 2  # above one for each seat, before failing workers end the search
+_log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class _Seat:
+    """A place for one worker, and what it is doing."""
+
+    actor: Any
+    warm: Future[Any] | None  # done once the worker is ready; None afterwards
+    since: float  # when the worker was asked for, or took up its job
+    name: str = ""
+    job: "Job | None" = None
+    result: Future[Any] | None = None
+
+
+class RayPool:
+    """Workers on this machine or a cluster; `WorkerPool` says what each method promises.
+
+    Args:
+        profile: of kind ``ray``.
+        evaluate: the function from job to outcome, as ``module:function``.
+
+    Raises ClusterError when no Ray cluster answers at the profile's address.
+    """
+
+    def __init__(self, profile: WorkerProfile, evaluate: str = EVALUATE) -> None:
+        self._profile = profile
+        self._evaluate = evaluate
+        self._data: str | None = None
+        self._queue: deque[tuple[Job, Message]] = deque()
+        self._done: deque[Outcome] = deque()
+        self._seats: list[_Seat] = []
+        self._failed_starts = 0
+        self._is_warned = False
+        self._lock = threading.Lock()  # the seats are taken in the session's thread
+        self._session = RaySession(profile, self._take_seats)
+
+    @property
+    def num_workers(self) -> int:
+        """How many jobs can run at once; with ``auto``, waits until Ray has counted."""
+        if self._profile.num_workers != "auto":
+            return self._profile.num_workers
+        self._session.wait()
+        return len(self._seats)
+
+    def warm_up(self, data: "DataSpec") -> None:
+        """Let every worker, and every later one, load the data set before its first job."""
+        with self._lock:
+            self._data = json.dumps(data.to_dict())
+            for seat in self._seats:
+                if seat.job is None:
+                    seat.warm = seat.actor.warm_up.remote(self._data).future()
+
+    def submit(self, job: "Job") -> None:
+        """Queue a job; it starts as soon as a worker is ready."""
+        from spikenas.distributed.wire import pack_job  # noqa: PLC0415  (imports torch)
+
+        self._queue.append((job, pack_job(job)))
+        if self._session.is_up:
+            self._hand_out()
+
+    def next_result(self, timeout_s: float) -> "Outcome | None":
+        """Return the next outcome.
+
+        Raises ClusterError when Ray cannot be started, when its head has gone, or when no worker
+        can be had within ``startup_timeout_s``.
+        """
+        deadline = time.monotonic() + timeout_s
+        while not self._done:
+            if not self._queue and not any(seat.job for seat in self._seats):
+                return None
+            remaining = max(0.0, deadline - time.monotonic())
+            if self._session.wait(remaining):
+                self._hand_out()
+                self._look(min(remaining, _TICK_S))
+                self._end_overdue()
+                self._watch_starts()
+            if not remaining and not self._done:
+                return None
+        return self._done.popleft()
+
+    def cancel(self, job_id: str) -> None:
+        """Forget a job; if it runs, its worker is replaced."""
+        self._queue = deque(entry for entry in self._queue if entry[0].id != job_id)
+        self._done = deque(outcome for outcome in self._done if outcome.job_id != job_id)
+        for seat in self._seats:
+            if seat.job is not None and seat.job.id == job_id:
+                self._replace(seat)
+
+    def close(self) -> None:
+        """End the workers, and Ray if this pool started it; a cluster goes on without us."""
+        self._queue.clear()
+        with self._lock:
+            for seat in self._seats:
+                _kill(seat.actor)
+            self._seats = []
+        self._session.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        self.close()
+
+    def _take_seats(self, number: int) -> None:
+        with self._lock:
+            self._seats = [self._new_seat() for _ in range(number)]
+
+    def _new_seat(self) -> _Seat:
+        actor_class: Any = ray.remote(Worker)
+        actor = actor_class.options(
+            num_cpus=self._profile.cpus_per_worker,
+            num_gpus=self._profile.gpus_per_worker,
+            max_restarts=0,
+            max_task_retries=0,
+        ).remote(
+            self._evaluate,
+            self._profile.threads_per_worker,
+            has_gpu=self._profile.gpus_per_worker > 0,
+        )
+        return _Seat(actor, actor.warm_up.remote(self._data).future(), time.monotonic())
+
+    def _replace(self, seat: _Seat) -> None:
+        _kill(seat.actor)
+        fresh = self._new_seat()
+        seat.actor, seat.warm, seat.since = fresh.actor, fresh.warm, fresh.since
+        seat.name, seat.job, seat.result = "", None, None
+
+    def _hand_out(self) -> None:
+        for seat in self._seats:
+            if self._queue and seat.warm is None and seat.job is None:
+                seat.job, (text, weights) = self._queue.popleft()
+                # Weights above 100 KB become an object of Ray by themselves.
+                seat.result = seat.actor.run.remote(text, weights).future()
+                seat.since = time.monotonic()
+
+    def _look(self, timeout_s: float) -> None:
+        """Wait for a worker that has something to say, and take in all that have.
+
+        Not by `ray.wait`: what a handler of SIGTERM raises there comes out as SystemExit(1).
+        """
+        waiting = [future for seat in self._seats if (future := seat.warm or seat.result)]
+        wait(waiting, timeout_s, FIRST_COMPLETED)
+        for seat in self._seats:
+            if seat.warm is not None and seat.warm.done():
+                self._greet(seat, seat.warm)
+            elif seat.result is not None and seat.result.done():
+                self._collect(seat, seat.result)
+
+    def _greet(self, seat: _Seat, warm: Future[Any]) -> None:
+        try:
+            host, process = warm.result()
+        except RayError as error:
+            self._failed_starts += 1
+            if self._failed_starts >= len(self._seats) + _SPARE_STARTS:
+                raise ClusterError(
+                    f"workers do not start, {self._failed_starts} in a row; the last one: {error}"
+                ) from error
+            self._replace(seat)
+        else:
+            self._failed_starts = 0
+            self._session.note_worker(process)
+            seat.name, seat.warm = f"{host}/{process}", None
+
+    def _collect(self, seat: _Seat, result: Future[Any]) -> None:
+        from spikenas.distributed.wire import unpack_outcome  # noqa: PLC0415  (imports torch)
+
+        assert seat.job is not None
+        try:
+            message = result.result()
+        except OutOfMemoryError as error:
+            self._give_up(seat, State.OUT_OF_MEMORY, str(error))
+        except RayTaskError as error:  # it cannot say what became of the job
+            self._give_up(seat, State.FAILED, str(error))
+        except RayError as error:
+            self._give_up(seat, State.LOST, f"died at work ({str(error).partition(chr(10))[0]})")
+        else:
+            self._done.append(replace(unpack_outcome(message, seat.job), worker=seat.name))
+            seat.job = seat.result = None
+
+    def _end_overdue(self) -> None:
+        limit = self._profile.job_timeout_s
+        for seat in self._seats:
+            if seat.job is not None and time.monotonic() - seat.since > limit:
+                self._give_up(seat, State.TIMED_OUT, f"took longer than job_timeout_s = {limit:g}")
+
+    def _give_up(self, seat: _Seat, state: State, error: str) -> None:
+        """Say what became of the job, and put a new worker in the seat."""
+        from spikenas.evaluator import Outcome  # noqa: PLC0415  (imports torch)
+
+        assert seat.job is not None
+        self._done.append(
+            Outcome(
+                job_id=seat.job.id,
+                state=state,
+                error=f"worker {seat.name}: {error}",
+                worker=seat.name,
+                wall_seconds=time.monotonic() - seat.since,
+            )
+        )
+        self._replace(seat)
+
+    def _watch_starts(self) -> None:
+        """Warn once a shortage when workers do not start; give up when none can be had."""
+        self._session.check_head()
+        now = time.monotonic()
+        late = [seat for seat in self._seats if seat.warm and now - seat.since > _STARVED_S]
+        if not late:
+            self._is_warned = False
+            return
+        shortage = (
+            f"{len(late)} of {len(self._seats)} workers have not started; "
+            f"one needs {amounts(self._profile.needs)}; "
+            f"free on the living nodes: {free_resources()}"
+        )
+        if not self._is_warned:
+            self._is_warned = True
+            _log.warning("%s. Waiting for a node to join or for others to finish", shortage)
+        if len(late) == len(self._seats) and all(
+            now - seat.since > self._profile.startup_timeout_s for seat in late
+        ):
+            raise ClusterError(
+                f"{shortage}. None started within startup_timeout_s = "
+                f"{self._profile.startup_timeout_s:g} of the worker profile"
+            )
+
+
+def _kill(actor: Any) -> None:
+    with suppress(RayError):
+        ray.kill(actor, no_restart=True)

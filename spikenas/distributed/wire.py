@@ -1,0 +1,75 @@
+"""What crosses between driver and worker: JSON text and the bytes of weights, nothing else.
+
+A worker's answer is checked before anyone sees it, so that a broken plugin, or another version of
+spikenas on a node, becomes one failed job and never a row of nonsense in the store.
+"""
+
+import json
+from dataclasses import replace
+from math import isfinite
+
+from spikenas.evaluation import Evaluation, State
+from spikenas.evaluator import Job, Outcome
+
+Message = tuple[str, bytes | None]
+
+
+def pack_job(job: Job) -> Message:
+    """Return the job as text, its weights apart."""
+    return json.dumps(job.to_dict(), allow_nan=False), job.weights
+
+
+def unpack_job(message: Message) -> Job:
+    """Return the job of a message."""
+    text, weights = message
+    return replace(Job.from_dict(json.loads(text)), weights=weights)
+
+
+def pack_outcome(outcome: Outcome) -> Message:
+    """Return the outcome as text, its weights apart; raises where it is not plain finite data."""
+    if not isinstance(outcome, Outcome):
+        raise TypeError(f"the job returned {type(outcome).__name__}, not an Outcome")
+    return json.dumps(outcome.to_dict(), allow_nan=False), outcome.weights
+
+
+def unpack_outcome(message: Message, job: Job) -> Outcome:
+    """Return the outcome of a message, or a failed one where it is no answer to ``job``."""
+    try:
+        text, weights = message
+        outcome = replace(Outcome.from_dict(json.loads(text)), weights=weights)
+        complaint = _complaint(outcome, job)
+    except (ValueError, TypeError, LookupError) as error:
+        complaint = f"{type(error).__name__}: {error}"
+    if complaint is None:
+        return outcome
+    return Outcome(
+        job_id=job.id,
+        state=State.FAILED,
+        error=f"the worker's answer cannot be used: {complaint}",
+    )
+
+
+def _complaint(outcome: Outcome, job: Job) -> str | None:
+    if outcome.job_id != job.id:
+        return f"it is about job {outcome.job_id!r}, not {job.id!r}"
+    if not outcome.state.is_final:
+        return f"its state is {outcome.state.value!r}, which is no end"
+    if outcome.state is not State.COMPLETE:
+        return None
+    if job.kind == "test":
+        return _not_a_share("test_accuracy", outcome.test_accuracy)
+    return _evaluation_complaint(outcome.evaluation)
+
+
+def _evaluation_complaint(evaluation: Evaluation | None) -> str | None:
+    if evaluation is None:
+        return "it is complete, but without an evaluation"
+    if not isfinite(evaluation.energy_uj) or evaluation.energy_uj < 0:
+        return f"energy_uj = {evaluation.energy_uj!r}; needed: a number from 0"
+    return _not_a_share("accuracy", evaluation.accuracy)
+
+
+def _not_a_share(name: str, score: float | None) -> str | None:
+    if score is not None and 0 <= score <= 1:
+        return None
+    return f"{name} = {score!r}; needed: a number from 0 to 1"

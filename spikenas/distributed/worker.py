@@ -1,0 +1,74 @@
+"""One worker: runs one job after another in a process of its own, or in the driver's.
+
+Heavy modules are imported when a worker is made, so that a pool can be set up without them.
+"""
+
+import json
+import os
+import signal
+import socket
+import traceback
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from pkgutil import resolve_name
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from spikenas.distributed.wire import Message
+    from spikenas.evaluator import Job, Outcome
+
+EVALUATE = "spikenas.evaluator:evaluate"  # what a job is given to, as module:function
+
+
+class Worker:
+    """The process behind one seat of a pool.
+
+    Args:
+        evaluate: the function from job to outcome, as ``module:function``.
+        threads: of PyTorch.
+        has_gpu: whether it may see a GPU.
+    """
+
+    def __init__(self, evaluate: str, threads: int, *, has_gpu: bool) -> None:
+        # Ctrl-C in the driver's terminal is the driver's to answer; jobs under way may end well.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        if not has_gpu:
+            os.environ["CUDA_VISIBLE_DEVICES"] = ""  # Ray leaves GPUs visible to who asked for none
+        import torch  # noqa: PLC0415  (after the line above)
+
+        torch.set_num_threads(threads)
+        self._run = partial(run_job, resolve_name(evaluate))
+
+    def warm_up(self, data: str | None) -> tuple[str, int]:
+        """Load a data set (as JSON) if one is named; return this process's host and id."""
+        from spikenas.data import DataSpec, load  # noqa: PLC0415  (as above)
+
+        if data is not None:
+            with suppress(Exception):  # a job meets the same error, and its outcome says it
+                load(DataSpec.from_dict(json.loads(data)))
+        return socket.gethostname(), os.getpid()
+
+    def run(self, text: str, weights: bytes | None) -> "Message":
+        """Run the job of a message; return the message of its outcome."""
+        return self._run((text, weights))
+
+
+def run_job(evaluate: "Callable[[Job], Outcome]", message: "Message") -> "Message":
+    """Run one job; whatever it raises or wrongly returns becomes a failed outcome."""
+    from spikenas.distributed.wire import pack_outcome, unpack_job  # noqa: PLC0415  (imports torch)
+    from spikenas.evaluation import State  # noqa: PLC0415
+    from spikenas.evaluator import Outcome  # noqa: PLC0415
+
+    job_id = str(json.loads(message[0]).get("id", ""))
+    try:
+        return pack_outcome(evaluate(unpack_job(message)))
+    except Exception as error:  # a job may raise anything; the search goes on and records it
+        return pack_outcome(
+            Outcome(
+                job_id=job_id,
+                state=State.FAILED,
+                error=f"{type(error).__name__}: {error}",
+                traceback=traceback.format_exc(),
+            )
+        )
