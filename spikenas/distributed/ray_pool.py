@@ -202,11 +202,11 @@ class RayPool:
         try:
             message = result.result()
         except OutOfMemoryError as error:
-            self._give_up(seat, State.OUT_OF_MEMORY, str(error))
+            self._give_up(seat, State.OUT_OF_MEMORY, _first_line(error))
         except RayTaskError as error:  # it cannot say what became of the job
             self._give_up(seat, State.FAILED, str(error))
         except RayError as error:
-            self._give_up(seat, State.LOST, f"died at work ({str(error).partition(chr(10))[0]})")
+            self._give_up(seat, State.LOST, f"died at work ({_first_line(error)})")
         else:
             self._done.append(replace(unpack_outcome(message, seat.job), worker=seat.name))
             seat.job = seat.result = None
@@ -256,6 +256,10 @@ class RayPool:
                 f"{shortage}. None started within startup_timeout_s = "
                 f"{self._profile.startup_timeout_s:g} of the worker profile"
             )
+
+
+def _first_line(error: RayError) -> str:
+    return str(error).partition("\n")[0]
 
 
 def _kill(actor: Any) -> None:
