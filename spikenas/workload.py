@@ -14,9 +14,9 @@ from typing import Any
 class Signal(StrEnum):
     """What a tensor carries from one operation to the next."""
 
-    ANALOG = "analog"  # a pixel, or a mean of spikes
+    ANALOG = "analog"  # pixels
     SPIKES = "spikes"  # zeros and ones
-    COUNTS = "counts"  # non-negative integers: sums of spikes
+    COUNTS = "counts"  # sums of spikes, also times a constant that the next weights absorb
     MEMBRANE = "membrane"  # real-valued currents, not events
 
 

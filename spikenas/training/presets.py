@@ -39,15 +39,16 @@ _SPIKFORMER_IMAGENET = Recipe(
     random_erasing=0.25,
 )
 
-# For searches: so short that the order of candidates shows, not their best accuracy. Settings
-# were tried on the shipped spaces of the same names.
+# For searches: so short that the order of candidates shows, not their best accuracy. Spiking
+# networks of few steps start slowly, and the smallest need many, long steps: with 32 images and
+# 4e-3, one of D = 32 and T = 1 stayed at 70 % on the digits; with these it reaches 94 %.
 _DIGITS = Recipe(
     name="digits",
     epochs=8,
-    batch_size=32,
-    learning_rate=4e-3,
+    batch_size=16,
+    learning_rate=2e-2,
     warmup_epochs=1,
-    warmup_learning_rate=4e-4,
+    warmup_learning_rate=2e-3,
     weight_decay=0.01,
     label_smoothing=0.05,
     gradient_clip=5.0,

@@ -41,6 +41,7 @@ register(
         target=f"{_HERE}.qk_token:QKTokenAttention",
         source="Zhou 2024 (QKFormer), eq. 4-5",
         genes=("num_heads",),
+        options={"attention_threshold": 0.5},
         rule=_heads_divide_width,
     )
 )
@@ -51,7 +52,7 @@ register(
         target=f"{_HERE}.ssa:SpikingSelfAttention",
         source="Zhou 2023 (Spikformer), eq. 6-8",
         genes=("num_heads",),
-        options={"scale": 0.125, "qkv_bias": True},
+        options={"scale": 0.125, "qkv_bias": True, "attention_threshold": 0.5},
         rule=_heads_divide_width,
     )
 )

@@ -1,0 +1,208 @@
+"""One job: architecture + recipe + budget -> Evaluation; what a worker runs.
+
+`evaluate` never raises for what a candidate does: divergence, lack of memory and exceptions are
+outcomes, told to the driver. A job and its outcome have a JSON form; weights travel beside it.
+"""
+
+import platform
+import time
+import traceback
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from importlib import import_module
+from importlib.metadata import version
+from math import isfinite
+from typing import Any, Literal
+
+import torch
+from safetensors.torch import load as load_weights
+from safetensors.torch import save as save_weights
+
+from spikenas.architecture import Architecture
+from spikenas.data import DataSpec, load
+from spikenas.evaluation import Evaluation, State
+from spikenas.exceptions import DivergedError
+from spikenas.hardware import energy_model
+from spikenas.measurement import Measurement, measure
+from spikenas.nn.network import SpikingTransformer, build_network
+from spikenas.training import Recipe, train
+
+_EVALUATION_BATCH = 256
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """What a worker is asked to do.
+
+    Attributes:
+        kind: ``train`` from scratch and score on validation, or ``test`` the given weights.
+        weights: safetensors bytes, only of kind ``test``.
+    """
+
+    id: str
+    architecture: Architecture
+    data: DataSpec
+    recipe: Recipe
+    epochs: int
+    seed: int
+    energy_model: str
+    plugins: tuple[str, ...] = ()
+    kind: Literal["train", "test"] = "train"
+    weights: bytes | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON form, without weights."""
+        plain = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "weights"}
+        return {
+            **plain,
+            "architecture": self.architecture.to_dict(),
+            "data": self.data.to_dict(),
+            "recipe": self.recipe.to_dict(),
+            "plugins": list(self.plugins),
+        }
+
+    @classmethod
+    def from_dict(cls, record: Mapping[str, Any]) -> "Job":
+        """Build from the JSON form; imports the job's plugins first."""
+        for plugin in record.get("plugins", ()):
+            import_module(plugin)
+        return cls(
+            **{
+                **record,
+                "architecture": Architecture.from_dict(record["architecture"]),
+                "data": DataSpec.from_dict(record["data"]),
+                "recipe": Recipe.from_dict(record["recipe"]),
+                "plugins": tuple(record.get("plugins", ())),
+            }
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """How a job ended; ``weights`` are safetensors bytes of the trained network."""
+
+    job_id: str
+    state: State
+    evaluation: Evaluation | None = None
+    test_accuracy: float | None = None
+    error: str | None = None
+    traceback: str | None = None
+    weights: bytes | None = None
+    worker: str = ""
+    wall_seconds: float = 0.0
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON form, without weights."""
+        plain = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "weights"}
+        return {
+            **plain,
+            "state": self.state.value,
+            "evaluation": self.evaluation and self.evaluation.to_dict(),
+        }
+
+    @classmethod
+    def from_dict(cls, record: Mapping[str, Any]) -> "Outcome":
+        """Build from the JSON form."""
+        evaluation = record.get("evaluation")
+        return cls(
+            **{
+                **record,
+                "state": State(record["state"]),
+                "evaluation": evaluation and Evaluation.from_dict(evaluation),
+            }
+        )
+
+
+def evaluate(job: Job) -> Outcome:
+    """Run one job to its end."""
+    started = time.perf_counter()
+    worker = f"{platform.node()}"
+    try:
+        outcome = _train(job, started) if job.kind == "train" else _test(job)
+    except DivergedError as error:
+        outcome = Outcome(job_id=job.id, state=State.DIVERGED, error=str(error))
+    except (torch.OutOfMemoryError, MemoryError) as error:
+        outcome = Outcome(job_id=job.id, state=State.OUT_OF_MEMORY, error=str(error))
+    except (
+        Exception
+    ) as error:  # whatever a candidate's code does is recorded, and the search goes on
+        outcome = Outcome(
+            job_id=job.id,
+            state=State.OUT_OF_MEMORY if _is_out_of_memory(error) else State.FAILED,
+            error=f"{type(error).__name__}: {error}",
+            traceback=traceback.format_exc(),
+        )
+    return replace(outcome, worker=worker, wall_seconds=time.perf_counter() - started)
+
+
+def _train(job: Job, started: float) -> Outcome:
+    splits = load(job.data)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    with torch.random.fork_rng():
+        torch.manual_seed(job.seed)
+        network = build_network(job.architecture).to(device)
+    result = train(network, splits.train, job.recipe, epochs=job.epochs, seed=job.seed)
+    trained = time.perf_counter() - started
+    found = measure(network, splits.validation.to(device).batches(_EVALUATION_BATCH))
+    evaluation = _evaluation(job, found, result.history, trained, started)
+    if not isfinite(evaluation.energy_uj):
+        raise DivergedError(f"energy_uj is {evaluation.energy_uj}")
+    return Outcome(
+        job_id=job.id,
+        state=State.COMPLETE,
+        evaluation=evaluation,
+        weights=_weights_of(network),
+    )
+
+
+def _test(job: Job) -> Outcome:
+    assert job.weights is not None, "a test job brings its weights"
+    network = build_network(job.architecture)
+    network.load_state_dict(load_weights(job.weights))
+    test = load(job.data).test
+    found = measure(network, test.batches(_EVALUATION_BATCH))
+    return Outcome(job_id=job.id, state=State.COMPLETE, test_accuracy=found.accuracy)
+
+
+def _evaluation(
+    job: Job,
+    found: Measurement,
+    history: tuple[Mapping[str, float], ...],
+    trained: float,
+    started: float,
+) -> Evaluation:
+    model = energy_model(job.energy_model)
+    workload = found.workload
+    assert workload.spike_rate is not None
+    assert workload.synops is not None
+    return Evaluation(
+        accuracy=found.accuracy,
+        energy_uj=model.estimate(workload).total_uj,
+        energy_model=job.energy_model,
+        energy_variants_uj=model.variants(workload),
+        spike_rate=workload.spike_rate,
+        synops=workload.synops,
+        macs=workload.macs,
+        parameters=workload.parameters,
+        latency_steps=workload.num_steps,
+        fidelity=job.epochs,
+        seed=job.seed,
+        train_seconds=trained,
+        wall_seconds=time.perf_counter() - started,
+        history=history,
+        versions={
+            "spikenas": version("spikenas"),
+            "torch": torch.__version__,
+            "python": platform.python_version(),
+        },
+        workload=workload,
+    )
+
+
+def _weights_of(network: SpikingTransformer) -> bytes:
+    return save_weights({n: t.detach().cpu().contiguous() for n, t in network.state_dict().items()})
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    """Whether PyTorch's CPU allocator gave up, which it tells as a plain RuntimeError."""
+    return "can't allocate memory" in str(error) or "not enough memory" in str(error)

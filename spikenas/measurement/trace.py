@@ -1,0 +1,134 @@
+"""`trace`: a network's Workload without data; one pass of meta tensors past its leaves.
+
+The leaves say what they cost; here is only written down who feeds whom. Every tensor is known by
+the leaf that made it, and `spikenas.nn.layout` tells of tensors that merely change shape.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+
+import torch
+from torch import Tensor, nn
+from torch.utils.weak import WeakTensorKeyDictionary
+
+from spikenas.architecture import Architecture, InputSpec
+from spikenas.nn.layout import follow
+from spikenas.nn.network import SpikingTransformer, build_network
+from spikenas.nn.operations import Leaf
+from spikenas.workload import Operand, Operation, Signal, Workload
+
+
+@dataclass(frozen=True, slots=True)
+class _Origin:
+    source: str
+    signal: Signal
+    steps: int
+
+
+class _Recorder:
+    """Sees every leaf run, and knows where each living tensor comes from."""
+
+    def __init__(self, num_steps: int) -> None:
+        self.operations: list[Operation] = []
+        self._num_steps = num_steps
+        self._origins = WeakTensorKeyDictionary()
+
+    def starts_with(self, x: Tensor, signal: Signal) -> None:
+        """Name the network's input."""
+        self._origins[x] = _Origin("input", signal, self._num_steps)
+
+    def reshaped(self, old: Tensor, new: Tensor) -> None:
+        """Let ``new`` have the origin of ``old``."""
+        self._origins[new] = self._origins[old]
+
+    def ran(self, name: str, leaf: Leaf, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        """Write one operation down."""
+        origins: list[_Origin] = [self._origins[x] for x in inputs]
+        facts = leaf.facts(inputs, output)
+        signal = leaf.carries([origin.signal for origin in origins])
+        steps = max(origin.steps for origin in origins)
+        self._origins[output] = _Origin(name, signal, 1 if facts.ends_time else steps)
+        self.operations.append(
+            Operation(
+                name=name,
+                kind=leaf.kind,
+                inputs=tuple(
+                    Operand(
+                        source=origin.source,
+                        shape=_without_time(x, origin.steps, self._num_steps),
+                        signal=origin.signal,
+                    )
+                    for x, origin in zip(inputs, origins, strict=True)
+                ),
+                output_shape=tuple(
+                    output.shape[1 if facts.ends_time or output.dim() == 2 else 2 :]
+                ),
+                signal=signal,
+                macs=facts.macs,
+                steps=steps,
+                weights=facts.weights,
+                biases=facts.biases,
+                neurons=facts.neurons,
+                attributes=facts.attributes,
+            )
+        )
+
+
+def trace(network: SpikingTransformer) -> Workload:
+    """Return the workload, without rates. The network's own device and mode do not matter."""
+    a = network.architecture
+    recorder = _Recorder(a.num_steps)
+    hooks = [
+        leaf.register_forward_hook(_writer(recorder, name))
+        for name, leaf in network.named_modules()
+        if isinstance(leaf, Leaf)
+    ]
+    token = follow.set(recorder.reshaped)
+    was_training = network.training
+    try:
+        x = torch.empty(_input_shape(a.input, a.num_steps), device="meta")
+        recorder.starts_with(x, Signal.ANALOG if a.input.kind == "frames" else Signal.COUNTS)
+        network.eval()
+        with torch.no_grad():
+            torch.func.functional_call(network, _on_meta(network), (x,))
+    finally:
+        network.train(was_training)
+        follow.reset(token)
+        for hook in hooks:
+            hook.remove()
+    return Workload(
+        operations=tuple(recorder.operations),
+        num_steps=a.num_steps,
+        parameters=sum(p.numel() for p in network.parameters()),
+    )
+
+
+@lru_cache(maxsize=4096)
+def trace_architecture(architecture: Architecture) -> Workload:
+    """Return the workload of an architecture, building it without memory."""
+    with torch.device("meta"):
+        return trace(build_network(architecture))
+
+
+def _writer(recorder: _Recorder, name: str) -> Callable[..., None]:
+    def write(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        assert isinstance(module, Leaf)
+        recorder.ran(name, module, inputs, output)
+
+    return write
+
+
+def _on_meta(network: nn.Module) -> dict[str, Tensor]:
+    named = (*network.named_parameters(), *network.named_buffers())
+    return {name: tensor.to("meta") for name, tensor in named}
+
+
+def _input_shape(spec: InputSpec, num_steps: int) -> tuple[int, ...]:
+    image = (spec.channels, spec.height, spec.width)
+    return (1, num_steps, *image) if spec.kind == "events" else (1, *image)
+
+
+def _without_time(x: Tensor, steps: int, num_steps: int) -> tuple[int, ...]:
+    """Return the shape of one sample at one step."""
+    return tuple(x.shape[1:] if steps == 1 and (num_steps > 1 or x.dim() == 2) else x.shape[2:])

@@ -1,0 +1,9 @@
+"""Downsampling by a 3x3 convolution of stride 2, after Springenberg 2015."""
+
+from spikenas.nn.downsampling.downsampling import Downsampling
+
+
+class StridedConvDownsampling(Downsampling):
+    """Nothing but the convolution, its batch norm and its neuron."""
+
+    stride = 2

@@ -1,0 +1,21 @@
+"""`Mixer`: what all token mixers share; a branch from spikes [T, B, N, D] to currents."""
+
+from typing import ClassVar
+
+from torch import nn
+
+from spikenas.nn import initialisation
+
+
+class Mixer(nn.Module):
+    """A branch without its outer neuron, and the conventions of the system it comes from.
+
+    Attributes:
+        mlp_bias: whether the MLP of its block has biases.
+    """
+
+    mlp_bias: ClassVar[bool] = False
+
+    def initialise(self, block: nn.Module) -> None:
+        """Draw the first weights of its whole block, MLP included."""
+        initialisation.default(block)

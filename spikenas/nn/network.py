@@ -1,0 +1,133 @@
+"""`build_network`: from an Architecture, which says everything, to a PyTorch module.
+
+Axes: T steps, B batch, C channels, H, W map, N tokens, D width.
+image [B, C, H, W] -> T times [T, B, C, H, W] -> stem -> stages of blocks -> head -> [B, classes]
+"""
+
+from functools import partial
+
+from torch import Tensor, nn
+
+from spikenas.architecture import Architecture, Stage
+from spikenas.nn.block import Block
+from spikenas.nn.layout import repeat_in_time, steps_first, to_map, to_tokens
+from spikenas.nn.neurons.neuron import Neuron, NeuronFactory
+from spikenas.registry import operator
+
+
+class SpikingTransformer(nn.Module):
+    """The network of one architecture; membranes start anew at every call."""
+
+    def __init__(self, architecture: Architecture) -> None:
+        super().__init__()
+        self.architecture = a = architecture
+        neuron = _neuron_factory(a)
+        stem = operator("stem", a.stem)
+        self.stem = stem.load()(
+            in_channels=a.input.channels,
+            embed_dim=a.stages[0].embed_dim,
+            patch_size=a.patch_size,
+            residual=a.residual,
+            neuron=neuron,
+            **_options(stem.options, a.options),
+        )
+        self.grids = a.grids()
+        self.downsampling = nn.ModuleList()
+        self.stages = nn.ModuleList()
+        for i, stage in enumerate(a.stages):
+            if i:
+                self.downsampling.append(_downsampling(a, i, neuron))
+            self.stages.append(_blocks(a, stage, self.grids[i], neuron))
+        head = operator("head", a.head)
+        self.head = head.load()(
+            embed_dim=a.stages[-1].embed_dim,
+            num_classes=a.num_classes,
+            residual=a.residual,
+            neuron=neuron,
+            **_options(head.options, a.options),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return logits [B, classes] for frames [B, C, H, W] or events [B, T, C, H, W]."""
+        x = self.stem(self._over_time(x))  # [T, B, D, H, W]
+        for i, blocks in enumerate(self.stages):
+            if i:
+                x = self.downsampling[i - 1](to_map(x, self.grids[i - 1]))
+            x = blocks(to_tokens(x))  # [T, B, N, D]
+        logits: Tensor = self.head(x)
+        return logits
+
+    def _over_time(self, x: Tensor) -> Tensor:
+        a, spec = self.architecture, self.architecture.input
+        axes = {"channels": spec.channels, "height": spec.height, "width": spec.width}
+        if spec.kind == "events":
+            axes = {"num_steps": a.num_steps, **axes}
+        if tuple(x.shape[1:]) != tuple(axes.values()):
+            expected = ", ".join(f"{axis}={size}" for axis, size in axes.items())
+            raise ValueError(f"{spec.kind} must have shape [B, {expected}], but have {[*x.shape]}")
+        return steps_first(x) if spec.kind == "events" else repeat_in_time(x, a.num_steps)
+
+
+def build_network(architecture: Architecture) -> SpikingTransformer:
+    """Return a freshly initialised network.
+
+    It draws from PyTorch's generator. Under ``torch.device("meta")`` nothing is allocated.
+    """
+    return SpikingTransformer(architecture)
+
+
+def _neuron_factory(a: Architecture) -> NeuronFactory:
+    kind = operator("neuron", a.neuron)
+    genes = {gene: getattr(a, gene) for gene in kind.genes}
+    make = partial(kind.load(), **genes, **_options(kind.options, a.options))
+
+    def neuron(threshold: float = 1.0) -> Neuron:  # in units of the gene v_threshold
+        made: Neuron = make(v_threshold=threshold * a.v_threshold)
+        return made
+
+    return neuron
+
+
+def _downsampling(a: Architecture, i: int, neuron: NeuronFactory) -> nn.Module:
+    name = a.stages[i].downsampling
+    assert name is not None
+    kind = operator("downsampling", name)
+    made: nn.Module = kind.load()(
+        in_channels=a.stages[i - 1].embed_dim,
+        embed_dim=a.stages[i].embed_dim,
+        residual=a.residual,
+        neuron=neuron,
+        **_options(kind.options, a.stages[i].options),
+    )
+    return made
+
+
+def _blocks(
+    a: Architecture, stage: Stage, grid: tuple[int, int], neuron: NeuronFactory
+) -> nn.Sequential:
+    blocks = nn.Sequential()
+    for name in stage.mixer:
+        kind = operator("mixer", name)
+        mixer = kind.load()(
+            embed_dim=stage.embed_dim,
+            grid=grid,
+            neuron=neuron,
+            **{gene: getattr(stage, gene) for gene in kind.genes},
+            **_options(kind.options, stage.options),
+        )
+        blocks.append(
+            Block(
+                embed_dim=stage.embed_dim,
+                mlp_ratio=stage.mlp_ratio,
+                mixer=mixer,
+                residual=a.residual,
+                neuron=neuron,
+            )
+        )
+    return blocks
+
+
+def _options(known: object, given: tuple[tuple[str, object], ...]) -> dict[str, object]:
+    """Return those options that one operator reads."""
+    assert isinstance(known, dict)
+    return {name: value for name, value in given if name in known}

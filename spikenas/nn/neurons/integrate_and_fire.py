@@ -1,0 +1,25 @@
+"""Integrate-and-fire (IF), the neuron of clockless chips; Gerstner & Kistler 2002, section 4.1.
+
+    H_t = v_{t-1} + x_t
+No leak, so no time reference is needed. Hard reset to 0, detached; sigmoid surrogate, alpha = 4.
+"""
+
+from torch import Tensor
+
+from spikenas.nn import surrogate
+from spikenas.nn.neurons.neuron import Neuron
+
+
+class IntegrateAndFire(Neuron):
+    """Keeps all that it was given until it fires."""
+
+    surrogate = staticmethod(surrogate.sigmoid)
+    detach_reset = True
+    dh_dx, dh_dv = 1.0, 1.0
+
+    def __init__(self, *, v_threshold: float = 1.0) -> None:
+        super().__init__(v_threshold=v_threshold)
+
+    def charge(self, x: Tensor, v: Tensor) -> Tensor:
+        """Return ``v + x``."""
+        return v + x

@@ -1,0 +1,35 @@
+"""Leaky integrate-and-fire (LIF) of Spikformer, QKFormer, MSViT and SDT; Fang 2021, eq. 1-3.
+
+    H_t = v_{t-1} + (x_t - v_{t-1}) / tau
+Hard reset to 0, the reset detached, sigmoid surrogate with alpha = 4; tau = 2 as published.
+"""
+
+from collections.abc import Sequence
+
+from torch import Tensor
+
+from spikenas.nn import surrogate
+from spikenas.nn.neurons.neuron import Neuron
+from spikenas.nn.operations import Facts
+
+
+class LIF(Neuron):
+    """Its input decays with the membrane: a constant current of x settles at v = x."""
+
+    surrogate = staticmethod(surrogate.sigmoid)
+    detach_reset = True
+
+    def __init__(self, *, tau: float = 2.0, v_threshold: float = 1.0) -> None:
+        super().__init__(v_threshold=v_threshold)
+        self.tau = tau
+        self.dh_dx, self.dh_dv = 1.0 / tau, 1.0 - 1.0 / tau
+
+    def charge(self, x: Tensor, v: Tensor) -> Tensor:
+        """Return ``v + (x - v) / tau``."""
+        return v + (x - v) / self.tau
+
+    def facts(self, inputs: Sequence[Tensor], output: Tensor) -> Facts:
+        """Add the time constant."""
+        facts = super().facts(inputs, output)
+        facts.attributes["tau"] = self.tau
+        return facts

@@ -1,0 +1,45 @@
+"""Spiking patch splitting (SPS), Zhou 2023 (Spikformer), eq. 3-5.
+
+Axes: T steps, B batch, C channels, H, W map.
+Four times conv3x3 -> BN -> S to widths D/8, D/4, D/2, D, then z + S(BN(conv3x3(z))) as the only
+position embedding: values 0, 1, 2. A 3x3 max pool of stride 2 follows the neuron of the last
+log2(patch_size) stages: two for CIFAR (32 -> 8), four for ImageNet and events (224 -> 14).
+"""
+
+from itertools import pairwise
+
+from torch import Tensor, nn
+
+from spikenas.nn.neurons.neuron import NeuronFactory
+from spikenas.nn.operations import Add, BatchNorm, Conv, MaxPool
+
+
+class SpikingPatchSplitting(nn.Module):
+    """From an image [T, B, C, H, W] to counts of spikes [T, B, D, H / P, W / P]."""
+
+    def __init__(
+        self,
+        *,
+        in_channels: int,
+        embed_dim: int,
+        patch_size: int,
+        residual: str,
+        neuron: NeuronFactory,
+    ) -> None:
+        super().__init__()
+        widths = (in_channels, embed_dim // 8, embed_dim // 4, embed_dim // 2, embed_dim)
+        first_pooled = 4 - (patch_size.bit_length() - 1)
+        self.stages = nn.Sequential()
+        for i, (before, after) in enumerate(pairwise(widths)):
+            stage = nn.Sequential(Conv(before, after), BatchNorm(after), neuron())
+            if i >= first_pooled:
+                stage.append(MaxPool())
+            self.stages.append(stage)
+        self.position = nn.Sequential(Conv(embed_dim, embed_dim), BatchNorm(embed_dim), neuron())
+        self.add = Add()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return [T, B, D, H / P, W / P]."""
+        z = self.stages(x)
+        out: Tensor = self.add(z, self.position(z))
+        return out
