@@ -155,7 +155,7 @@ def _train_epoch(
         logits = network(images.to(device))  # [B, num_classes]
         loss = cross_entropy(logits, labels.to(device), label_smoothing=recipe.label_smoothing)
         optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it so
+        loss.backward()
         norm = nn.utils.clip_grad_norm_(network.parameters(), recipe.gradient_clip or math.inf)
         _check_finite(loss.detach(), norm, optimizer, epoch, step % steps)
         optimizer.step()

@@ -54,6 +54,10 @@ _DIGITS = Recipe(
     gradient_clip=5.0,
 )
 
+_MNIST = replace(
+    _DIGITS, name="mnist", epochs=3, batch_size=64, learning_rate=1e-2, random_crop_padding=2
+)
+
 _RECIPES = (
     _SPIKFORMER_CIFAR10,
     # Zhou 2024 (QKFormer), github.com/zhouchenlin2096/QKFormer, cifar10/cifar10.yml.
@@ -80,20 +84,13 @@ _RECIPES = (
     replace(_SPIKFORMER_IMAGENET, name="stmixer-imagenet", batch_size=128, learning_rate=3e-4),
     _DIGITS,
     replace(_DIGITS, name="toy", epochs=2),
-    replace(_DIGITS, name="mnist", epochs=3, batch_size=64, random_crop_padding=2),
+    _MNIST,
+    replace(_MNIST, name="fashion_mnist", epochs=4, horizontal_flip=True),
     replace(
-        _DIGITS,
-        name="fashion_mnist",
-        epochs=4,
-        batch_size=64,
-        horizontal_flip=True,
-        random_crop_padding=2,
-    ),
-    replace(
-        _DIGITS,
+        _MNIST,
         name="cifar10",
         epochs=10,
-        batch_size=64,
+        learning_rate=5e-3,
         weight_decay=0.06,
         label_smoothing=0.1,
         horizontal_flip=True,

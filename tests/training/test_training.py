@@ -192,7 +192,7 @@ def test_norms_and_biases_do_not_decay(few: ImageSet) -> None:
     net = network()
     for parameter in net.parameters():
         nn.init.ones_(parameter)
-    still = recipe("digits", epochs=1, weight_decay=1.0, warmup_epochs=0, label_smoothing=0.0)
+    still = recipe("digits", epochs=1, batch_size=32, weight_decay=1.0, warmup_epochs=0)
     net[5].register_full_backward_pre_hook(lambda *_: (torch.zeros(32, 10),))  # type: ignore[index]
 
     train(net, few, still, seed=0)
