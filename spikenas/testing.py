@@ -1,0 +1,316 @@
+"""What each family of operators promises, as classes of tests; for plugins as for our own.
+
+A plugin registers its operator and puts its name on a subclass:
+
+    @pytest.mark.parametrize("name", ["my_mixer"])
+    class TestMyMixer(MixerContract):
+        genes = {"num_heads": 2}
+
+Axes: T steps, B batch, C channels, H, W map, N tokens, D width.
+"""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from spikenas import registry
+from spikenas.architecture import RESIDUALS, Architecture, InputSpec, Stage
+from spikenas.measurement import trace_architecture
+from spikenas.nn.neurons.lif import LIF
+from spikenas.nn.neurons.neuron import Neuron
+from spikenas.nn.operations import Leaf
+from spikenas.registry import Family, Site
+
+_T, _B, _D = 4, 3, 16
+_GRID = (4, 4)
+
+
+class OperatorContract:
+    """What operators of every family promise; the family's class says how to build and feed one.
+
+    Attributes:
+        genes: for the genes that the operator declares, and those of its options to change.
+    """
+
+    family: ClassVar[Family]
+    genes: ClassVar[Mapping[str, Any]] = {}
+
+    def build(self, name: str) -> nn.Module:
+        """Return the operator, for inputs like those of `inputs`."""
+        raise NotImplementedError
+
+    def inputs(self) -> Tensor:
+        """Return an input; T first, B second."""
+        raise NotImplementedError
+
+    def output_shape(self) -> tuple[int, ...]:
+        """Return the shape that the output must have."""
+        raise NotImplementedError
+
+    def architecture(self, name: str) -> Architecture:
+        """Return a network with the operator in it."""
+        raise NotImplementedError
+
+    def test_the_operator_names_its_source(self, name: str) -> None:
+        """A reader must find the paper and the equation."""
+        assert registry.operator(self.family, name).source
+
+    def test_the_output_has_the_promised_shape(self, name: str) -> None:
+        """Also on meta tensors, where nothing is allocated."""
+        with torch.device("meta"):
+            on_meta = self.build(name)(torch.empty_like(self.inputs()))
+
+        assert tuple(self.build(name)(self.inputs()).shape) == self.output_shape()
+        assert tuple(on_meta.shape) == self.output_shape()
+
+    def test_every_parameter_gets_a_finite_gradient(self, name: str) -> None:
+        """A parameter without one would be counted and never trained."""
+        module = self.build(name)
+        module(self.inputs().requires_grad_()).square().sum().backward()
+
+        for parameter in module.parameters():
+            assert parameter.grad is not None
+            assert parameter.grad.isfinite().all()
+
+    def test_membranes_start_anew_at_every_call(self, name: str) -> None:
+        """Two calls with one input give one output."""
+        module, x = _firing(self.build(name)), self.inputs().double()
+
+        assert module(x).equal(module(x))
+
+    def test_a_sample_does_not_depend_on_its_batch(self, name: str) -> None:
+        """Released code has scanned T B steps where it meant T."""
+        module, x = _firing(self.build(name)), self.inputs().double()
+        axis = module(x).dim() - len(self.output_shape()) + self.output_shape().index(_B)
+
+        alone = [module(x[:, i : i + 1]) for i in range(_B)]
+        torch.testing.assert_close(module(x), torch.cat(alone, axis), rtol=0, atol=1e-10)
+
+    def test_a_trace_counts_every_parameter_once(self, name: str) -> None:
+        """Costs come from leaves, so parameters may stand nowhere else."""
+        workload = trace_architecture(self.architecture(name))
+
+        assert sum(o.weights + o.biases for o in workload.operations) == workload.parameters
+
+
+class CausalContract(OperatorContract):
+    """An operator whose output has steps; none may look ahead."""
+
+    def test_no_step_looks_ahead(self, name: str) -> None:
+        """The first steps are the same when the later ones are never shown."""
+        module, x = _firing(self.build(name)), self.inputs().double()
+
+        torch.testing.assert_close(module(x)[:2], module(x[:2]), rtol=0, atol=1e-10)
+
+
+class NeuronContract(CausalContract):
+    """Currents [T, ...] to spikes [T, ...]; the backward is that of the definition."""
+
+    family = "neuron"
+
+    def build(self, name: str) -> Neuron:
+        """Return the neuron, threshold 1."""
+        neuron: Neuron = registry.operator("neuron", name).load()(**self.genes)
+        return neuron
+
+    def inputs(self) -> Tensor:
+        """Return currents around the threshold."""
+        return _noise(_T, _B, 5, _D)
+
+    def output_shape(self) -> tuple[int, ...]:
+        """Return the input's."""
+        return (_T, _B, 5, _D)
+
+    def architecture(self, name: str) -> Architecture:
+        """Return a network of such neurons."""
+        return _tiny(neuron=name, **{"tau": 2.0, **self.genes})
+
+    def test_the_output_is_zeros_and_ones(self, name: str) -> None:
+        """And both occur."""
+        assert set(self.build(name)(self.inputs()).unique().tolist()) == {0.0, 1.0}
+
+    def test_forward_and_gradient_are_those_of_the_definition(self, name: str) -> None:
+        """Spikes are equal; gradients to 1e-12 in float64."""
+        neuron = self.build(name)
+        x, weights = self.inputs().double(), _noise(*self.output_shape()).double()
+        fast, slow = x.clone().requires_grad_(), x.clone().requires_grad_()
+        spikes, expected = neuron(fast), neuron.definition(slow)
+        (spikes * weights).sum().backward()
+        (expected * weights).sum().backward()
+
+        assert spikes.equal(expected)
+        torch.testing.assert_close(fast.grad, slow.grad, rtol=0, atol=1e-12)
+
+    def test_it_is_a_leaf_that_tells_its_membranes(self, name: str) -> None:
+        """One per element of a sample's step."""
+        neuron, x = self.build(name), self.inputs()
+
+        assert isinstance(neuron, Leaf)
+        assert neuron.facts([x], neuron(x)).neurons == x[0, 0].numel()
+
+
+class MixerContract(CausalContract):
+    """Spikes [T, B, N, D] to currents [T, B, N, D]."""
+
+    family = "mixer"
+
+    def build(self, name: str) -> nn.Module:
+        """Return the mixer."""
+        mixer: nn.Module = registry.operator("mixer", name).load()(
+            embed_dim=_D, grid=_GRID, neuron=_neuron, **self.genes
+        )
+        initialise: Any = mixer.initialise
+        initialise(mixer)
+        return mixer
+
+    def inputs(self) -> Tensor:
+        """Return spikes."""
+        return (_noise(_T, _B, _GRID[0] * _GRID[1], _D) > 0.5).float()
+
+    def output_shape(self) -> tuple[int, ...]:
+        """Return the input's."""
+        return (_T, _B, _GRID[0] * _GRID[1], _D)
+
+    def architecture(self, name: str) -> Architecture:
+        """Return a network of one such block."""
+        return _tiny(stages=(_stage(mixer=(name,), **self.genes),))
+
+
+class StemContract(CausalContract):
+    """Images [T, B, C, H, W] to maps [T, B, D, H / P, W / P], here with P = 2."""
+
+    family = "stem"
+
+    def build(self, name: str) -> nn.Module:
+        """Return the stem, in the first residual that it allows."""
+        stem: nn.Module = registry.operator("stem", name).load()(
+            in_channels=2,
+            embed_dim=_D,
+            patch_size=2,
+            residual=self.residual(name),
+            neuron=_neuron,
+            **self.genes,
+        )
+        return stem
+
+    def residual(self, name: str) -> str:
+        """Return the first residual that the operator's rule allows."""
+        rule = registry.operator("stem", name).rule
+        sites = [
+            Site(embed_dim=_D, height=8, width=8, num_steps=_T, residual=residual, patch_size=2)
+            for residual in RESIDUALS
+        ]
+        return next(site.residual for site in sites if not (rule and rule(site)))
+
+    def inputs(self) -> Tensor:
+        """Return images."""
+        return _noise(_T, _B, 2, 8, 8)
+
+    def output_shape(self) -> tuple[int, ...]:
+        """Return half the height and width."""
+        return (_T, _B, _D, 4, 4)
+
+    def architecture(self, name: str) -> Architecture:
+        """Return a network that begins with it."""
+        return _tiny(stem=name, residual=self.residual(name), patch_size=2)
+
+
+class DownsamplingContract(CausalContract):
+    """Maps [T, B, C, H, W] to [T, B, D, ceil(H / 2), ceil(W / 2)]."""
+
+    family = "downsampling"
+
+    def build(self, name: str) -> nn.Module:
+        """Return it, between spikes of two widths."""
+        downsampling: nn.Module = registry.operator("downsampling", name).load()(
+            in_channels=8, embed_dim=_D, residual="spike", neuron=_neuron, **self.genes
+        )
+        return downsampling
+
+    def inputs(self) -> Tensor:
+        """Return spikes."""
+        return (_noise(_T, _B, 8, 4, 6) > 0.5).float()
+
+    def output_shape(self) -> tuple[int, ...]:
+        """Return half the height and width."""
+        return (_T, _B, _D, 2, 3)
+
+    def architecture(self, name: str) -> Architecture:
+        """Return a network of two stages."""
+        return _tiny(stages=(_stage(), _stage(downsampling=name)))
+
+
+class HeadContract(OperatorContract):
+    """The stream [T, B, N, D] to logits [B, classes]."""
+
+    family = "head"
+
+    def build(self, name: str) -> nn.Module:
+        """Return the head, after spikes."""
+        head: nn.Module = registry.operator("head", name).load()(
+            embed_dim=_D, num_classes=5, residual="spike", neuron=_neuron, **self.genes
+        )
+        return head
+
+    def inputs(self) -> Tensor:
+        """Return spikes."""
+        return (_noise(_T, _B, 6, _D) > 0.5).float()
+
+    def output_shape(self) -> tuple[int, ...]:
+        """Return one number a class."""
+        return (_B, 5)
+
+    def architecture(self, name: str) -> Architecture:
+        """Return a network that ends with it."""
+        return _tiny(head=name)
+
+
+def _firing(module: nn.Module) -> nn.Module:
+    """Return the module in evaluation mode, its values such that neurons neither rest nor saturate.
+
+    Fresh weights of some systems are so small that nothing fires, and then nothing is tested.
+    """
+    random = torch.Generator().manual_seed(1)
+    module.double().eval()
+    for name, tensor in module.state_dict().items():
+        noise = torch.randn(tensor.shape, generator=random, dtype=torch.float64)
+        if name.endswith("running_var"):
+            tensor.copy_(0.5 + noise.abs())
+        elif name.endswith("running_mean"):
+            tensor.copy_(0.5 * noise)
+        elif tensor.dim() < 2:  # scales and shifts
+            tensor.copy_(1.0 + 0.5 * noise)
+        else:
+            fan_in = tensor.shape[-1] if tensor.dim() == 3 else tensor[0].numel()
+            tensor.copy_(3.0 * noise / fan_in**0.5)
+    return module
+
+
+def _neuron(threshold: float = 1.0) -> Neuron:
+    return LIF(v_threshold=threshold)
+
+
+def _noise(*shape: int) -> Tensor:
+    return 0.5 + torch.randn(shape, generator=torch.Generator().manual_seed(0))
+
+
+def _stage(**genes: Any) -> Stage:
+    return Stage(**{"embed_dim": _D, "depth": 1, "mixer": ("conv",), "mlp_ratio": 2.0, **genes})
+
+
+def _tiny(**genes: Any) -> Architecture:
+    return Architecture(
+        **{
+            "input": InputSpec(channels=2, height=8, width=8),
+            "num_classes": 5,
+            "num_steps": 2,
+            "neuron": "lif",
+            "residual": "spike",
+            "stem": "conv",
+            "patch_size": 1,
+            "stages": (_stage(),),
+            **genes,
+        }
+    )

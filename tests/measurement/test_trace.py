@@ -1,0 +1,206 @@
+import pytest
+import torch
+
+from spikenas.architecture import Architecture, InputSpec, Stage
+from spikenas.measurement import trace, trace_architecture
+from spikenas.nn.network import build_network
+from spikenas.search_space import SearchSpace
+from spikenas.workload import Kind, Signal
+
+T, N, D = 3, 16, 8  # 8x8 images in patches of 2
+
+
+def architecture(mixer="ssa", residual="spike", num_steps=T, **genes):
+    options = {
+        "input": InputSpec(channels=2, height=8, width=8),
+        "num_classes": 5,
+        "neuron": "lif",
+        "stem": "conv",
+        "patch_size": 2,
+        "stages": (Stage(embed_dim=D, depth=1, mixer=(mixer,), num_heads=2, mlp_ratio=2.0),),
+    }
+    return Architecture(num_steps=num_steps, residual=residual, **{**options, **genes})
+
+
+def operations(workload):
+    return {operation.name: operation for operation in workload.operations}
+
+
+def samples():
+    toy = SearchSpace.load("toy")
+    two_stages = tuple(
+        Stage(embed_dim=8, depth=1, mixer=(mixer,), num_heads=2, downsampling="max_pool")
+        for mixer in ("stm", "qk_token")
+    )
+    drawn = [toy.sample(seed) for seed in range(20)]
+    return [*drawn, architecture(stages=two_stages), architecture(num_steps=1, head="spiking")]
+
+
+def test_a_tiny_network_is_written_down_as_by_hand():
+    workload = trace_architecture(architecture())
+
+    block = "stages.0.0.sub_blocks"
+    expected = [  # name, kind, output, signal, macs, weights, biases, neurons
+        ("stem.layers.0", "conv", (D, 4, 4), "membrane", 9 * 2 * D * N, 9 * 2 * D, 0, 0),
+        ("stem.layers.1", "batch_norm", (D, 4, 4), "membrane", 0, 0, 2 * D, 0),
+        ("stem.layers.2", "neuron", (D, 4, 4), "spikes", 0, 0, 0, N * D),
+    ]
+    for name in "qkv":
+        expected += [
+            (f"{block}.0.branch.{name}", "linear", (N, D), "membrane", N * D * D, D * D, D, 0),
+            (f"{block}.0.branch.{name}_bn", "batch_norm", (N, D), "membrane", 0, 0, 2 * D, 0),
+            (f"{block}.0.branch.{name}_neuron", "neuron", (N, D), "spikes", 0, 0, 0, N * D),
+        ]
+    mixer, mlp, hidden = f"{block}.0.branch", f"{block}.1.branch", 2 * D
+    fc_weights = D * hidden
+    expected += [
+        (f"{mixer}.similarity", "spike_product", (2, N, N), "counts", N * N * D, 0, 0, 0),
+        (f"{mixer}.aggregation", "spike_product", (N, D), "counts", N * N * D, 0, 0, 0),
+        (f"{mixer}.attention_neuron", "neuron", (N, D), "spikes", 0, 0, 0, N * D),
+        (f"{mixer}.projection", "linear", (N, D), "membrane", N * D * D, D * D, D, 0),
+        (f"{mixer}.projection_bn", "batch_norm", (N, D), "membrane", 0, 0, 2 * D, 0),
+        (f"{block}.0.neuron", "neuron", (N, D), "spikes", 0, 0, 0, N * D),
+        (f"{block}.0.add", "add", (N, D), "counts", 0, 0, 0, 0),
+        (f"{mlp}.fc1", "linear", (N, hidden), "membrane", N * fc_weights, fc_weights, hidden, 0),
+        (f"{mlp}.bn1", "batch_norm", (N, hidden), "membrane", 0, 0, 2 * hidden, 0),
+        (f"{mlp}.neuron", "neuron", (N, hidden), "spikes", 0, 0, 0, N * hidden),
+        (f"{mlp}.fc2", "linear", (N, D), "membrane", N * fc_weights, fc_weights, D, 0),
+        (f"{mlp}.bn2", "batch_norm", (N, D), "membrane", 0, 0, 2 * D, 0),
+        (f"{block}.1.neuron", "neuron", (N, D), "spikes", 0, 0, 0, N * D),
+        (f"{block}.1.add", "add", (N, D), "counts", 0, 0, 0, 0),
+        ("head.over_tokens", "mean", (D,), "counts", 0, 0, 0, 0),
+        ("head.over_steps", "mean", (D,), "counts", 0, 0, 0, 0),
+        ("head.classifier", "linear", (5,), "membrane", 5 * D, 5 * D, 5, 0),
+    ]
+    assert [
+        (o.name, o.kind, o.output_shape, o.signal, o.macs, o.weights, o.biases, o.neurons)
+        for o in workload.operations
+    ] == expected
+
+
+def test_operands_name_who_feeds_them_through_every_reshape():
+    found = operations(trace_architecture(architecture()))
+
+    def sources(name):
+        return [operand.source for operand in found[name].inputs]
+
+    block = "stages.0.0.sub_blocks"
+    assert sources("stem.layers.0") == ["input"]
+    assert {*sources(f"{block}.0.branch.q"), *sources(f"{block}.0.branch.v")} == {"stem.layers.2"}
+    assert sources(f"{block}.0.branch.similarity") == [
+        f"{block}.0.branch.q_neuron",
+        f"{block}.0.branch.k_neuron",
+    ]
+    assert sources(f"{block}.0.add") == ["stem.layers.2", f"{block}.0.neuron"]
+    assert sources("head.over_tokens") == [f"{block}.1.add"]
+
+
+def test_names_are_unique_and_every_source_ran_before():
+    for a in samples():
+        known = {"input"}
+        for operation in trace_architecture(a).operations:
+            assert operation.name not in known
+            assert {operand.source for operand in operation.inputs} <= known
+            known.add(operation.name)
+
+
+def test_an_operand_is_what_its_source_gave_out():
+    for a in samples():
+        found = operations(trace_architecture(a))
+        for operation in found.values():
+            for operand in operation.inputs:
+                if operand.source == "input":
+                    assert operand.signal is Signal.ANALOG
+                    continue
+                source = found[operand.source]
+                size = torch.Size(source.output_shape).numel()
+                assert operand.signal is source.signal
+                assert torch.Size(operand.shape).numel() == size
+
+
+def test_weights_and_biases_sum_to_the_parameters():
+    for a in samples():
+        workload = trace_architecture(a)
+        counted = sum(o.weights + o.biases for o in workload.operations)
+
+        trained = sum(p.numel() for p in build_network(a).parameters())
+        assert counted == trained == workload.parameters
+
+
+@pytest.mark.parametrize("num_steps", [1, 4])
+def test_what_follows_the_mean_over_steps_runs_once(num_steps):
+    found = operations(trace_architecture(architecture(num_steps=num_steps)))
+
+    once = {"head.classifier"}
+    assert {name for name, o in found.items() if o.steps == 1 or num_steps > 1} >= once
+    for name, operation in found.items():
+        assert operation.steps == (1 if name in once else num_steps)
+    assert found["head.over_steps"].output_shape == (D,)
+    assert found["head.classifier"].inputs[0].shape == (D,)
+
+
+def test_a_spiking_head_runs_at_every_step():
+    found = operations(trace_architecture(architecture(head="spiking")))
+
+    assert found["head.classifier"].steps == T
+    assert found["head.classifier"].macs == 5 * D
+    assert found["head.neuron"].neurons == 5
+
+
+@pytest.mark.parametrize(
+    ("mixer", "macs"),
+    [
+        ("ssa", 4 * N * D * D + 2 * N * N * D),
+        ("qk_token", 3 * N * D * D + 2 * N * D),  # sums over Q and the mask on K
+        ("stm", 2 * N * D * D + N * N * D),
+        ("conv", 9 * N * D * D),
+        ("none", 0),
+    ],
+)
+def test_macs_of_the_mixers_are_those_of_the_papers(mixer, macs):
+    around = 9 * 2 * D * N + 2 * N * D * 2 * D  # stem, MLP
+
+    workload = trace_architecture(architecture(mixer))
+
+    assert workload.macs == T * (around + macs) + 5 * D
+
+
+def test_membrane_shortcuts_carry_membranes():
+    workload = trace_architecture(architecture("conv", residual="membrane"))
+
+    adds = [o for o in workload.operations if o.kind is Kind.ADD]
+    assert [o.signal for o in adds] == [Signal.MEMBRANE] * 2
+
+
+def test_events_enter_as_counts():
+    events = InputSpec(channels=2, height=8, width=8, kind="events")
+
+    first = trace_architecture(architecture(input=events)).operations[0]
+
+    assert first.inputs[0].signal is Signal.COUNTS
+    assert first.inputs[0].shape == (2, 8, 8)
+
+
+def test_neurons_tell_what_a_chip_must_know():
+    neuron = operations(trace_architecture(architecture(tau=4.0, v_threshold=2.0)))
+
+    assert neuron["stem.layers.2"].attributes == {
+        "v_threshold": 2.0,
+        "leak": 0.25,
+        "reset": "zero",
+        "tau": 4.0,
+    }
+    attention = neuron["stages.0.0.sub_blocks.0.branch.attention_neuron"]
+    assert attention.attributes["v_threshold"] == 1.0  # half the gene
+
+
+def test_a_built_network_traces_as_its_architecture_and_stays_as_it_was():
+    network = build_network(architecture()).train()
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+
+    workload = trace(network)
+
+    assert workload == trace_architecture(architecture())
+    assert network.training
+    assert all(tensor.equal(before[name]) for name, tensor in network.state_dict().items())
+    assert not any(m._forward_hooks for m in network.modules())

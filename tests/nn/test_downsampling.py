@@ -1,0 +1,53 @@
+import plain
+import pytest
+
+from spikenas import registry
+from spikenas.nn.neurons.lif import LIF
+from spikenas.testing import DownsamplingContract
+
+NAMES = ["max_pool", "strided_conv", "sum_pool"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+class TestEveryDownsampling(DownsamplingContract):
+    pass
+
+
+def test_every_registered_downsampling_is_under_contract():
+    assert plain.shipped("downsampling") == NAMES
+
+
+def lif(threshold=1.0):
+    return LIF(v_threshold=threshold)
+
+
+def sum_pool(x):
+    return x[:, ::2, ::2] + x[:, 1::2, ::2] + x[:, ::2, 1::2] + x[:, 1::2, 1::2]
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("residual", ["spike", "membrane", "none"])
+def test_the_neuron_stands_before_the_convolution_only_in_a_membrane_stream(name, residual):
+    kind = registry.operator("downsampling", name).load()
+    module = plain.randomised(kind(in_channels=4, embed_dim=6, residual=residual, neuron=lif))
+    stride = 2 if name == "strided_conv" else 1
+    pool = {"max_pool": plain.max_pool, "sum_pool": sum_pool}.get(name, lambda x: x)
+    is_membrane = residual == "membrane"
+    x = plain.pixels(3, 2, 4, 4, 6) if is_membrane else plain.spikes_like(3, 2, 4, 4, 6)
+
+    def step(image, neuron):
+        if is_membrane:
+            currents = plain.conv(neuron("layers.0", image), module.layers[1], stride)
+            return pool(plain.on_map(currents, module.layers[2]))
+        currents = plain.on_map(plain.conv(image, module.layers[0], stride), module.layers[1])
+        return pool(neuron("layers.2", currents))
+
+    plain.assert_as_by_the_equations(module, step, x)
+
+
+@pytest.mark.parametrize("name", ["max_pool", "strided_conv"])
+def test_odd_maps_are_halved_upwards(name):
+    kind = registry.operator("downsampling", name).load()
+    module = kind(in_channels=4, embed_dim=6, residual="spike", neuron=lif)
+
+    assert module(plain.pixels(1, 1, 4, 5, 3).float()).shape == (1, 1, 6, 3, 2)

@@ -1,0 +1,60 @@
+import plain
+import pytest
+import torch
+
+from spikenas.nn.heads.mean_linear import MeanLinearHead
+from spikenas.nn.heads.spiking import SpikingHead
+from spikenas.nn.neurons.lif import LIF
+from spikenas.testing import HeadContract
+
+T = 6
+
+
+@pytest.mark.parametrize("name", ["mean_linear", "spiking"])
+class TestEveryHead(HeadContract):
+    pass
+
+
+def test_every_registered_head_is_under_contract():
+    assert plain.shipped("head") == ["mean_linear", "spiking"]
+
+
+def lif(threshold=1.0):
+    return LIF(v_threshold=threshold)
+
+
+def built(head, residual):
+    return plain.randomised(head(embed_dim=8, num_classes=5, residual=residual, neuron=lif), seed=3)
+
+
+def test_the_mean_is_over_tokens_and_steps():
+    module = built(MeanLinearHead, "spike")
+    x = plain.spikes_like(T, 2, 3, 8)
+
+    logits = module(x)
+
+    for b in range(2):
+        mean = sum(x[t, b, n] for t in range(T) for n in range(3)) / (T * 3)
+        expected = module.classifier.weight @ mean + module.classifier.bias
+        torch.testing.assert_close(logits[b], expected, rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize("residual", ["spike", "membrane", "none"])
+def test_spiking_logits_are_counts_of_spikes(residual):
+    module = built(SpikingHead, residual)
+    with torch.no_grad():
+        module.bn.bias.add_(1.0)  # else no class fires
+    is_membrane = residual == "membrane"
+    x = plain.pixels(T, 2, 3, 8) if is_membrane else plain.spikes_like(T, 2, 3, 8)
+
+    def step(tokens, neuron):
+        spikes = neuron("before", tokens) if is_membrane else tokens
+        currents = module.classifier.weight @ (sum(spikes) / len(spikes))
+        return neuron("neuron", plain.batch_norm(currents, module.bn))
+
+    logits, spikes = plain.seen(module, x)
+    expected, expected_spikes = plain.run(step, x)
+
+    assert spikes["neuron"].equal(expected_spikes["neuron"])
+    assert 0 < spikes["neuron"].mean() < 1
+    torch.testing.assert_close(logits, expected.sum(0), rtol=0, atol=1e-10)
