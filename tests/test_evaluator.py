@@ -72,10 +72,12 @@ def test_equal_seeds_give_equal_evaluations_but_for_times(trained):
     assert again.weights == trained.weights
 
 
-def test_another_seed_gives_another_network(trained):
-    other = evaluate(job(seed=4))
+def test_another_seed_draws_other_first_weights():
+    frozen = recipe(learning_rate=0.0, min_learning_rate=0.0, weight_decay=0.0)
 
-    assert other.weights != trained.weights
+    first, second = (load_weights(evaluate(job(recipe=frozen, seed=s)).weights) for s in (3, 4))
+
+    assert not first["stem.layers.0.weight"].equal(second["stem.layers.0.weight"])
 
 
 def test_a_job_leaves_the_processs_generator_alone():
@@ -106,6 +108,14 @@ def test_an_exception_ends_as_failed_with_its_traceback():
     assert outcome.error.startswith("ValueError: frames must have shape")
     assert "Traceback" in outcome.traceback
     assert "network.py" in outcome.traceback
+
+
+def test_a_network_beyond_all_memory_ends_as_out_of_memory():
+    vast = Stage(embed_dim=2**20, depth=1, mixer=("none",), mlp_ratio=64)  # 256 TiB of weights
+
+    outcome = evaluate(job(architecture=replace(job().architecture, stages=(vast,))))
+
+    assert outcome.state is State.OUT_OF_MEMORY
 
 
 def test_an_unknown_energy_model_fails_the_job_not_the_search():

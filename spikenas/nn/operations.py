@@ -109,8 +109,10 @@ class TokenMixing(Leaf):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return [T, B, N, D]."""
-        heads = x.unflatten(3, (self.num_heads, -1)).transpose(2, 3)  # [T, B, h, N, d]
-        out: Tensor = (self.weight @ heads).transpose(2, 3).flatten(3)  # [T, B, N, D]
+        T, B, N, D = x.shape
+        columns = x.view(T * B, N, self.num_heads, -1).permute(2, 1, 0, 3)  # [h, N, T B, d]
+        mixed = self.weight @ columns.flatten(2)  # [h, N, T B d], one product per head
+        out: Tensor = mixed.unflatten(2, (T * B, -1)).permute(2, 1, 0, 3).reshape(T, B, N, D)
         return out
 
     def facts(self, inputs: Sequence[Tensor], output: Tensor) -> Facts:

@@ -183,7 +183,8 @@ def _optimizer(network: nn.Module, recipe: Recipe) -> torch.optim.AdamW:
         {"params": [p for p in parameters if p.ndim > 1], "weight_decay": recipe.weight_decay},
         {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
     ]
-    return torch.optim.AdamW([g for g in groups if g["params"]], lr=recipe.learning_rate)
+    groups = [group for group in groups if group["params"]]
+    return torch.optim.AdamW(groups, lr=recipe.learning_rate, fused=True)
 
 
 def _augmentation(train_set: ImageSet, recipe: Recipe, *, is_mixing: bool) -> Augmentation:

@@ -4,6 +4,7 @@
 No leak, so no time reference is needed. Hard reset to 0, detached; sigmoid surrogate, alpha = 4.
 """
 
+import torch
 from torch import Tensor
 
 from spikenas.nn import surrogate
@@ -20,6 +21,6 @@ class IntegrateAndFire(Neuron):
     def __init__(self, *, v_threshold: float = 1.0) -> None:
         super().__init__(v_threshold=v_threshold)
 
-    def charge(self, x: Tensor, v: Tensor) -> Tensor:
+    def charge(self, x: Tensor, v: Tensor, out: Tensor | None = None) -> Tensor:
         """Return ``v + x``."""
-        return v + x
+        return torch.add(v, x, out=out)

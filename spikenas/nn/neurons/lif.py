@@ -6,6 +6,7 @@ Hard reset to 0, the reset detached, sigmoid surrogate with alpha = 4; tau = 2 a
 
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor
 
 from spikenas.nn import surrogate
@@ -24,9 +25,9 @@ class LIF(Neuron):
         self.tau = tau
         self.dh_dx, self.dh_dv = 1.0 / tau, 1.0 - 1.0 / tau
 
-    def charge(self, x: Tensor, v: Tensor) -> Tensor:
+    def charge(self, x: Tensor, v: Tensor, out: Tensor | None = None) -> Tensor:
         """Return ``v + (x - v) / tau``."""
-        return v + (x - v) / self.tau
+        return torch.add(v, (x - v).div_(self.tau), out=out)
 
     def facts(self, inputs: Sequence[Tensor], output: Tensor) -> Facts:
         """Add the time constant."""

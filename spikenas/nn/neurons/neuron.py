@@ -38,13 +38,13 @@ class Neuron(Leaf):
         super().__init__()
         self.v_threshold = v_threshold
 
-    def charge(self, x: Tensor, v: Tensor) -> Tensor:
-        """Return the membrane H_t before it fires."""
+    def charge(self, x: Tensor, v: Tensor, out: Tensor | None = None) -> Tensor:
+        """Return the membrane H_t before it fires, written to ``out`` where one is given."""
         raise NotImplementedError
 
     def forward(self, x: Tensor) -> Tensor:
         """Return spikes [T, ...] for currents [T, ...]."""
-        spikes: Tensor = _MultiStep.apply(x, self)
+        spikes: Tensor = _MultiStep.apply(x, self)  # type: ignore[no-untyped-call]
         return spikes
 
     def definition(self, x: Tensor) -> Tensor:
@@ -53,7 +53,8 @@ class Neuron(Leaf):
         spikes = []
         for x_t in x.unbind(0):
             h = self.charge(x_t, v)
-            s: Tensor = Spike.apply(h - self.v_threshold, self.surrogate)
+            u = h - self.v_threshold
+            s: Tensor = Spike.apply(u, self.surrogate)  # type: ignore[no-untyped-call]
             v = h * (1.0 - (s.detach() if self.detach_reset else s))
             spikes.append(s)
         return torch.stack(spikes)
@@ -81,14 +82,13 @@ class _MultiStep(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor, neuron: Neuron) -> Tensor:
         if x.is_meta:
             return torch.empty_like(x)
-        h = torch.empty_like(x)
-        spikes = torch.empty_like(x)
+        x = x.contiguous()
+        h, spikes = torch.empty_like(x), torch.empty_like(x)
         v = torch.zeros_like(x[0])
-        for t in range(x.shape[0]):
-            h[t] = neuron.charge(x[t], v)
-            fires = h[t] >= neuron.v_threshold
-            spikes[t] = fires
-            v = h[t].masked_fill(fires, 0.0)
+        for x_t, h_t, s_t in zip(x.unbind(0), h.unbind(0), spikes.unbind(0), strict=True):
+            neuron.charge(x_t, v, out=h_t)
+            torch.ge(h_t, neuron.v_threshold, out=s_t)
+            torch.addcmul(h_t, h_t, s_t, value=-1.0, out=v)  # (1 - S) H
         ctx.save_for_backward(h, spikes)
         ctx.neuron = neuron
         return spikes
