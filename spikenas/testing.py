@@ -10,6 +10,7 @@ Axes: T steps, B batch, C channels, H, W map, N tokens, D width.
 """
 
 from collections.abc import Mapping
+from dataclasses import fields
 from typing import Any, ClassVar
 
 import torch
@@ -297,20 +298,26 @@ def _noise(*shape: int) -> Tensor:
 
 
 def _stage(**genes: Any) -> Stage:
-    return Stage(**{"embed_dim": _D, "depth": 1, "mixer": ("conv",), "mlp_ratio": 2.0, **genes})
+    basis = {"embed_dim": _D, "depth": 1, "mixer": ("conv",), "mlp_ratio": 2.0}
+    return Stage(**_with_options(Stage, {**basis, **genes}))
+
+
+def _with_options(kind: type[Any], genes: Mapping[str, Any]) -> dict[str, Any]:
+    """Gather what is no gene of ``kind`` under ``options``: an operator's own settings."""
+    known = {field.name for field in fields(kind)}
+    options = tuple((name, value) for name, value in genes.items() if name not in known)
+    return {**{n: v for n, v in genes.items() if n in known}, "options": options}
 
 
 def _tiny(**genes: Any) -> Architecture:
-    return Architecture(
-        **{
-            "input": InputSpec(channels=2, height=8, width=8),
-            "num_classes": 5,
-            "num_steps": 2,
-            "neuron": "lif",
-            "residual": "spike",
-            "stem": "conv",
-            "patch_size": 1,
-            "stages": (_stage(),),
-            **genes,
-        }
-    )
+    basis = {
+        "input": InputSpec(channels=2, height=8, width=8),
+        "num_classes": 5,
+        "num_steps": 2,
+        "neuron": "lif",
+        "residual": "spike",
+        "stem": "conv",
+        "patch_size": 1,
+        "stages": (_stage(),),
+    }
+    return Architecture(**_with_options(Architecture, {**basis, **genes}))

@@ -110,7 +110,7 @@ class TokenMixing(Leaf):
     def forward(self, x: Tensor) -> Tensor:
         """Return [T, B, N, D]."""
         T, B, N, D = x.shape
-        columns = x.view(T * B, N, self.num_heads, -1).permute(2, 1, 0, 3)  # [h, N, T B, d]
+        columns = x.reshape(T * B, N, self.num_heads, -1).permute(2, 1, 0, 3)  # [h, N, T B, d]
         mixed = self.weight @ columns.flatten(2)  # [h, N, T B d], one product per head
         out: Tensor = mixed.unflatten(2, (T * B, -1)).permute(2, 1, 0, 3).reshape(T, B, N, D)
         return out
@@ -147,6 +147,8 @@ class BatchNorm(Leaf):
         return self._normalise(rows).permute(0, 2, 3, 1).view(x.shape)
 
     def _normalise(self, x: Tensor) -> Tensor:
+        if x.is_meta:  # PyTorch would take its formula apart, most of a trace's time
+            return torch.empty_like(x)
         return F.batch_norm(
             x,
             self.running_mean,
