@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from spikenas.evaluator import Job, Outcome
 
 from spikenas.architecture import Architecture, InputSpec, Stage
 from spikenas.data import DataSpec
 from spikenas.evaluation import State
+from spikenas.evaluator import Job, Outcome
 from spikenas.hardware import energy_models
 from spikenas.training import recipe
 
