@@ -116,7 +116,6 @@ class Outcome:
 def evaluate(job: Job) -> Outcome:
     """Run one job to its end."""
     started = time.perf_counter()
-    worker = f"{platform.node()}"
     try:
         outcome = _train(job, started) if job.kind == "train" else _test(job)
     except DivergedError as error:
@@ -132,7 +131,8 @@ def evaluate(job: Job) -> Outcome:
             error=f"{type(error).__name__}: {error}",
             traceback=traceback.format_exc(),
         )
-    return replace(outcome, worker=worker, wall_seconds=time.perf_counter() - started)
+    wall_seconds = time.perf_counter() - started
+    return replace(outcome, worker=platform.node(), wall_seconds=wall_seconds)
 
 
 def _train(job: Job, started: float) -> Outcome:

@@ -4,15 +4,16 @@ Axes: T steps, B batch, C channels, H, W map, N tokens, D width.
 image [B, C, H, W] -> T times [T, B, C, H, W] -> stem -> stages of blocks -> head -> [B, classes]
 """
 
+from collections.abc import Mapping
 from functools import partial
 
 from torch import Tensor, nn
 
-from spikenas.architecture import Architecture, Stage
+from spikenas.architecture import Architecture, Options, Stage
 from spikenas.nn.block import Block
 from spikenas.nn.layout import repeat_in_time, steps_first, to_map, to_tokens
 from spikenas.nn.neurons.neuron import Neuron, NeuronFactory
-from spikenas.registry import operator
+from spikenas.registry import Option, operator
 
 
 class SpikingTransformer(nn.Module):
@@ -127,7 +128,6 @@ def _blocks(
     return blocks
 
 
-def _options(known: object, given: tuple[tuple[str, object], ...]) -> dict[str, object]:
+def _options(known: Mapping[str, Option], given: Options) -> dict[str, Option]:
     """Return those options that one operator reads."""
-    assert isinstance(known, dict)
     return {name: value for name, value in given if name in known}
