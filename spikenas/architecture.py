@@ -41,10 +41,17 @@ class InputSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Halting:
-    """Adaptive computation time: a token halts once its score reaches ``threshold``."""
+    """Adaptive computation time: a token halts once its summed score reaches ``threshold``.
 
-    threshold: float
-    ponder_cost: float
+    ``ponder_cost`` weighs, in the loss of training, the share of blocks that tokens pass.
+    """
+
+    threshold: float = 1.0
+    ponder_cost: float = 0.01
+
+    def __post_init__(self) -> None:
+        _set(self, "threshold", _number(self.threshold, "threshold", 1e-6, 1e12))
+        _set(self, "ponder_cost", _number(self.ponder_cost, "ponder_cost", 0, 1e3))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -187,7 +194,7 @@ class Architecture:
             "head": self.head,
             "halting": self.halting
             and {"threshold": self.halting.threshold, "ponder_cost": self.halting.ponder_cost},
-            "options": dict(self.options),
+            "options": _options_to_dict(self.options),
         }
         return {name: value for name, value in genes.items() if value not in (None, {})}
 
@@ -211,6 +218,8 @@ class Architecture:
         shared: dict[str, Any] = {
             "num_steps": self.num_steps,
             "residual": self.residual,
+            "num_stages": len(self.stages),
+            "input_kind": self.input.kind,
             "halting": self.halting is not None,
         }
         image = Site(
@@ -218,10 +227,13 @@ class Architecture:
             height=self.input.height,
             width=self.input.width,
             patch_size=self.patch_size,
+            tau=self.tau,
+            options=dict(self.options),
             **shared,
         )
         _obey(registry.operator("stem", self.stem), image, "stem")
         _obey(registry.operator("neuron", self.neuron), image, "neuron")
+        _obey(registry.operator("halting", "act" if self.halting else "none"), image, "halting")
         grids = self.grids()
         for i, (stage, (height, width)) in enumerate(zip(self.stages, grids, strict=True)):
             at = Site(
@@ -229,6 +241,7 @@ class Architecture:
                 height=height,
                 width=width,
                 num_heads=stage.num_heads,
+                options=dict(stage.options),
                 **shared,
             )
             if i:
@@ -261,8 +274,12 @@ def _halved(size: int) -> int:
 def _stage_to_dict(stage: Stage) -> dict[str, Any]:
     genes: dict[str, Any] = {f.name: getattr(stage, f.name) for f in fields(Stage)}
     genes["mixer"] = stage.mixer[0] if len(set(stage.mixer)) == 1 else list(stage.mixer)
-    genes["options"] = dict(stage.options)
+    genes["options"] = _options_to_dict(stage.options)
     return {name: value for name, value in genes.items() if value not in (None, {})}
+
+
+def _options_to_dict(options: Options) -> dict[str, Any]:
+    return {name: list(v) if isinstance(v, tuple) else v for name, v in options}
 
 
 def _read_by(operators: Sequence[Operator], gene: str) -> bool:
@@ -270,17 +287,20 @@ def _read_by(operators: Sequence[Operator], gene: str) -> bool:
 
 
 def _live_options(given: Mapping[str, Option] | Options, operators: Sequence[Operator]) -> Options:
-    """Return the options that some operator reads and that differ from its default, sorted."""
-    options = dict(given)
-    known = {name: value for op in operators for name, value in op.options.items()}
-    for name in options:
-        if name not in known:
+    """Return the options that some operator reads otherwise than by default, sorted."""
+    live = []
+    for name, value in dict(given).items():
+        readers = [operator for operator in operators if name in operator.options]
+        if not readers:
+            known = {option for operator in operators for option in operator.options}
             raise ArchitectureError(
                 f"options.{name} is read by none of {', '.join(op.name for op in operators)}"
-                f"{did_you_mean(name, known)}; their options: {', '.join(known) or 'none'}"
+                f"{did_you_mean(name, known)}; their options: {', '.join(sorted(known)) or 'none'}"
             )
-    values = {n: registry.option_value(f"options.{n}", v, known[n]) for n, v in options.items()}
-    return tuple(sorted((n, v) for n, v in values.items() if v != known[n]))
+        values = [registry.option_value(op, name, value, where="options.") for op in readers]
+        if any(v != op.options[name] for v, op in zip(values, readers, strict=True)):
+            live.append((name, values[0]))
+    return tuple(sorted(live))
 
 
 def _build(kind: type[Gene], genes: object, where: str) -> Gene:

@@ -12,11 +12,11 @@ from importlib import import_module
 from math import isfinite
 from typing import Any, Literal
 
-from spikenas.exceptions import ArchitectureError, UnknownNameError, UsageError
+from spikenas.exceptions import ArchitectureError, UnknownNameError, UsageError, did_you_mean
 
-Family = Literal["neuron", "stem", "mixer", "downsampling", "head"]
-Option = bool | int | float | str
-_FAMILIES = ("neurons", "stems", "mixers", "downsampling", "heads")
+Family = Literal["neuron", "stem", "mixer", "downsampling", "head", "halting"]
+Option = bool | int | float | str | tuple[int, ...]
+_FAMILIES = ("neurons", "stems", "mixers", "downsampling", "heads", "halting")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,10 +30,15 @@ class Site:
     residual: str
     num_heads: int | None = None
     patch_size: int | None = None  # stems only
+    tau: float | None = None  # neurons only
+    num_stages: int = 1
+    input_kind: str = "frames"
     halting: bool = False
+    options: Mapping[str, Option] = field(default_factory=dict)  # as given, without defaults
 
 
 Rule = Callable[[Site], str | None]
+Check = Callable[[Any], str | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +50,7 @@ class Operator:
         source: the paper, with its equation.
         genes: the optional genes that it reads (``num_heads``, ``tau``); others are dead.
         options: its own settings with their defaults; a value equal to the default leaves the key.
+        checks: of an option's value: what is wrong with it and what would do, or None.
         rule: says what is wrong with a place and what would do, or None where it may stand.
     """
 
@@ -54,6 +60,7 @@ class Operator:
     source: str
     genes: tuple[str, ...] = ()
     options: Mapping[str, Option] = field(default_factory=dict)
+    checks: Mapping[str, Check] = field(default_factory=dict)
     rule: Rule | None = None
 
     def load(self) -> Any:
@@ -91,18 +98,55 @@ def names(family: Family) -> list[str]:
     return sorted(name for fam, name in _operators if fam == family)
 
 
-def option_value(name: str, value: object, default: Option) -> Option:
+def option_value(operator: Operator, name: str, value: object, *, where: str = "") -> Option:
     """Return the value of an option in the type of its default, so that 1 and 1.0 are one.
 
-    Raises ArchitectureError where the type is another.
+    Raises ArchitectureError, its text opening with ``where`` and the name, where the type is
+    another or the operator's check complains.
     """
+    default = operator.options[name]
     if isinstance(default, float) and type(value) is int:
         value = float(value)
-    is_finite = not isinstance(value, float) or isfinite(value)
-    if isinstance(value, bool | int | float | str) and type(value) is type(default) and is_finite:
-        return value
-    words = {bool: "true or false", int: "an integer", float: "a number", str: "text in quotes"}
-    raise ArchitectureError(f"{name} = {value!r}; needed: {words[type(default)]}")
+    if isinstance(default, tuple) and isinstance(value, list):
+        value = tuple(value)
+    if not _is_like(value, default):
+        raise ArchitectureError(f"{where}{name} = {value!r}; needed: {_WORDS[type(default)]}")
+    check = operator.checks.get(name)
+    complaint = check(value) if check else None
+    if complaint:
+        raise ArchitectureError(f"{where}{name} = {value!r}; {complaint}")
+    return value  # type: ignore[return-value]
+
+
+_WORDS = {
+    bool: "true or false",
+    int: "an integer",
+    float: "a number",
+    str: "text in quotes",
+    tuple: "a list of integers (as a choice of a space, in a list of its own: [[1, 3]])",
+}
+
+
+def _is_like(value: object, default: Option) -> bool:
+    if isinstance(value, tuple):
+        return isinstance(default, tuple) and all(type(each) is int for each in value)
+    return type(value) is type(default) and not (isinstance(value, float) and not isfinite(value))
+
+
+def positive(value: float) -> str | None:
+    """Check a number that must be above 0."""
+    return None if value > 0 else "it must be above 0"
+
+
+def one_of(*allowed: str) -> Check:
+    """Return the check of a closed set of words."""
+
+    def check(value: str) -> str | None:
+        if value in allowed:
+            return None
+        return f"one of {', '.join(allowed)} is needed{did_you_mean(value, allowed)}"
+
+    return check
 
 
 def _load_families() -> None:

@@ -184,7 +184,7 @@ def test_a_bad_gene_of_a_stage_is_named(changes: dict[str, Any], message: str) -
 
 def test_a_later_stage_must_say_how_it_downsamples() -> None:
     with pytest.raises(
-        ArchitectureError, match=r"stages\[1\]\.downsampling is missing; one of max"
+        ArchitectureError, match=r"stages\[1\]\.downsampling is missing; one of def"
     ):
         Architecture.from_dict(staged({}, {}))
 

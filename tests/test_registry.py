@@ -25,7 +25,7 @@ def test_an_operator_says_where_it_comes_from_and_where_it_lives(operator: Opera
     assert operator.source
     assert module.startswith("spikenas.nn.")
     assert name.isidentifier()
-    assert set(operator.genes) <= {"tau", "num_heads"}
+    assert set(operator.genes) <= {"tau", "num_heads", "threshold", "ponder_cost"}
 
 
 @pytest.mark.parametrize(

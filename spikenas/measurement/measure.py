@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from math import prod
 
 import torch
 from torch import Tensor, nn
@@ -22,28 +23,18 @@ class Measurement:
 
 
 class _Counter:
-    """The part of non-zero elements on the inputs and output of each operation, over batches."""
+    """The non-zero elements on the inputs and output of each operation, over batches."""
 
     def __init__(self) -> None:
         self.counts: dict[str, list[Tensor]] = {}
-        self.elements: dict[str, list[int]] = {}
         self._known = WeakTensorKeyDictionary()  # one tensor feeds several operations
 
     def ran(self, name: str, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-        tensors = (*inputs, output)
-        counts = [self._non_zero(x) for x in tensors]
-        if name in self.counts:
-            self.counts[name] = [a + b for a, b in zip(self.counts[name], counts, strict=True)]
-            sizes = self.elements[name]
-            self.elements[name] = [n + x.numel() for n, x in zip(sizes, tensors, strict=True)]
-        else:
-            self.counts[name] = counts
-            self.elements[name] = [x.numel() for x in tensors]
-
-    def rates(self, name: str) -> list[float]:
-        """Return one rate per input, then the output's."""
-        pairs = zip(self.counts[name], self.elements[name], strict=True)
-        return [float(count) / max(elements, 1) for count, elements in pairs]
+        counts = [self._non_zero(x) for x in (*inputs, output)]
+        before = self.counts.get(name)
+        if before is not None:
+            counts = [a + b for a, b in zip(before, counts, strict=True)]
+        self.counts[name] = counts
 
     def _non_zero(self, x: Tensor) -> Tensor:
         count: Tensor | None = self._known.get(x)
@@ -81,7 +72,7 @@ def measure(network: SpikingTransformer, batches: Iterable[tuple[Tensor, Tensor]
     if samples == 0:
         raise ValueError("measure needs at least one sample, but the batches are empty")
     operations = tuple(
-        _with_rates(o, counter.rates(o.name)) if o.name in needed else o
+        _with_rates(o, counter.counts[o.name], samples) if o.name in needed else o
         for o in workload.operations
     )
     return Measurement(
@@ -89,7 +80,13 @@ def measure(network: SpikingTransformer, batches: Iterable[tuple[Tensor, Tensor]
     )
 
 
-def _with_rates(operation: Operation, rates: list[float]) -> Operation:
+def _with_rates(operation: Operation, counts: list[Tensor], samples: int) -> Operation:
+    """Return the operation with its rates; elements of halted tokens count as zeros."""
+    runs = samples * operation.steps
+    shapes = (*(operand.shape for operand in operation.inputs), operation.output_shape)
+    rates = [
+        float(count) / (runs * prod(shape)) for count, shape in zip(counts, shapes, strict=True)
+    ]
     inputs = tuple(
         replace(operand, spike_rate=rate)
         for operand, rate in zip(operation.inputs, rates[:-1], strict=True)

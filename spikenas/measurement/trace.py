@@ -5,7 +5,7 @@ the leaf that made it, and `spikenas.nn.layout` tells of tensors that merely cha
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import torch
@@ -23,32 +23,32 @@ from spikenas.workload import Operand, Operation, Signal, Workload
 class _Origin:
     source: str
     signal: Signal
-    steps: int
+    has_time: bool  # whether the first axis is that of the steps
 
 
 class _Recorder:
     """Sees every leaf run, and knows where each living tensor comes from."""
 
-    def __init__(self, num_steps: int) -> None:
+    def __init__(self) -> None:
         self.operations: list[Operation] = []
-        self._num_steps = num_steps
         self._origins = WeakTensorKeyDictionary()
 
     def starts_with(self, x: Tensor, signal: Signal) -> None:
         """Name the network's input."""
-        self._origins[x] = _Origin("input", signal, self._num_steps)
+        self._origins[x] = _Origin("input", signal, has_time=False)
 
     def reshaped(self, old: Tensor, new: Tensor) -> None:
-        """Let ``new`` have the origin of ``old``."""
-        self._origins[new] = self._origins[old]
+        """Let ``new`` have the origin of ``old``; the network's input gets its steps here."""
+        self._origins[new] = replace(self._origins[old], has_time=True)
 
     def ran(self, name: str, leaf: Leaf, inputs: tuple[Tensor, ...], output: Tensor) -> None:
         """Write one operation down."""
         origins: list[_Origin] = [self._origins[x] for x in inputs]
         facts = leaf.facts(inputs, output)
         signal = leaf.carries([origin.signal for origin in origins])
-        steps = max(origin.steps for origin in origins)
-        self._origins[output] = _Origin(name, signal, 1 if facts.ends_time else steps)
+        has_time = any(origin.has_time for origin in origins)
+        keeps_time = has_time and not facts.ends_time
+        self._origins[output] = _Origin(name, signal, keeps_time)
         self.operations.append(
             Operation(
                 name=name,
@@ -56,17 +56,15 @@ class _Recorder:
                 inputs=tuple(
                     Operand(
                         source=origin.source,
-                        shape=_without_time(x, origin.steps, self._num_steps),
+                        shape=_of_one_sample(x, has_time=origin.has_time),
                         signal=origin.signal,
                     )
                     for x, origin in zip(inputs, origins, strict=True)
                 ),
-                output_shape=tuple(
-                    output.shape[1 if facts.ends_time or output.dim() == 2 else 2 :]
-                ),
+                output_shape=_of_one_sample(output, has_time=keeps_time),
                 signal=signal,
                 macs=facts.macs,
-                steps=steps,
+                steps=inputs[0].shape[0] if has_time else 1,
                 weights=facts.weights,
                 biases=facts.biases,
                 neurons=facts.neurons,
@@ -78,7 +76,7 @@ class _Recorder:
 def trace(network: SpikingTransformer) -> Workload:
     """Return the workload, without rates. The network's own device and mode do not matter."""
     a = network.architecture
-    recorder = _Recorder(a.num_steps)
+    recorder = _Recorder()
     hooks = [
         leaf.register_forward_hook(_writer(recorder, name))
         for name, leaf in network.named_modules()
@@ -129,6 +127,6 @@ def _input_shape(spec: InputSpec, num_steps: int) -> tuple[int, ...]:
     return (1, num_steps, *image) if spec.kind == "events" else (1, *image)
 
 
-def _without_time(x: Tensor, steps: int, num_steps: int) -> tuple[int, ...]:
+def _of_one_sample(x: Tensor, *, has_time: bool) -> tuple[int, ...]:
     """Return the shape of one sample at one step."""
-    return tuple(x.shape[1:] if steps == 1 and (num_steps > 1 or x.dim() == 2) else x.shape[2:])
+    return tuple(x.shape[2 if has_time else 1 :])

@@ -14,6 +14,14 @@ def spikformer(module: nn.Module) -> None:
                 nn.init.zeros_(leaf.bias)
 
 
+def sdt(module: nn.Module) -> None:
+    """All convolutions, 1x1 ones too, from a normal of 0.02, truncated, biases 0 (SDT)."""
+    spikformer(module)
+    for leaf in module.modules():
+        if isinstance(leaf, Conv):
+            nn.init.trunc_normal_(leaf.weight, std=0.02)
+
+
 def stmixer(module: nn.Module) -> None:
     """He-normal over the fan-out of every convolution, 1x1 ones too, and of each M_i (STMixer)."""
     for leaf in module.modules():

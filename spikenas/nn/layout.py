@@ -1,16 +1,22 @@
 """Where tensors change shape between operations, so that a trace can follow them.
 
 Axes: T steps, B batch, C = D channels, H, W map, N = H W tokens in raster order.
-Operations see maps [T, B, C, H, W] or tokens [T, B, N, D]; nothing else is passed around.
+Operations see maps [T, B, C, H, W] or tokens [T, B, N, D]; nothing else is passed around, but for
+rows [R, D] of the tokens that have not halted (`spikenas.nn.active_tokens`).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 
 from torch import Tensor
 
+from spikenas.nn.active_tokens import MaskedTokens, PackedTokens
+
+ActiveTokens = MaskedTokens | PackedTokens
 # A trace sets this to learn that a reshaped tensor carries the signal of another one.
 follow: ContextVar[Callable[[Tensor, Tensor], None] | None] = ContextVar("follow", default=None)
+_active: ContextVar[ActiveTokens | None] = ContextVar("active", default=None)
 
 
 def to_tokens(x: Tensor) -> Tensor:
@@ -28,9 +34,24 @@ def repeat_in_time(frames: Tensor, num_steps: int) -> Tensor:
     return same_signal(frames, frames.unsqueeze(0).expand(num_steps, *frames.shape))
 
 
+def first_step(x: Tensor) -> Tensor:
+    """Return the first step of [T, B, ...] as [1, B, ...]."""
+    return same_signal(x, x[:1])
+
+
+def hold(x: Tensor, num_steps: int) -> Tensor:
+    """Show one step [1, B, ...] at every step [T, B, ...]."""
+    return same_signal(x, x.expand(num_steps, *x.shape[1:]))
+
+
 def steps_first(events: Tensor) -> Tensor:
     """Turn events [B, T, C, H, W] into [T, B, C, H, W]."""
     return same_signal(events, events.transpose(0, 1))
+
+
+def repeat_heads(x: Tensor, head_dim: int) -> Tensor:
+    """Give each of the d channels of a head its head's value: [T, B, N, h] to [T, B, N, D]."""
+    return same_signal(x, x.repeat_interleave(head_dim, dim=-1))
 
 
 def same_signal(old: Tensor, new: Tensor) -> Tensor:
@@ -39,3 +60,30 @@ def same_signal(old: Tensor, new: Tensor) -> Tensor:
     if tell is not None:
         tell(old, new)
     return new
+
+
+@contextmanager
+def only(active: ActiveTokens | None) -> Iterator[None]:
+    """Compute but the active tokens inside; None means all of them."""
+    token = _active.set(active)
+    try:
+        yield
+    finally:
+        _active.reset(token)
+
+
+def active_tokens() -> ActiveTokens | None:
+    """Return the tokens to compute, None where none has halted."""
+    return _active.get()
+
+
+def by_sample(x: Tensor) -> Tensor:
+    """Turn rows [R, D] into [T, B, n, D], n the most active tokens of a sample; else ``x``."""
+    active = _active.get()
+    return active.padded(x) if isinstance(active, PackedTokens) and x.dim() == 2 else x
+
+
+def as_rows(x: Tensor) -> Tensor:
+    """Undo `by_sample`."""
+    active = _active.get()
+    return active.unpadded(x) if isinstance(active, PackedTokens) else x

@@ -2,17 +2,20 @@
 
 Axes: T steps, B batch, C channels, H, W map, N tokens, D width.
 image [B, C, H, W] -> T times [T, B, C, H, W] -> stem -> stages of blocks -> head -> [B, classes]
+The last stage's blocks and the head are run by the halting, which may leave tokens out.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import partial
 
 from torch import Tensor, nn
 
-from spikenas.architecture import Architecture, Options, Stage
+from spikenas.architecture import Architecture, Halting, Options, Stage
 from spikenas.nn.block import Block
+from spikenas.nn.halting.none import NoHalting
 from spikenas.nn.layout import repeat_in_time, steps_first, to_map, to_tokens
 from spikenas.nn.neurons.neuron import Neuron, NeuronFactory
+from spikenas.nn.residuals import Residual
 from spikenas.registry import Option, operator
 
 
@@ -47,16 +50,45 @@ class SpikingTransformer(nn.Module):
             neuron=neuron,
             **_options(head.options, a.options),
         )
+        self.halting = NoHalting() if a.halting is None else _halting(a, a.halting)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return logits [B, classes] for frames [B, C, H, W] or events [B, T, C, H, W]."""
-        x = self.stem(self._over_time(x))  # [T, B, D, H, W]
-        for i, blocks in enumerate(self.stages):
-            if i:
-                x = self.downsampling[i - 1](to_map(x, self.grids[i - 1]))
-            x = blocks(to_tokens(x))  # [T, B, N, D]
-        logits: Tensor = self.head(x)
+        return self.with_ponder(x)[0]
+
+    def with_ponder(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Return logits, and the ponder loss while a network with halting is trained."""
+        x = self._first_tokens(x)
+        for i, blocks in enumerate(self.stages[:-1]):
+            x = self._next_stage(i, blocks(x))  # [T, B, N, D]
+        logits: tuple[Tensor, Tensor | None] = self.halting(self.stages[-1], self.head, x)
         return logits
+
+    def streams(self, x: Tensor) -> Iterator[Tensor]:
+        """Yield the stream [T, B, N, D] before the first block and behind each one."""
+        x = self._first_tokens(x)
+        yield x
+        for i, blocks in enumerate(self.stages):
+            assert isinstance(blocks, nn.Sequential)
+            for block in blocks:
+                x = block(x)
+                yield x
+            if i + 1 < len(self.stages):
+                x = self._next_stage(i, x)
+
+    def drop_blocks(self, rate: float) -> None:
+        """Set stochastic depth: from 0 in the first block evenly to ``rate`` in the last."""
+        blocks = [module for module in self.modules() if isinstance(module, Block)]
+        for i, block in enumerate(blocks):
+            for sub_block in block.sub_blocks:
+                if isinstance(sub_block, Residual):
+                    sub_block.drop_probability = rate * i / max(1, len(blocks) - 1)
+
+    def _first_tokens(self, x: Tensor) -> Tensor:
+        return to_tokens(self.stem(self._over_time(x)))
+
+    def _next_stage(self, i: int, x: Tensor) -> Tensor:
+        return to_tokens(self.downsampling[i](to_map(x, self.grids[i])))
 
     def _over_time(self, x: Tensor) -> Tensor:
         a, spec = self.architecture, self.architecture.input
@@ -126,6 +158,15 @@ def _blocks(
             )
         )
     return blocks
+
+
+def _halting(a: Architecture, halting: Halting) -> nn.Module:
+    made: nn.Module = operator("halting", "act").load()(
+        num_blocks=a.stages[-1].depth,
+        threshold=halting.threshold,
+        ponder_cost=halting.ponder_cost,
+    )
+    return made
 
 
 def _options(known: Mapping[str, Option], given: Options) -> dict[str, Option]:

@@ -1,7 +1,7 @@
 """Surrogate derivatives dS/dH of the spike S = 1[H >= v_threshold], with u = H - v_threshold."""
 
 from collections.abc import Callable
-from math import tanh
+from math import pi, tanh
 from typing import Any
 
 import torch
@@ -16,10 +16,18 @@ def sigmoid(u: Tensor, alpha: float = 4.0) -> Tensor:
     return alpha * s * (1.0 - s)
 
 
+def atan(u: Tensor, alpha: float = 2.0) -> Tensor:
+    """The slope of an arc tangent, ``alpha / (2 (1 + (pi alpha u / 2)^2))`` (Fang 2021, PLIF)."""
+    return (alpha / 2.0) / (1.0 + (pi / 2.0 * alpha * u).square())
+
+
 def dspike(u: Tensor, gamma: float = 2.5) -> Tensor:
     """Return ``gamma (1 - tanh(gamma u)^2) / (2 tanh gamma)`` for |u| <= 1, else 0 (Li 2021)."""
     inside = (u.abs() <= 1.0).to(u.dtype)
     return inside * (gamma / (2.0 * tanh(gamma))) * (1.0 - torch.tanh(gamma * u).square())
+
+
+SURROGATES: dict[str, Surrogate] = {"atan": atan, "dspike": dspike, "sigmoid": sigmoid}
 
 
 class Spike(torch.autograd.Function):

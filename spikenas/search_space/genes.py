@@ -10,7 +10,7 @@ from functools import cache
 from typing import Any, Literal
 
 from spikenas import registry
-from spikenas.architecture import MAX_STAGES, Architecture, InputSpec, Stage
+from spikenas.architecture import MAX_STAGES, Architecture, Halting, InputSpec, Stage
 from spikenas.exceptions import ArchitectureError
 from spikenas.registry import Family, Operator, Option
 
@@ -27,18 +27,25 @@ GENES: Mapping[Level, tuple[str, ...]] = {
         "stem",
         "patch_size",
         "head",
+        "halting",
+        "threshold",
+        "ponder_cost",
     ),
     "stage": ("embed_dim", "depth", "mixer", "num_heads", "mlp_ratio", "downsampling"),
 }
 FAMILIES: Mapping[Level, tuple[Family, ...]] = {
-    "network": ("neuron", "stem", "head"),
+    "network": ("neuron", "stem", "head", "halting"),
     "stage": ("mixer", "downsampling"),
 }
+_READ_BY_OPERATORS = ("tau", "num_heads", "threshold", "ponder_cost")
 DEFAULTS: Mapping[str, Value] = {
-    field.name: field.default
-    for kind in (Architecture, Stage)
-    for field in fields(kind)
-    if field.default is not MISSING and isinstance(field.default, bool | int | float | str)
+    "halting": "none",
+    **{
+        field.name: field.default
+        for kind in (Architecture, Halting, Stage)
+        for field in fields(kind)
+        if field.default is not MISSING and isinstance(field.default, bool | int | float | str)
+    },
 }
 
 
@@ -51,15 +58,22 @@ def options(level: Level) -> dict[str, Option]:
     """Return the options that some operator of the level has, with a default."""
     return {
         name: default
-        for family in FAMILIES[level]
-        for operator in registry.names(family)
-        for name, default in registry.operator(family, operator).options.items()
+        for operator in _operators(level)
+        for name, default in operator.options.items()
     }
+
+
+def _operators(level: Level) -> list[Operator]:
+    return [
+        registry.operator(family, name)
+        for family in FAMILIES[level]
+        for name in registry.names(family)
+    ]
 
 
 def is_read_by_operators(level: Level, gene: str) -> bool:
     """Whether a gene is dead unless one of the operators in place reads it."""
-    return gene in ("tau", "num_heads") or gene in options(level)
+    return gene in _READ_BY_OPERATORS or gene in options(level)
 
 
 def reads(operators: Iterable[Operator], gene: str) -> bool:
@@ -79,11 +93,20 @@ def parse(level: Level, gene: str, value: object) -> Value:
         return _num_stages(value)
     if gene in GENES[level]:
         return _tried(level, gene, value)
-    return registry.option_value(gene, value, options(level)[gene])
+    reader = next(op for op in _operators(level) if gene in op.options)
+    return registry.option_value(reader, gene, value)
+
+
+def integer(value: object) -> int:
+    """Return the value of a gene that is an integer."""
+    assert isinstance(value, int)
+    return value
 
 
 def _tried(level: Level, gene: str, value: Any) -> Value:
     network = _known_good()
+    if gene in {field.name for field in fields(Halting)}:
+        return getattr(Halting(**{gene: value}), gene)  # type: ignore[no-any-return]
     if level == "network":
         return getattr(replace(network, **{gene: value}), gene)  # type: ignore[no-any-return]
     stage = network.stages[0]

@@ -4,12 +4,13 @@ import hashlib
 import random
 import re
 from collections.abc import Mapping
+from dataclasses import fields
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from spikenas import registry, shipped
-from spikenas.architecture import Architecture, InputSpec, Stage
+from spikenas.architecture import Architecture, Halting, InputSpec, Stage
 from spikenas.exceptions import ArchitectureError, SpecError, UsageError, did_you_mean
 from spikenas.search_space import genes
 from spikenas.search_space.genes import Value
@@ -18,6 +19,7 @@ from spikenas.search_space.steps import steps
 from spikenas.search_space.walk import Choice, Choose, SpaceSize, Walk
 
 _NAME = re.compile(r"(?:stages\[(\d+)\]\.)?(?:blocks\[(\d+)\]\.)?(\w+)")
+_HALTING = tuple(field.name for field in fields(Halting))
 Rng = random.Random | int | None
 
 
@@ -162,7 +164,7 @@ class SearchSpace:
         def choose(name: str, values: tuple[Value, ...]) -> Value:
             if name not in choices:
                 raise ArchitectureError(f"{name} is missing; one of {', '.join(map(str, values))}")
-            return choices[name]
+            return _frozen(choices[name])
 
         return self.draw(choose)
 
@@ -215,20 +217,27 @@ class SearchSpace:
         assert self.input is not None
         assert self.num_classes is not None
         stages = []
-        for i in range(int(chosen["num_stages"])):
+        for i in range(genes.integer(chosen["num_stages"])):
             prefix = f"stages[{i}]."
             own = {n.removeprefix(prefix): v for n, v in chosen.items() if n.startswith(prefix)}
             blocks = [own.pop(name) for name in [*own] if name.startswith("blocks[")]
             if blocks:
-                own["mixer"] = tuple(blocks)  # type: ignore[assignment]
+                own["mixer"] = tuple(blocks)  # type: ignore[arg-type]
             stages.append(Stage(**_with_options(own)))
         network = {n: v for n, v in chosen.items() if "." not in n and n != "num_stages"}
+        halting = {n: network.pop(n) for n in _HALTING if n in network}
         return Architecture(
             input=self.input,
             num_classes=self.num_classes,
             stages=tuple(stages),
+            halting=None if network.pop("halting", "none") == "none" else Halting(**halting),  # type: ignore[arg-type]
             **_with_options(network),
         )
+
+
+def _frozen(value: Any) -> Value:
+    """Return a choice as it was offered: JSON has lists where options have tuples."""
+    return tuple(value) if isinstance(value, list) else value
 
 
 def _with_options(chosen: Mapping[str, Value]) -> dict[str, Any]:
@@ -242,16 +251,29 @@ def _gene(architecture: Architecture, name: str) -> Any:
     match = _NAME.fullmatch(name)
     assert match
     stage, block, gene = match.groups()
+    if stage is None:
+        return _network_gene(architecture, gene)
+    if int(stage) >= len(architecture.stages):
+        return None
+    owner = architecture.stages[int(stage)]
+    if block is not None:
+        return owner.mixer[int(block)] if int(block) < owner.depth else None
+    if gene == "mixer":
+        return owner.mixer[0] if len({*owner.mixer}) == 1 else ", ".join(owner.mixer)
+    return _own_gene(owner, gene)
+
+
+def _network_gene(architecture: Architecture, gene: str) -> Any:
     if gene == "num_stages":
         return len(architecture.stages)
-    if stage is not None and int(stage) >= len(architecture.stages):
-        return None
-    owner = architecture if stage is None else architecture.stages[int(stage)]
-    if gene == "mixer":
-        assert isinstance(owner, Stage)
-        if block is not None:
-            return owner.mixer[int(block)] if int(block) < owner.depth else None
-        return owner.mixer[0] if len({*owner.mixer}) == 1 else ", ".join(owner.mixer)
+    if gene == "halting":
+        return "act" if architecture.halting else "none"
+    if gene in _HALTING:
+        return getattr(architecture.halting, gene, None)
+    return _own_gene(architecture, gene)
+
+
+def _own_gene(owner: Architecture | Stage, gene: str) -> Any:
     if any(gene in level for level in genes.GENES.values()):
         return getattr(owner, gene)
     return dict(owner.options).get(gene, _default_option(owner, gene))
@@ -259,7 +281,7 @@ def _gene(architecture: Architecture, name: str) -> Any:
 
 def _default_option(owner: Architecture | Stage, option: str) -> Value | None:
     if isinstance(owner, Architecture):
-        operators = [registry.operator(f, getattr(owner, f)) for f in genes.FAMILIES["network"]]
+        operators = [registry.operator(f, _gene(owner, f)) for f in genes.FAMILIES["network"]]
     else:
         operators = [registry.operator("mixer", name) for name in owner.mixer]
         if owner.downsampling is not None:

@@ -102,7 +102,7 @@ def read(text: str, *, source: str, allow_plugins: bool) -> Spec:
     images = _input(file.input, problems)
     for table in (network, *stages) if not problems else ():
         problems += table.problems()
-    most = max(int(number) for number in network.domain("num_stages") or (0,))
+    most = max(genes.integer(number) for number in network.domain("num_stages") or (0,))
     if not problems and most > len(stages):
         problems.append(
             f"choices.num_stages goes up to {most}, but the file has {len(stages)} [[stages]] "
@@ -188,6 +188,8 @@ def _json(text: str) -> genes.Value:
         value = json.loads(text)
     except ValueError:
         return text
+    if isinstance(value, list):
+        return tuple(value)
     return value if isinstance(value, bool | int | float | str) else text
 
 

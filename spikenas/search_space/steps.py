@@ -16,7 +16,8 @@ from spikenas.search_space.spec import Spec
 from spikenas.search_space.tables import Table
 from spikenas.search_space.walk import Choice, Rule, State
 
-_SITE = ("num_steps", "residual", "patch_size")  # what every operator's site tells of the network
+# What every operator's site tells of the network.
+_SITE = ("num_steps", "residual", "patch_size", "num_stages", "halting")
 
 
 def steps(spec: Spec, images: InputSpec) -> list[Choice | Rule]:
@@ -26,7 +27,7 @@ def steps(spec: Spec, images: InputSpec) -> list[Choice | Rule]:
     for i, table in enumerate(spec.stages):
         for gene in table.in_order():
             if gene == "mixer" and table.mixer_per_block:
-                blocks = range(max(int(depth) for depth in table.domain("depth")))
+                blocks = range(max(genes.integer(depth) for depth in table.domain("depth")))
                 choices += [_choice(table, gene, stage=i, block=j) for j in blocks]
             elif i or gene != "downsampling":
                 choices.append(_choice(table, gene, stage=i))
@@ -106,15 +107,17 @@ def _image_rules(spec: Spec, images: InputSpec) -> list[Rule]:
 
     def rule(family: Family) -> Rule:
         def complaint(state: State) -> str | None:
-            site = _site(state, 0, images.height, images.width, patch=True)
-            return _complaint(registry.operator(family, str(state[family])), site, family)
+            site = _site(state, 0, images, (images.height, images.width), is_stem=True)
+            name = state.get(family) or genes.DEFAULTS[family]
+            return _complaint(registry.operator(family, str(name)), site, family)
 
         return Rule(
-            reads=frozenset({*_SITE, family, "stages[0].embed_dim"}),
+            reads=frozenset({*_SITE, "tau", family, "stages[0].embed_dim", *options}),
             complaint=complaint,
         )
 
-    families: tuple[Family, ...] = ("stem", "neuron")
+    options = [gene for gene in spec.network.genes if gene in genes.options("network")]
+    families: tuple[Family, ...] = ("stem", "neuron", "halting")
     return [rule(family) for family in families if _have_rules(spec.network, family)]
 
 
@@ -142,8 +145,7 @@ def _stage_rules(table: Table, stage: int, images: InputSpec) -> list[Rule]:
     def mixers(state: State) -> str | None:
         if state.get(embed_dim) is None:
             return None
-        height, width = _grid(state, stage, images)
-        site = _site(state, stage, height, width)
+        site = _site(state, stage, images, _grid(state, stage, images))
         found = (
             _complaint(registry.operator("mixer", str(name)), site, mixer)
             for name in _members(state[mixer])
@@ -156,11 +158,12 @@ def _stage_rules(table: Table, stage: int, images: InputSpec) -> list[Rule]:
         height, width = _grid(state, stage - 1, images)
         if 1 in (height, width):
             return f"stages[{stage}] would halve a map of {height}x{width}"
-        site = _site(state, stage, height, width)
+        site = _site(state, stage, images, (height, width))
         operator = registry.operator("downsampling", str(state[downsampling]))
         return _complaint(operator, site, downsampling)
 
-    here = {*_SITE, embed_dim, num_heads}
+    options = (gene for gene in table.genes if gene in genes.options("stage"))
+    here = {*_SITE, embed_dim, num_heads, *(f"stages[{stage}].{gene}" for gene in options)}
     rules = [Rule(reads=frozenset({mixer, mlp_ratio}), complaint=blocks)]
     if _have_rules(table, "mixer"):
         rules.append(Rule(reads=frozenset({mixer, *here}), complaint=mixers))
@@ -169,16 +172,33 @@ def _stage_rules(table: Table, stage: int, images: InputSpec) -> list[Rule]:
     return rules
 
 
-def _site(state: State, stage: int, height: int, width: int, *, patch: bool = False) -> Site:
-    heads = state.get(f"stages[{stage}].num_heads")
+def _site(
+    state: State,
+    stage: int,
+    images: InputSpec,
+    grid: tuple[int, int],
+    *,
+    is_stem: bool = False,
+) -> Site:
+    heads = None if is_stem else state.get(f"stages[{stage}].num_heads")
+    tau = state.get("tau") or genes.DEFAULTS["tau"]
+    level: Level = "network" if is_stem else "stage"
+    at = None if is_stem else stage
+    options = {gene: state.get(_entry(level, gene, at)) for gene in genes.options(level)}
+    assert isinstance(tau, float)
     return Site(
         embed_dim=_integer(state, f"stages[{stage}].embed_dim"),
-        height=height,
-        width=width,
+        height=grid[0],
+        width=grid[1],
         num_steps=_integer(state, "num_steps"),
         residual=str(state["residual"]),
-        num_heads=None if heads is None or patch else _integer(state, f"stages[{stage}].num_heads"),
-        patch_size=_integer(state, "patch_size") if patch else None,
+        num_heads=None if heads is None else _integer(state, f"stages[{stage}].num_heads"),
+        patch_size=_integer(state, "patch_size") if is_stem else None,
+        tau=tau,
+        num_stages=_integer(state, "num_stages"),
+        input_kind=images.kind,
+        halting=state.get("halting", "none") != "none",
+        options={gene: v for gene, v in options.items() if not isinstance(v, frozenset | None)},
     )
 
 
@@ -213,6 +233,4 @@ def _members(entry: Value | frozenset[Value] | None) -> tuple[Value, ...]:
 
 
 def _integer(state: State, entry: str) -> int:
-    value = state[entry]
-    assert isinstance(value, int)
-    return value
+    return genes.integer(state[entry])

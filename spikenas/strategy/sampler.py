@@ -217,7 +217,8 @@ class OptunaSampler:
         distributions: dict[str, BaseDistribution] = {}
 
         def choose(name: str, values: tuple[Option, ...]) -> Option:
-            choice = values[values.index(choices[name])]
+            known = choices[name]  # JSON has lists where options have tuples
+            choice = values[values.index(tuple(known) if isinstance(known, list) else known)]
             if len(values) > 1:
                 parameter, texts = _parameter(name, values)
                 params[parameter] = texts[values.index(choice)]

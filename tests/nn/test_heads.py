@@ -10,13 +10,13 @@ from spikenas.testing import HeadContract
 T = 6
 
 
-@pytest.mark.parametrize("name", ["mean_linear", "spiking"])
+@pytest.mark.parametrize("name", ["mean_linear", "neuron_linear", "spiking"])
 class TestEveryHead(HeadContract):
     pass
 
 
 def test_every_registered_head_is_under_contract():
-    assert plain.shipped("head") == ["mean_linear", "spiking"]
+    assert plain.shipped("head") == ["mean_linear", "neuron_linear", "spiking"]
 
 
 def lif(threshold=1.0):

@@ -11,20 +11,21 @@ from spikenas.testing import MixerContract
 
 D, HEADS, GRID = 8, 2, (2, 3)
 SIZES = {"embed_dim": D, "grid": GRID}
+WITH_HEADS = ["multi_scale", "qk_token", "spike_driven", "ssa", "stm"]
 
 
-@pytest.mark.parametrize("name", ["conv", "none"])
+@pytest.mark.parametrize("name", ["conv", "none", "qk_channel"])
 class TestMixersWithoutHeads(MixerContract):
     pass
 
 
-@pytest.mark.parametrize("name", ["qk_token", "ssa", "stm"])
+@pytest.mark.parametrize("name", WITH_HEADS)
 class TestMixersWithHeads(MixerContract):
     genes = {"num_heads": 4}  # noqa: RUF012  (pytest collects the class; nobody writes to it)
 
 
 def test_every_registered_mixer_is_under_contract():
-    assert plain.shipped("mixer") == ["conv", "none", "qk_token", "ssa", "stm"]
+    assert plain.shipped("mixer") == sorted([*WITH_HEADS, "conv", "none", "qk_channel"])
 
 
 def lif(threshold=1.0):

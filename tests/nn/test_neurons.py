@@ -9,7 +9,7 @@ from spikenas.nn.neurons.lif import LIF
 from spikenas.nn.neurons.stmixer_lif import STMixerLIF
 from spikenas.testing import NeuronContract
 
-NEURONS = ["if", "lif", "stmixer_lif"]
+NEURONS = ["if", "lif", "plif", "stmixer_lif"]
 THRESHOLDS = [0.5, 1.0, 2.5]
 
 
@@ -58,7 +58,7 @@ def test_integrate_and_fire_keeps_all_and_the_stmixer_lif_keeps_half():
 @pytest.mark.parametrize("name", NEURONS)
 @pytest.mark.parametrize("threshold", THRESHOLDS)
 def test_a_membrane_at_the_threshold_fires(name, threshold):
-    scale = 2.0 if name == "lif" else 1.0  # tau = 2 halves the input
+    scale = 2.0 if name in ("lif", "plif") else 1.0  # tau = 2 halves the input
 
     spikes = neuron(name, threshold)(torch.full((1, 1, 1), scale * threshold))
 
@@ -86,8 +86,13 @@ def test_the_gradient_is_the_chain_of_the_surrogate_by_hand(name):
     # T = 2, below the threshold at t = 1: dL/dx_1 = dh_dx (f'(u_1) g_1 + keep_1 dh_dv f'(u_2) g_2)
     made = neuron(name, 1.0)
     x = torch.tensor([0.5, 0.7], dtype=torch.float64).reshape(2, 1, 1).requires_grad_()
-    a, leak = {"if": (1.0, 1.0), "lif": (0.5, 0.5), "stmixer_lif": (1.0, 0.5)}[name]
-    slope = surrogate.dspike if name == "stmixer_lif" else surrogate.sigmoid
+    a, leak = {
+        "if": (1.0, 1.0),
+        "lif": (0.5, 0.5),
+        "plif": (0.5, 0.5),
+        "stmixer_lif": (1.0, 0.5),
+    }[name]
+    slope = {"stmixer_lif": surrogate.dspike, "plif": surrogate.atan}.get(name, surrogate.sigmoid)
     h1 = torch.tensor(a * 0.5).double()
     h2 = leak * h1 + a * 0.7
     keep = 1.0 - (h1 * slope(h1 - 1) if name == "stmixer_lif" else 0.0)
@@ -105,6 +110,7 @@ def test_surrogates_are_the_slopes_of_the_curves_that_they_stand_for():
     step = 1e-6
     curves = {
         surrogate.sigmoid: lambda u: torch.sigmoid(4 * u),
+        surrogate.atan: lambda u: torch.atan(torch.pi * u) / torch.pi,
         surrogate.dspike: lambda u: torch.tanh(2.5 * u) / (2 * torch.tanh(torch.tensor(2.5))),
     }
 

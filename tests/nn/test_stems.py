@@ -3,6 +3,7 @@ import pytest
 import torch
 
 from spikenas.nn.neurons.lif import LIF
+from spikenas.nn.operations import Conv
 from spikenas.nn.stems.conv import ConvStem
 from spikenas.nn.stems.conv_side import ConvSideStem
 from spikenas.nn.stems.sps import SpikingPatchSplitting
@@ -12,13 +13,16 @@ D = 8
 PATCHES = [1, 2, 4]
 
 
-@pytest.mark.parametrize("name", ["conv", "conv_side", "sps"])
+NAMES = ["conv", "conv_side", "deformed_shortcut", "i_sps", "sps", "sps_membrane"]
+
+
+@pytest.mark.parametrize("name", NAMES)
 class TestEveryStem(StemContract):
     pass
 
 
 def test_every_registered_stem_is_under_contract():
-    assert plain.shipped("stem") == ["conv", "conv_side", "sps"]
+    assert plain.shipped("stem") == NAMES
 
 
 def lif(threshold=1.0):
@@ -96,6 +100,6 @@ def test_the_conv_stem_strides_and_ends_as_the_residual_needs(patch_size, residu
 def test_widths_are_those_of_the_papers(stem, expected):
     module = stem(in_channels=2, embed_dim=32, patch_size=4, residual="membrane", neuron=lif)
 
-    widths = [(m.in_channels, m.out_channels) for m in module.modules() if hasattr(m, "stride")]
+    widths = [(m.in_channels, m.out_channels) for m in module.modules() if isinstance(m, Conv)]
 
     assert widths == expected

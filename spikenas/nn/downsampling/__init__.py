@@ -11,6 +11,22 @@ def _even_map(site: Site) -> str | None:
     return None
 
 
+def _spikes_only(site: Site) -> str | None:
+    if site.residual == "membrane":
+        return "it adds spikes; needs residual = 'spike' or 'none' (or 'strided_conv')"
+    return None
+
+
+register(
+    Operator(
+        family="downsampling",
+        name="deformed_shortcut",
+        target=f"{_HERE}.deformed_shortcut:DeformedShortcutDownsampling",
+        source="Zhou 2024 (QKFormer), SPEDS, section 3.5",
+        options={"early_pool": False},
+        rule=_spikes_only,
+    )
+)
 register(
     Operator(
         family="downsampling",

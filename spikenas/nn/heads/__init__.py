@@ -15,6 +15,14 @@ register(
 register(
     Operator(
         family="head",
+        name="neuron_linear",
+        target=f"{_HERE}.neuron_linear:NeuronLinearHead",
+        source="Yao 2023 (Spike-Driven Transformer): neuron, linear, mean over steps",
+    )
+)
+register(
+    Operator(
+        family="head",
         name="spiking",
         target=f"{_HERE}.spiking:SpikingHead",
         source="spike counts of an output neuron per class, as chips read out",

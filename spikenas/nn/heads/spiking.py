@@ -27,6 +27,6 @@ class SpikingHead(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Return logits [B, classes]."""
         spikes = x if self.before is None else self.before(x)
-        currents = self.bn(self.classifier(self.over_tokens(spikes)))  # [T, B, classes]
+        currents: Tensor = self.bn(self.classifier(self.over_tokens(spikes)))  # [T, B, classes]
         rates: Tensor = self.over_steps(self.neuron(currents))
-        return rates * x.shape[0]
+        return rates * currents.shape[0]

@@ -3,7 +3,7 @@
 The neuron before or after a mixer belongs to the residual, see ``spikenas.nn.block``.
 """
 
-from spikenas.registry import Operator, Site, register
+from spikenas.registry import Operator, Site, positive, register
 
 _HERE = "spikenas.nn.mixers"
 
@@ -18,12 +18,47 @@ def _heads_divide_width(site: Site) -> str | None:
     )
 
 
+def _needs_all_tokens(site: Site) -> str | None:
+    if site.halting:
+        return "it reads tokens that have halted; with halting take 'ssa' or 'spike_driven'"
+    return None
+
+
+def _spike_driven_rule(site: Site) -> str | None:
+    if site.options.get("event_pooling") and _needs_all_tokens(site):
+        return "event_pooling reads tokens that have halted; take halting = 'none'"
+    return _heads_divide_width(site)
+
+
+def _on_all_tokens_with_heads(site: Site) -> str | None:
+    return _needs_all_tokens(site) or _heads_divide_width(site)
+
+
+def _odd_scales(scales: tuple[int, ...]) -> str | None:
+    if scales and all(0 < size < 64 and size % 2 for size in scales):
+        return None
+    return "one or more odd kernel sizes below 64 are needed; published: [1, 3]"
+
+
 register(
     Operator(
         family="mixer",
         name="conv",
         target=f"{_HERE}.conv:ConvMixer",
         source="a plain spiking convolution, after Springenberg 2015",
+        rule=_needs_all_tokens,
+    )
+)
+register(
+    Operator(
+        family="mixer",
+        name="multi_scale",
+        target=f"{_HERE}.multi_scale:MultiScaleAttention",
+        source="MSViT (IJCAI 2025), Token_MS_Attention of the released code",
+        genes=("num_heads",),
+        options={"scales": (1, 3), "elementwise": False, "attention_threshold": 1.0},
+        checks={"scales": _odd_scales, "attention_threshold": positive},
+        rule=_on_all_tokens_with_heads,
     )
 )
 register(
@@ -37,11 +72,22 @@ register(
 register(
     Operator(
         family="mixer",
+        name="qk_channel",
+        target=f"{_HERE}.qk_channel:QKChannelAttention",
+        source="Zhou 2024 (QKFormer), eq. 6",
+        options={"attention_threshold": 0.5},
+        checks={"attention_threshold": positive},
+    )
+)
+register(
+    Operator(
+        family="mixer",
         name="qk_token",
         target=f"{_HERE}.qk_token:QKTokenAttention",
         source="Zhou 2024 (QKFormer), eq. 4-5",
         genes=("num_heads",),
         options={"attention_threshold": 0.5},
+        checks={"attention_threshold": positive},
         rule=_heads_divide_width,
     )
 )
@@ -53,7 +99,20 @@ register(
         source="Zhou 2023 (Spikformer), eq. 6-8",
         genes=("num_heads",),
         options={"scale": 0.125, "qkv_bias": True, "attention_threshold": 0.5},
+        checks={"scale": positive, "attention_threshold": positive},
         rule=_heads_divide_width,
+    )
+)
+register(
+    Operator(
+        family="mixer",
+        name="spike_driven",
+        target=f"{_HERE}.spike_driven:SpikeDrivenAttention",
+        source="Yao 2023 (Spike-Driven Transformer), eq. 8",
+        genes=("num_heads",),
+        options={"attention_threshold": 0.5, "event_pooling": False},
+        checks={"attention_threshold": positive},
+        rule=_spike_driven_rule,
     )
 )
 register(
@@ -63,6 +122,6 @@ register(
         target=f"{_HERE}.stm:SpikingTokenMixing",
         source="Deng 2024 (STMixer), STM",
         genes=("num_heads",),
-        rule=_heads_divide_width,
+        rule=_on_all_tokens_with_heads,
     )
 )

@@ -1,8 +1,16 @@
 """Neurons: how a membrane integrates its input over time, fires and resets."""
 
-from spikenas.registry import Operator, register
+from spikenas.registry import Operator, Site, one_of, register
 
 _HERE = "spikenas.nn.neurons"
+_SURROGATES = {"surrogate": one_of("atan", "dspike", "sigmoid")}
+
+
+def _tau_above_one(site: Site) -> str | None:
+    if site.tau is None or site.tau > 1.0:
+        return None
+    return f"it learns 1 / tau from 1 / {site.tau:g}; needs tau > 1, 2 as published"
+
 
 register(
     Operator(
@@ -10,6 +18,8 @@ register(
         name="if",
         target=f"{_HERE}.integrate_and_fire:IntegrateAndFire",
         source="Gerstner & Kistler 2002, section 4.1 without leak; hard reset",
+        options={"surrogate": "sigmoid"},
+        checks=_SURROGATES,
     )
 )
 register(
@@ -19,6 +29,20 @@ register(
         target=f"{_HERE}.lif:LIF",
         source="Fang 2021 (eq. 1-3), as in Zhou 2023",
         genes=("tau",),
+        options={"surrogate": "sigmoid"},
+        checks=_SURROGATES,
+    )
+)
+register(
+    Operator(
+        family="neuron",
+        name="plif",
+        target=f"{_HERE}.plif:ParametricLIF",
+        source="Fang 2021 (PLIF), eq. 6-8",
+        genes=("tau",),
+        options={"surrogate": "atan"},
+        checks=_SURROGATES,
+        rule=_tau_above_one,
     )
 )
 register(

@@ -7,19 +7,17 @@ No leak, so no time reference is needed. Hard reset to 0, detached; sigmoid surr
 import torch
 from torch import Tensor
 
-from spikenas.nn import surrogate
 from spikenas.nn.neurons.neuron import Neuron
 
 
 class IntegrateAndFire(Neuron):
     """Keeps all that it was given until it fires."""
 
-    surrogate = staticmethod(surrogate.sigmoid)
     detach_reset = True
     dh_dx, dh_dv = 1.0, 1.0
 
-    def __init__(self, *, v_threshold: float = 1.0) -> None:
-        super().__init__(v_threshold=v_threshold)
+    def __init__(self, *, v_threshold: float = 1.0, surrogate: str = "sigmoid") -> None:
+        super().__init__(v_threshold=v_threshold, surrogate=surrogate)
 
     def charge(self, x: Tensor, v: Tensor, out: Tensor | None = None) -> Tensor:
         """Return ``v + x``."""

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from spikenas.nn import surrogate
 from spikenas.nn.neurons.neuron import Neuron
 from spikenas.nn.operations import Facts
 
@@ -17,11 +16,12 @@ from spikenas.nn.operations import Facts
 class LIF(Neuron):
     """Its input decays with the membrane: a constant current of x settles at v = x."""
 
-    surrogate = staticmethod(surrogate.sigmoid)
     detach_reset = True
 
-    def __init__(self, *, tau: float = 2.0, v_threshold: float = 1.0) -> None:
-        super().__init__(v_threshold=v_threshold)
+    def __init__(
+        self, *, tau: float = 2.0, v_threshold: float = 1.0, surrogate: str = "sigmoid"
+    ) -> None:
+        super().__init__(v_threshold=v_threshold, surrogate=surrogate)
         self.tau = tau
         self.dh_dx, self.dh_dv = 1.0 / tau, 1.0 - 1.0 / tau
 

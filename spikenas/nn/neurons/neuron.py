@@ -13,8 +13,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from spikenas.nn import layout
+from spikenas.nn.active_tokens import MaskedTokens, PackedTokens
 from spikenas.nn.operations import Facts, Leaf
-from spikenas.nn.surrogate import Spike, Surrogate
+from spikenas.nn.surrogate import SURROGATES, Spike, Surrogate
 from spikenas.workload import Kind, Signal
 
 NeuronFactory = Callable[..., "Neuron"]  # (threshold: float = 1.0), in units of the gene
@@ -29,22 +31,44 @@ class Neuron(Leaf):
     """
 
     kind = Kind.NEURON
-    surrogate: Surrogate
     dh_dx: float
     dh_dv: float
     detach_reset: bool
 
-    def __init__(self, *, v_threshold: float) -> None:
+    def __init__(self, *, v_threshold: float, surrogate: str) -> None:
         super().__init__()
         self.v_threshold = v_threshold
+        self.surrogate: Surrogate = SURROGATES[surrogate]
 
     def charge(self, x: Tensor, v: Tensor, out: Tensor | None = None) -> Tensor:
         """Return the membrane H_t before it fires, written to ``out`` where one is given."""
         raise NotImplementedError
 
+    def leak(self) -> Tensor | None:
+        """Return the learnt part k of H = v + k (x - v), where the neuron learns it."""
+        return None
+
     def forward(self, x: Tensor) -> Tensor:
-        """Return spikes [T, ...] for currents [T, ...]."""
-        spikes: Tensor = _MultiStep.apply(x, self)  # type: ignore[no-untyped-call]
+        """Return spikes [T, ...] for currents [T, ...]; of tokens, those of the active ones.
+
+        Batch norm has a bias, so a halted token would fire: its spikes [T, B, N, D] are masked.
+        """
+        active = layout.active_tokens()
+        if isinstance(active, PackedTokens) and x.dim() == 2:
+            return self._fire_rows(x, active)
+        spikes: Tensor = _MultiStep.apply(x, self.leak(), self)  # type: ignore[no-untyped-call]
+        if isinstance(active, MaskedTokens) and x.dim() == 4:
+            return active.masked(spikes)
+        return spikes
+
+    def _fire_rows(self, x: Tensor, active: PackedTokens) -> Tensor:
+        """Return spikes [R, D]; at each step there are fewer membranes left."""
+        v = x.new_zeros(len(active.tokens), x.shape[1])
+        spikes = torch.empty_like(x)
+        for x_t, s_t in zip(active.steps(x), active.steps(spikes), strict=True):
+            h = self.charge(x_t, v[: len(x_t)])
+            torch.ge(h, self.v_threshold, out=s_t)
+            v = torch.addcmul(h, h, s_t, value=-1.0)
         return spikes
 
     def definition(self, x: Tensor) -> Tensor:
@@ -76,10 +100,10 @@ class Neuron(Leaf):
 
 
 class _MultiStep(torch.autograd.Function):
-    """All steps at once: one saved tensor, and no graph of T times six operations."""
+    """All steps at once: few saved tensors, and no graph of T times six operations."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, neuron: Neuron) -> Tensor:
+    def forward(ctx: Any, x: Tensor, leak: Tensor | None, neuron: Neuron) -> Tensor:
         if x.is_meta:
             return torch.empty_like(x)
         x = x.contiguous()
@@ -89,19 +113,29 @@ class _MultiStep(torch.autograd.Function):
             neuron.charge(x_t, v, out=h_t)
             torch.ge(h_t, neuron.v_threshold, out=s_t)
             torch.addcmul(h_t, h_t, s_t, value=-1.0, out=v)  # (1 - S) H
-        ctx.save_for_backward(h, spikes)
+        ctx.save_for_backward(h, spikes, *(() if leak is None else (x, leak)))
         ctx.neuron = neuron
         return spikes
 
     @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:
-        h, spikes = ctx.saved_tensors
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor | None, None]:
+        h, spikes, *learnt = ctx.saved_tensors
         neuron: Neuron = ctx.neuron
+        dh_dx, dh_dv = neuron.dh_dx, neuron.dh_dv
+        if learnt:
+            dh_dx = float(learnt[1])
+            dh_dv = 1.0 - dh_dx
         grad_h = neuron.surrogate(h - neuron.v_threshold)  # dS/dH, then dL/dH in place
         kept = 1.0 - spikes  # dv/dH
         if not neuron.detach_reset:
             kept = torch.addcmul(kept, h, grad_h, value=-1.0)
         grad_h.mul_(grads[0])
         for t in range(h.shape[0] - 2, -1, -1):
-            grad_h[t].addcmul_(grad_h[t + 1], kept[t], value=neuron.dh_dv)
-        return grad_h.mul_(neuron.dh_dx), None
+            grad_h[t].addcmul_(grad_h[t + 1], kept[t], value=dh_dv)
+        grad_leak = None
+        if learnt:
+            before = (h - h * spikes)[:-1]  # v_{t-1}; zero at the first step
+            drive = learnt[0].clone()
+            drive[1:] -= before  # dH/dk = x_t - v_{t-1}
+            grad_leak = (grad_h * drive).sum().view_as(learnt[1])
+        return grad_h.mul_(dh_dx), grad_leak, None

@@ -8,19 +8,17 @@ The same dynamics as `LIF` with tau = 2 and twice the threshold on x.
 import torch
 from torch import Tensor
 
-from spikenas.nn import surrogate
 from spikenas.nn.neurons.neuron import Neuron
 
 
 class STMixerLIF(Neuron):
     """Has no memory at T = 1: it fires where x >= v_threshold."""
 
-    surrogate = staticmethod(surrogate.dspike)
     detach_reset = False
     dh_dx, dh_dv = 1.0, 0.5
 
     def __init__(self, *, v_threshold: float = 1.0) -> None:
-        super().__init__(v_threshold=v_threshold)
+        super().__init__(v_threshold=v_threshold, surrogate="dspike")
 
     def charge(self, x: Tensor, v: Tensor, out: Tensor | None = None) -> Tensor:
         """Return ``0.5 v + x``."""

@@ -23,6 +23,32 @@ def _sps_rule(site: Site) -> str | None:
     return _eighths(site)
 
 
+def _sps_membrane_rule(site: Site) -> str | None:
+    if site.residual != "membrane":
+        return "its output is a membrane; needs residual = 'membrane' (or stem 'sps', 'conv')"
+    return _eighths(site)
+
+
+def _i_sps_rule(site: Site) -> str | None:
+    if site.input_kind == "events":
+        return "it shows one image at every step, but events differ from step to step; take 'sps'"
+    if site.residual == "membrane":
+        return _sps_membrane_rule(site)
+    return _sps_rule(site)
+
+
+def _deformed_shortcut_rule(site: Site) -> str | None:
+    if site.residual == "membrane":
+        return "its output is spikes; needs residual = 'spike' or 'none' (or stem 'conv')"
+    if site.patch_size not in (1, 2, 4, 8):
+        return (
+            f"patch_size = {site.patch_size}; it has forms for 1 (CIFAR), 2, 4 (ImageNet), 8 (DVS)"
+        )
+    if site.patch_size == 8:
+        return _eighths(site)
+    return None if site.embed_dim % 2 == 0 else f"embed_dim = {site.embed_dim} must be even"
+
+
 def _eighths(site: Site) -> str | None:
     if site.embed_dim % 8:
         return f"embed_dim = {site.embed_dim} must be a multiple of 8"
@@ -57,9 +83,36 @@ register(
 register(
     Operator(
         family="stem",
+        name="deformed_shortcut",
+        target=f"{_HERE}.deformed_shortcut:DeformedShortcutStem",
+        source="Zhou 2024 (QKFormer), SPEDS, section 3.5",
+        rule=_deformed_shortcut_rule,
+    )
+)
+register(
+    Operator(
+        family="stem",
+        name="i_sps",
+        target=f"{_HERE}.i_sps:IntegratedPatchSplitting",
+        source="STAS (arXiv 2508.14138), I-SPS",
+        rule=_i_sps_rule,
+    )
+)
+register(
+    Operator(
+        family="stem",
         name="sps",
         target=f"{_HERE}.sps:SpikingPatchSplitting",
         source="Zhou 2023 (Spikformer), eq. 3-5",
         rule=_sps_rule,
+    )
+)
+register(
+    Operator(
+        family="stem",
+        name="sps_membrane",
+        target=f"{_HERE}.sps_membrane:MembranePatchSplitting",
+        source="Yao 2023 (Spike-Driven Transformer), MS_SPS",
+        rule=_sps_membrane_rule,
     )
 )

@@ -1,0 +1,45 @@
+"""Parametric LIF (PLIF), Fang 2021 (ICCV): each layer learns its membrane time constant.
+
+    H_t = v_{t-1} + k (x_t - v_{t-1}),  k = sigmoid(w) = 1 / tau
+Hard reset to 0, the reset detached, arc tangent surrogate with alpha = 2. ``tau`` > 1 is where it
+starts: w = -ln(tau - 1).
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from math import log
+
+import torch
+from torch import Tensor, nn
+
+from spikenas.nn.neurons.neuron import Neuron
+from spikenas.nn.operations import Facts
+
+
+class ParametricLIF(Neuron):
+    """A LIF whose leak is trained; one weight for the whole layer."""
+
+    detach_reset = True
+
+    def __init__(
+        self, *, tau: float = 2.0, v_threshold: float = 1.0, surrogate: str = "atan"
+    ) -> None:
+        super().__init__(v_threshold=v_threshold, surrogate=surrogate)
+        if not tau > 1.0:
+            raise ValueError(f"tau must be above 1 for a learnt time constant, but is {tau}")
+        self.weight = nn.Parameter(torch.tensor(-log(tau - 1.0)))
+        self.dh_dx, self.dh_dv = 1.0 / tau, 1.0 - 1.0 / tau  # as it starts
+
+    def leak(self) -> Tensor:
+        """Return k, 0 to 1."""
+        return self.weight.sigmoid()
+
+    def charge(self, x: Tensor, v: Tensor, out: Tensor | None = None) -> Tensor:
+        """Return ``v + k (x - v)``."""
+        return torch.add(v, (x - v) * self.leak(), out=out)
+
+    def facts(self, inputs: Sequence[Tensor], output: Tensor) -> Facts:
+        """Add the time constant that it has learnt, or in a trace the first one."""
+        facts = super().facts(inputs, output)
+        k = self.dh_dx if self.weight.is_meta else float(self.leak().detach())
+        return replace(facts, weights=1, attributes={**facts.attributes, "leak": k, "tau": 1.0 / k})

@@ -1,0 +1,45 @@
+"""`Leaf`: what every operation is; it says itself what it costs and what its output carries.
+
+``spikenas.measurement`` writes that down as a Workload. Spikes are floats of 0 and 1.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from torch import Tensor, nn
+
+from spikenas.workload import Kind, Signal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What a leaf tells of itself; counts as in `spikenas.workload.Operation`."""
+
+    macs: int = 0  # per sample and step
+    weights: int = 0
+    biases: int = 0
+    neurons: int = 0
+    attributes: dict[str, int | float | str] = field(default_factory=dict)
+    ends_time: bool = False  # the output has no step axis
+
+
+class Leaf(nn.Module):
+    """Every module that a trace stops at."""
+
+    kind: Kind
+
+    def facts(self, inputs: Sequence[Tensor], output: Tensor) -> Facts:
+        """Return the costs for inputs of these shapes; ``output`` may be a meta tensor."""
+        return Facts()
+
+    def carries(self, signals: Sequence[Signal]) -> Signal:
+        """Return the signal of the output, given those of the inputs."""
+        return Signal.MEMBRANE
+
+
+def joined(signals: Sequence[Signal], *, of_spikes: Signal) -> Signal:
+    """Return the widest of the signals; ``of_spikes`` where all are spikes."""
+    for widest in (Signal.MEMBRANE, Signal.ANALOG, Signal.COUNTS):
+        if widest in signals:
+            return widest
+    return of_spikes

@@ -1,0 +1,56 @@
+"""Means over tokens and steps; once tokens have halted, over those that are active.
+
+Axes: T steps, B batch, N tokens, D width.
+"""
+
+from collections.abc import Sequence
+
+from torch import Tensor
+
+from spikenas.nn.layout import active_tokens, by_sample
+from spikenas.nn.operations.leaf import Facts, Leaf, joined
+from spikenas.workload import Kind, Signal
+
+
+class MeanOverTokens(Leaf):
+    """Mean of tokens [T, B, N, D] to [T, B, D]; the divisor folds into the next weights."""
+
+    kind = Kind.MEAN
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return [T, B, D]; zero where no token of a sample is active."""
+        active = active_tokens()
+        if active is None:
+            return x.mean(2)
+        x = by_sample(x)
+        if x.shape[2] == 0:
+            return x.sum(2)
+        share = active.counts.clamp(min=1).to(x.dtype) / x.shape[2]  # [T, B]
+        return x.mean(2) / share.unsqueeze(2)
+
+    def carries(self, signals: Sequence[Signal]) -> Signal:
+        """A sum of spikes but for its divisor."""
+        return joined(signals, of_spikes=Signal.COUNTS)
+
+
+class MeanOverSteps(Leaf):
+    """Mean over time [T, B, D] to [B, D]; what follows runs once per inference."""
+
+    kind = Kind.MEAN
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return [B, D], the mean over those steps at which a sample has active tokens."""
+        active = active_tokens()
+        mean = x.mean(0)
+        if active is None:
+            return mean
+        steps = (active.counts > 0).sum(0).clamp(min=1).to(x.dtype)  # [B]
+        return mean / (steps / x.shape[0]).unsqueeze(1)
+
+    def facts(self, inputs: Sequence[Tensor], output: Tensor) -> Facts:
+        """Time ends here."""
+        return Facts(ends_time=True)
+
+    def carries(self, signals: Sequence[Signal]) -> Signal:
+        """A sum of spikes but for its divisor."""
+        return joined(signals, of_spikes=Signal.COUNTS)

@@ -1,0 +1,130 @@
+"""Operations with trained weights: convolutions, linear maps, matrices over tokens.
+
+Axes: T steps, B batch, C = D channels, H, W map, N tokens, h heads, d = D / h. Linear maps see the
+last axis only, so they also take the rows of active tokens [R, D] (see ``spikenas.nn.layout``).
+"""
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from spikenas.nn.operations.leaf import Facts, Leaf
+from spikenas.workload import Kind
+
+
+class Conv(nn.Conv2d, Leaf):
+    """Square convolution of a map [T, B, C, H, W], the same at every step."""
+
+    kind = Kind.CONV
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int = 3,
+        *,
+        stride: int = 1,
+        padding: int | None = None,
+        bias: bool = False,
+    ) -> None:
+        padding = kernel_size // 2 if padding is None else padding
+        super().__init__(
+            in_channels, out_channels, kernel_size, stride=stride, padding=padding, bias=bias
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return [T, B, C', H', W']."""
+        y = super().forward(x.flatten(0, 1))  # [T B, C', H', W']
+        out: Tensor = y.unflatten(0, x.shape[:2])
+        return out
+
+    def facts(self, inputs: Sequence[Tensor], output: Tensor) -> Facts:
+        """Count k k C C' H' W' multiply-accumulates."""
+        return Facts(
+            macs=self.weight.numel() * output.shape[-2] * output.shape[-1],
+            weights=self.weight.numel(),
+            biases=0 if self.bias is None else self.bias.numel(),
+            attributes={
+                "kernel_size": int(self.kernel_size[0]),
+                "stride": int(self.stride[0]),
+                "padding": int(self.padding[0]),
+            },
+        )
+
+
+class Linear(nn.Linear, Leaf):
+    """Linear map of the last axis: tokens [T, B, N, D] or vectors [B, D]."""
+
+    kind = Kind.LINEAR
+
+    def facts(self, inputs: Sequence[Tensor], output: Tensor) -> Facts:
+        """Count D D' multiply-accumulates per token."""
+        tokens = output.shape[-2] if output.dim() == 4 else 1
+        return Facts(
+            macs=self.weight.numel() * tokens,
+            weights=self.weight.numel(),
+            biases=0 if self.bias is None else self.bias.numel(),
+        )
+
+
+class ConvOverTokens(Leaf):
+    """Convolution along the raster order of tokens [T, B, N, D]; it runs on over the rows' ends.
+
+    ``weight`` is [D', D, k], k odd; zeros stand before the first and behind the last token.
+    """
+
+    kind = Kind.CONV
+
+    def __init__(self, in_channels: int, out_channels: int, kernel_size: int) -> None:
+        super().__init__()
+        self.kernel_size = kernel_size
+        self.weight = nn.Parameter(torch.empty(out_channels, in_channels, kernel_size))
+        nn.init.kaiming_uniform_(self.weight, a=5**0.5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return [T, B, N, D']."""
+        rows = x.flatten(0, 1).mT  # [T B, D, N]
+        y = F.conv1d(rows, self.weight, padding=self.kernel_size // 2)
+        out: Tensor = y.mT.unflatten(0, x.shape[:2])
+        return out
+
+    def facts(self, inputs: Sequence[Tensor], output: Tensor) -> Facts:
+        """Count k D D' N multiply-accumulates."""
+        return Facts(
+            macs=self.weight.numel() * output.shape[-2],
+            weights=self.weight.numel(),
+            attributes={
+                "kernel_size": self.kernel_size,
+                "stride": 1,
+                "padding": self.kernel_size // 2,
+                "dimensions": 1,
+            },
+        )
+
+
+class TokenMixing(Leaf):
+    """``Y[:, c] = M_i X[:, c]`` for the d channels c of head i; ``weight`` is [h, N, N]."""
+
+    kind = Kind.TOKEN_MIXING
+
+    def __init__(self, num_tokens: int, num_heads: int) -> None:
+        super().__init__()
+        self.num_heads = num_heads
+        self.weight = nn.Parameter(torch.empty(num_heads, num_tokens, num_tokens))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return [T, B, N, D]."""
+        T, B, N, D = x.shape
+        columns = x.reshape(T * B, N, self.num_heads, -1).permute(2, 1, 0, 3)  # [h, N, T B, d]
+        mixed = self.weight @ columns.flatten(2)  # [h, N, T B d], one product per head
+        out: Tensor = mixed.unflatten(2, (T * B, -1)).permute(2, 1, 0, 3).reshape(T, B, N, D)
+        return out
+
+    def facts(self, inputs: Sequence[Tensor], output: Tensor) -> Facts:
+        """Count N N D multiply-accumulates."""
+        N, D = output.shape[-2:]
+        return Facts(
+            macs=N * N * D, weights=self.weight.numel(), attributes={"num_heads": self.num_heads}
+        )

@@ -1,0 +1,51 @@
+"""The patch splitting of SDT (Yao 2023, Spike-Driven Transformer): SPS that ends in a membrane.
+
+Axes: T steps, B batch, C channels, H, W map.
+Three times conv3x3 -> BN -> S to widths D/8, D/4, D/2, then conv3x3 -> BN to D gives u without a
+neuron; out = u + BN(conv3x3(S(u))), the position embedding. A 3x3 max pool of stride 2 ends the
+last log2(patch_size) of the four stages: two for CIFAR, three for DVS128 Gesture, four for
+ImageNet; in the fourth it takes maxima of the membrane. Convolutions from a normal of 0.02.
+"""
+
+from itertools import pairwise
+
+from torch import Tensor, nn
+
+from spikenas.nn import initialisation
+from spikenas.nn.neurons.neuron import NeuronFactory
+from spikenas.nn.operations import Add, BatchNorm, Conv, MaxPool
+
+
+class MembranePatchSplitting(nn.Module):
+    """From an image [T, B, C, H, W] to a membrane [T, B, D, H / P, W / P]."""
+
+    def __init__(
+        self,
+        *,
+        in_channels: int,
+        embed_dim: int,
+        patch_size: int,
+        residual: str,
+        neuron: NeuronFactory,
+    ) -> None:
+        super().__init__()
+        widths = (in_channels, embed_dim // 8, embed_dim // 4, embed_dim // 2, embed_dim)
+        first_pooled = 4 - (patch_size.bit_length() - 1)
+        self.stages = nn.Sequential()
+        for i, (before, after) in enumerate(pairwise(widths)):
+            stage = nn.Sequential(Conv(before, after), BatchNorm(after))
+            if i < 3:
+                stage.append(neuron())
+            if i >= first_pooled:
+                stage.append(MaxPool())
+            self.stages.append(stage)
+        self.position_neuron = neuron()
+        self.position = nn.Sequential(Conv(embed_dim, embed_dim), BatchNorm(embed_dim))
+        self.add = Add()
+        initialisation.sdt(self)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return [T, B, D, H / P, W / P]."""
+        u = self.stages(x)
+        out: Tensor = self.add(u, self.position(self.position_neuron(u)))
+        return out

@@ -1,0 +1,57 @@
+"""MSViT (IJCAI 2025), a descendant of QKFormer whose token attention sees several scales.
+
+Widths are (D/2, D/2, D), blocks as QKFormer's. Attention neurons have threshold 1, also in SSA: the
+released builder drops the 0.5 that is written. The CIFAR-100 file differs from the CIFAR-10 one:
+its second scale has kernel 1 and a value per channel. Code for event data was not released.
+"""
+
+from spikenas.architecture import Architecture
+from spikenas.exceptions import UsageError
+from spikenas.systems import qkformer
+from spikenas.systems.checkpoint import Names, Shapes
+from spikenas.systems.variant import Setting
+
+NOTE = qkformer.NOTE.replace("QKFormer", "MSViT")
+NAMES: Names = qkformer.NAMES
+UNUSED = qkformer.UNUSED
+ANCHORS = qkformer.ANCHORS
+_SSA: dict[str, float | bool | tuple[int, ...]] = {"qkv_bias": False, "attention_threshold": 1.0}
+
+
+def published(setting: Setting, depth: int, width: int, num_heads: int) -> Architecture:
+    """Return ``msvit-<depth>-<width>``."""
+    _refuse_events(setting)
+    depths = qkformer.split_depth("msvit", setting, depth)
+    is_elementwise = setting.dataset == "cifar100"
+    scales: dict[str, float | bool | tuple[int, ...]] = {
+        "scales": (1, 1) if is_elementwise else (1, 3),
+        "elementwise": is_elementwise,
+    }
+    half = qkformer.exact(width, 2)
+    return qkformer.architecture(
+        setting,
+        widths=(half, half, width),
+        mixers=[("multi_scale",) * n for n in depths[:-1]] + [("ssa",) * depths[-1]],
+        num_heads=num_heads,
+        mlp_ratios=(4.0, 4.0, 4.0),
+        options=(scales, scales, _SSA),
+    )
+
+
+def published_heads(setting: Setting, width: int) -> int | None:
+    """Return the heads of a width: 8 on CIFAR, by width on ImageNet."""
+    return setting.imagenet_heads(width) if setting.variant == "imagenet" else 8
+
+
+def read(shapes: Shapes, setting: Setting, num_heads: int | None) -> Architecture:
+    """Return what the shapes of a checkpoint tell."""
+    _refuse_events(setting)
+    return qkformer.read_hierarchy(shapes, setting, num_heads, _SSA)
+
+
+def _refuse_events(setting: Setting) -> None:
+    if setting.variant == "dvs":
+        raise UsageError(
+            "msvit on event data: the authors released no code for it; "
+            "take a qkformer, or cifar10, cifar100 or imagenet"
+        )

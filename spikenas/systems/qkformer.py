@@ -1,0 +1,181 @@
+"""QKFormer (Zhou 2024, NeurIPS): Q-K token attention where tokens are many, SSA where few.
+
+Hierarchies: CIFAR (D/4, D/2, D) of (1, 1, L - 2) blocks, ImageNet the same widths of (1, 2, L - 3),
+DVS (D/2, D) of (1, L - 1). The last stage has SSA. The released code lets the last neuron of SSA
+run on from sample to sample; here every sample starts anew (docs/explanation/published-systems.md).
+"""
+
+from collections.abc import Sequence
+
+from spikenas.architecture import Architecture, Stage
+from spikenas.exceptions import ArchitectureError
+from spikenas.systems.checkpoint import Names, Shapes
+from spikenas.systems.variant import Setting
+
+_LEAKS = (
+    "the released {system} lets the membrane of its last attention neuron run on from one sample "
+    "of a batch to the next; here each sample starts at 0, so logits differ from the released "
+    "code's for batches of more than one image"
+)
+NOTE = _LEAKS.format(system="QKFormer")
+NAMES: Names = (
+    (r"stem\.trunk\.0\.0\.", "patch_embed1.proj_conv."),
+    (r"stem\.trunk\.0\.1\.", "patch_embed1.proj_bn."),
+    (r"stem\.trunk\.1\.0\.", "patch_embed1.proj1_conv."),
+    (r"stem\.trunk\.1\.1\.", "patch_embed1.proj1_bn."),
+    (r"stem\.branch\.(\d)\.0\.", r"patch_embed1.proj<\1>_conv."),
+    (r"stem\.branch\.(\d)\.1\.", r"patch_embed1.proj<\1>_bn."),
+    (r"stem\.shortcut\.0\.", "patch_embed1.proj_res_conv."),
+    (r"stem\.shortcut\.1\.", "patch_embed1.proj_res_bn."),
+    (r"downsampling\.0\.", "patch_embed2."),
+    (r"downsampling\.1\.", "patch_embed3."),
+    (r"(patch_embed\d)\.branch\.0\.0\.", r"\1.{proj3|proj}_conv."),
+    (r"(patch_embed\d)\.branch\.0\.1\.", r"\1.{proj3|proj}_bn."),
+    (r"(patch_embed\d)\.branch\.1\.0\.", r"\1.proj4_conv."),
+    (r"(patch_embed\d)\.branch\.1\.1\.", r"\1.proj4_bn."),
+    (r"(patch_embed\d)\.shortcut\.0\.", r"\1.proj_res_conv."),
+    (r"(patch_embed\d)\.shortcut\.1\.", r"\1.proj_res_bn."),
+    (r"stages\.0\.(\d+)\.", r"stage1.\1."),
+    (r"stages\.1\.(\d+)\.", r"stage2.\1."),
+    (r"stages\.2\.(\d+)\.", r"stage3.\1."),
+    (r"sub_blocks\.0\.branch\.", "{tssa|ssa|attn}."),
+    (r"sub_blocks\.1\.branch\.", "mlp."),
+    (r"attn\}\.scales\.0\.conv\.", "attn}.q_conv."),
+    (r"attn\}\.scales\.0\.bn\.", "attn}.q_bn."),
+    (r"attn\}\.scales\.1\.conv\.", "attn}.p_conv."),
+    (r"attn\}\.scales\.1\.bn\.", "attn}.p_bn."),
+    (r"attn\}\.([qkv])\.", r"attn}.\1_conv."),
+    (r"attn\}\.projection\.", "attn}.proj_conv."),
+    (r"attn\}\.projection_bn\.", "attn}.proj_bn."),
+    (r"mlp\.fc(\d)\.", r"mlp.{mlp|fc}\1_conv."),
+    (r"mlp\.bn(\d)\.", r"mlp.{mlp|fc}\1_bn."),
+    (r"head\.classifier\.", "head."),
+)
+UNUSED = (r"pos_embed\d?",)
+ANCHORS = (
+    "patch_embed1.proj_conv.weight",
+    "stage1.0.mlp.{mlp|fc}1_conv.weight",
+    "stage2.0.mlp.{mlp|fc}1_conv.weight",
+    "head.weight",
+)
+
+
+def architecture(
+    setting: Setting,
+    *,
+    widths: Sequence[int],
+    mixers: Sequence[tuple[str, ...]],
+    num_heads: int,
+    mlp_ratios: Sequence[float],
+    options: Sequence[dict[str, float | bool | tuple[int, ...]]],
+) -> Architecture:
+    """Return a hierarchy of QKFormer's form."""
+    downsampling = {"early_pool": setting.variant == "imagenet"}
+    stages = tuple(
+        Stage(
+            embed_dim=width,
+            depth=len(mixer),
+            mixer=mixer,
+            num_heads=num_heads,
+            mlp_ratio=ratio,
+            downsampling="deformed_shortcut" if i else None,
+            options=tuple({**own, **(downsampling if i else {})}.items()),
+        )
+        for i, (width, mixer, ratio, own) in enumerate(
+            zip(widths, mixers, mlp_ratios, options, strict=True)
+        )
+    )
+    return Architecture(
+        input=setting.input,
+        num_classes=setting.num_classes,
+        num_steps=setting.num_steps,
+        neuron="lif",
+        residual="spike",
+        stem="deformed_shortcut",
+        patch_size={"cifar": 1, "imagenet": 4, "dvs": 8}[setting.variant],
+        stages=stages,
+    )
+
+
+def published(setting: Setting, depth: int, width: int, num_heads: int) -> Architecture:
+    """Return ``qkformer-<depth>-<width>``; CIFAR10-DVS has an MLP ratio of 1, all others 4."""
+    divisors = (2, 1) if setting.variant == "dvs" else (4, 2, 1)
+    depths = split_depth("qkformer", setting, depth)
+    ratio = 1.0 if setting.dataset == "cifar10dvs" else 4.0
+    last = len(depths) - 1
+    return architecture(
+        setting,
+        widths=[exact(width, divisor) for divisor in divisors],
+        mixers=[("ssa" if i == last else "qk_token",) * n for i, n in enumerate(depths)],
+        num_heads=num_heads,
+        mlp_ratios=[ratio] * len(depths),
+        options=[{}] * last + [{"qkv_bias": False}],
+    )
+
+
+def published_heads(setting: Setting, width: int) -> int | None:
+    """Return the heads of a width: fixed in the code for CIFAR and DVS, by width on ImageNet."""
+    if setting.variant == "imagenet":
+        return setting.imagenet_heads(width)
+    if setting.variant == "dvs":
+        return 16 if width == 256 else None
+    return 8
+
+
+def read(shapes: Shapes, setting: Setting, num_heads: int | None) -> Architecture:
+    """Return what the shapes of a checkpoint tell."""
+    return read_hierarchy(shapes, setting, num_heads, {"qkv_bias": False})
+
+
+def read_hierarchy(
+    shapes: Shapes,
+    setting: Setting,
+    num_heads: int | None,
+    ssa_options: dict[str, float | bool | tuple[int, ...]],
+) -> Architecture:
+    """Return the stages that a checkpoint of QKFormer or MSViT has, and their mixers."""
+    widths, mixers, ratios, options = [], [], [], []
+    for i in range(1, shapes.count(r"stage(\d)\.", first=1) + 1):
+        hidden, width = shapes.of(f"stage{i}.0.mlp.{{mlp|fc}}1_conv.weight")[:2]
+        mixer, own = _mixer(shapes, f"stage{i}.0.{{tssa|ssa|attn}}", ssa_options)
+        widths.append(width)
+        mixers.append((mixer,) * shapes.count(rf"stage{i}\.(\d+)\."))
+        ratios.append(hidden / width)
+        options.append(own)
+    return architecture(
+        setting,
+        widths=widths,
+        mixers=mixers,
+        num_heads=shapes.heads(num_heads, *widths),
+        mlp_ratios=ratios,
+        options=options,
+    )
+
+
+def _mixer(
+    shapes: Shapes, where: str, ssa_options: dict[str, float | bool | tuple[int, ...]]
+) -> tuple[str, dict[str, float | bool | tuple[int, ...]]]:
+    if shapes.has(f"{where}.v_conv.weight"):
+        return "ssa", ssa_options
+    if not shapes.has(f"{where}.p_conv.weight"):
+        return "qk_token", {}
+    size = shapes.of(f"{where}.p_conv.weight")[2]
+    return "multi_scale", {"scales": (1, size), "elementwise": size == 1}
+
+
+def split_depth(system: str, setting: Setting, depth: int) -> tuple[int, ...]:
+    """Return the blocks of each stage."""
+    before = {"cifar": (1, 1), "imagenet": (1, 2), "dvs": (1,)}[setting.variant]
+    if depth <= sum(before):
+        raise ArchitectureError(
+            f"{system} of depth {depth}: its stages before the last have {sum(before)} blocks "
+            f"on {setting.dataset}; needed: a depth of {sum(before) + 1} or more"
+        )
+    return (*before, depth - sum(before))
+
+
+def exact(width: int, divisor: int) -> int:
+    """Return a part of the width, which must be whole."""
+    if width % divisor:
+        raise ArchitectureError(f"width {width} must be a multiple of {divisor}")
+    return width // divisor

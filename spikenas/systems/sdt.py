@@ -1,0 +1,73 @@
+"""The Spike-Driven Transformer (SDT; Yao 2023, NeurIPS), version 1: masks and sums on a membrane.
+
+The stem pools by data set: twice for CIFAR and for CIFAR10-DVS at 64x64, three times for DVS128
+Gesture, four times for ImageNet. On event data attention pools as well.
+"""
+
+from spikenas.architecture import Architecture, Stage
+from spikenas.systems import spikformer
+from spikenas.systems.checkpoint import Names, Shapes
+from spikenas.systems.variant import Setting, width_over_32
+
+NAMES: Names = spikformer.NAMES  # one code base
+UNUSED = (r"block\.\d+\.attn\.talking_heads\..*",)
+ANCHORS = ("patch_embed.proj_conv.weight", "block.0.mlp.fc1_{conv|linear}.weight", "head.weight")
+
+
+def architecture(
+    setting: Setting, *, depth: int, embed_dim: int, num_heads: int, mlp_ratio: float = 4.0
+) -> Architecture:
+    """Return the network of one variant."""
+    pools = {"cifar": 2, "dvs": 2 if setting.input.height <= 64 else 3, "imagenet": 4}
+    return Architecture(
+        input=setting.input,
+        num_classes=setting.num_classes,
+        num_steps=setting.num_steps,
+        neuron="lif",
+        residual="membrane",
+        stem="sps_membrane",
+        patch_size=2 ** pools[setting.variant],
+        stages=(
+            Stage(
+                embed_dim=embed_dim,
+                depth=depth,
+                mixer=("spike_driven",),
+                num_heads=num_heads,
+                mlp_ratio=mlp_ratio,
+                options=(("event_pooling", setting.variant == "dvs"),),
+            ),
+        ),
+        head="neuron_linear",
+    )
+
+
+def published(setting: Setting, depth: int, width: int, num_heads: int) -> Architecture:
+    """Return ``sdt-<depth>-<width>``."""
+    return architecture(setting, depth=depth, embed_dim=width, num_heads=num_heads)
+
+
+def published_heads(setting: Setting, width: int) -> int | None:
+    """Return the heads of a width, None where no source says them.
+
+    Only the pooling on event data makes them matter; for 256 wide they are read as for CIFAR.
+    """
+    if setting.variant == "imagenet":
+        return setting.imagenet_heads(width)
+    if setting.variant == "dvs":
+        return 8 if width == 256 else None
+    return 8 if width == 512 else width_over_32(width)
+
+
+def read(shapes: Shapes, setting: Setting, num_heads: int | None) -> Architecture:
+    """Return what the shapes of a checkpoint tell; an unused layer has the number of heads."""
+    width = shapes.of("head.weight")[1]
+    told = "block.0.attn.talking_heads.weight"
+    return architecture(
+        setting,
+        depth=shapes.count(r"block\.(\d+)\."),
+        embed_dim=width,
+        num_heads=shapes.heads(
+            num_heads, width, told=shapes.of(told)[0] if shapes.has(told) else None
+        ),
+        mlp_ratio=shapes.of("block.0.mlp.fc1_{conv|linear}.weight")[0] / width,
+    )

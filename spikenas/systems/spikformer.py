@@ -1,0 +1,89 @@
+"""Spikformer (Zhou 2023, ICLR): spiking self-attention on sums of spikes.
+
+Variants differ in the code that the authors released: CIFAR (linear layers with biases, two max
+pools), ImageNet and DVS (1x1 convolutions, q, k and v without bias, four pools; scale 0.25 on DVS).
+"""
+
+from spikenas.architecture import Architecture, Stage
+from spikenas.systems.checkpoint import Names, Shapes
+from spikenas.systems.variant import Setting, width_over_32
+
+NAMES: Names = (
+    (r"stem\.stages\.0\.0\.", "patch_embed.proj_conv."),
+    (r"stem\.stages\.0\.1\.", "patch_embed.proj_bn."),
+    (r"stem\.stages\.(\d)\.0\.", r"patch_embed.proj_conv\1."),
+    (r"stem\.stages\.(\d)\.1\.", r"patch_embed.proj_bn\1."),
+    (r"stem\.position\.0\.", "patch_embed.rpe_conv."),
+    (r"stem\.position\.1\.", "patch_embed.rpe_bn."),
+    (r"stages\.0\.(\d+)\.sub_blocks\.0\.branch\.", r"block.\1.attn."),
+    (r"stages\.0\.(\d+)\.sub_blocks\.1\.branch\.", r"block.\1.mlp."),
+    (r"attn\.([qkv])\.", r"attn.\1_{linear|conv}."),
+    (r"attn\.projection\.", "attn.proj_{linear|conv}."),
+    (r"attn\.projection_bn\.", "attn.proj_bn."),
+    (r"mlp\.(fc\d)\.", r"mlp.\1_{linear|conv}."),
+    (r"mlp\.bn(\d)\.", r"mlp.fc\1_bn."),
+    (r"head\.classifier\.", "head."),
+)
+UNUSED = (r"block\.\d+\.norm[12]\..*", r"norm\..*", r"(.*\.)?pos_embed")
+ANCHORS = ("patch_embed.proj_conv.weight", "block.0.mlp.fc1_{linear|conv}.weight", "head.weight")
+
+
+def architecture(
+    setting: Setting,
+    *,
+    depth: int,
+    embed_dim: int,
+    num_heads: int,
+    mlp_ratio: float = 4.0,
+    qkv_bias: bool | None = None,
+) -> Architecture:
+    """Return the network of one variant."""
+    is_cifar = setting.variant == "cifar"
+    options = {
+        "qkv_bias": is_cifar if qkv_bias is None else qkv_bias,
+        "scale": 0.25 if setting.variant == "dvs" else 0.125,
+    }
+    return Architecture(
+        input=setting.input,
+        num_classes=setting.num_classes,
+        num_steps=setting.num_steps,
+        neuron="lif",
+        residual="spike",
+        stem="sps",
+        patch_size=4 if is_cifar else 16,
+        stages=(
+            Stage(
+                embed_dim=embed_dim,
+                depth=depth,
+                mixer=("ssa",),
+                num_heads=num_heads,
+                mlp_ratio=mlp_ratio,
+                options=tuple(options.items()),
+            ),
+        ),
+    )
+
+
+def published(setting: Setting, depth: int, width: int, num_heads: int) -> Architecture:
+    """Return ``spikformer-<depth>-<width>``."""
+    return architecture(setting, depth=depth, embed_dim=width, num_heads=num_heads)
+
+
+def published_heads(setting: Setting, width: int) -> int | None:
+    """Return the heads of a width, None where no source says them."""
+    if setting.variant == "dvs":
+        return 16 if width == 256 else None
+    return width_over_32(width) if setting.variant == "cifar" else setting.imagenet_heads(width)
+
+
+def read(shapes: Shapes, setting: Setting, num_heads: int | None) -> Architecture:
+    """Return what the shapes of a checkpoint tell."""
+    width = shapes.of("head.weight")[1]
+    return architecture(
+        setting,
+        depth=shapes.count(r"block\.(\d+)\."),
+        embed_dim=width,
+        num_heads=shapes.heads(num_heads, width),
+        mlp_ratio=shapes.of("block.0.mlp.fc1_{linear|conv}.weight")[0] / width,
+        qkv_bias=shapes.has("block.0.attn.q_{linear|conv}.bias"),
+    )

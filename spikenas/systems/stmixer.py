@@ -1,0 +1,99 @@
+"""STMixer (Deng 2024, NeurIPS): token mixing by trained matrices, for chips without a clock.
+
+The matrices have as many rows as there are tokens: a checkpoint is bound to one image size. On
+event data it is as on CIFAR, 8x8 tokens, of 128x128 events.
+"""
+
+from spikenas.architecture import Architecture, Stage
+from spikenas.exceptions import UsageError
+from spikenas.systems.checkpoint import Names, Shapes
+from spikenas.systems.variant import Setting
+
+NAMES: Names = (
+    (r"stem\.main\.(\d+)\.", r"patch_embd.proj_conv.\1."),
+    (r"stem\.side\.(\d)\.", r"patch_embd.short_proj1.\1."),
+    (r"stages\.0\.(\d+)\.sub_blocks\.0\.branch\.", r"block.\1.token_mix."),
+    (r"stages\.0\.(\d+)\.sub_blocks\.1\.branch\.", r"block.\1.channel_mix."),
+    (r"mix\.fc(\d)\.", r"mix.fc\1.1."),
+    (r"mix\.bn(\d)\.", r"mix.fc\1.2."),
+    (r"mix\.mixing\.weight", "mix.attn.linear_mix.*.weight"),
+    (r"head\.classifier\.", "head."),
+)
+UNUSED = ()
+ANCHORS = (
+    "patch_embd.proj_conv.0.weight",
+    "patch_embd.short_proj1.0.weight",
+    "block.0.token_mix.attn.linear_mix.0.weight",
+    "block.0.channel_mix.fc1.1.weight",
+    "head.weight",
+)
+
+
+def architecture(
+    setting: Setting,
+    *,
+    depth: int,
+    embed_dim: int,
+    num_heads: int,
+    patch_size: int,
+    mlp_ratio: float = 4.0,
+) -> Architecture:
+    """Return the network of one variant."""
+    return Architecture(
+        input=setting.input,
+        num_classes=setting.num_classes,
+        num_steps=setting.num_steps,
+        neuron="stmixer_lif",
+        residual="membrane",
+        stem="conv_side",
+        patch_size=patch_size,
+        stages=(
+            Stage(
+                embed_dim=embed_dim,
+                depth=depth,
+                mixer=("stm",),
+                num_heads=num_heads,
+                mlp_ratio=mlp_ratio,
+            ),
+        ),
+    )
+
+
+def published(setting: Setting, depth: int, width: int, num_heads: int) -> Architecture:
+    """Return ``stmixer-<depth>-<width>``."""
+    return architecture(
+        setting,
+        depth=depth,
+        embed_dim=width,
+        num_heads=num_heads,
+        patch_size=4 if setting.variant == "cifar" else 16,
+    )
+
+
+def published_heads(setting: Setting, width: int) -> int | None:
+    """Return the heads of a width: 16, on ImageNet by width."""
+    return setting.imagenet_heads(width) if setting.variant == "imagenet" else 16
+
+
+def read(shapes: Shapes, setting: Setting, num_heads: int | None) -> Architecture:
+    """Return what the shapes of a checkpoint tell; there is a matrix for each head."""
+    width = shapes.of("head.weight")[1]
+    patch_size = shapes.of("patch_embd.short_proj1.0.weight")[2]
+    told = shapes.count(r"block\.0\.token_mix\.attn\.linear_mix\.(\d+)\.")
+    tokens = shapes.of("block.0.token_mix.attn.linear_mix.0.weight")[0]
+    side = setting.input.height // patch_size
+    if side * side != tokens:
+        fitting = round(tokens**0.5) * patch_size
+        raise UsageError(
+            f"the matrices of this stmixer are of {tokens}x{tokens} tokens, but images of "
+            f"{setting.input.height} in patches of {patch_size} have {side * side}; "
+            f"give image_size={fitting}"
+        )
+    return architecture(
+        setting,
+        depth=shapes.count(r"block\.(\d+)\."),
+        embed_dim=width,
+        num_heads=shapes.heads(num_heads, width, told=told),
+        patch_size=patch_size,
+        mlp_ratio=shapes.of("block.0.channel_mix.fc1.1.weight")[0] / width,
+    )
