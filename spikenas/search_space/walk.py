@@ -144,12 +144,12 @@ class Walk:
                 return [(i + 1, step.after(state, value)) for value in values]
         return None
 
-    def size(self, max_states: int = 10**6) -> SpaceSize:
+    def size(self, max_states: int = 20_000, exact: int = 10**6) -> SpaceSize:
         """Count the ends.
 
         States that no later step can tell apart are counted together, so stages multiply and
-        the count is quick. Beyond ``max_states`` of them, and a space of that many members has no
-        more, the rest is bounded by a product.
+        the count is quick. Where there are more than ``max_states`` of them, on more than ``exact``
+        ways, the rest is bounded by a product.
         """
         counts: Mapping[_Key, int] = {(): 1}
         for i, step in enumerate(self.steps):
@@ -159,7 +159,7 @@ class Walk:
                 for after in _following(step, state):
                     following[tuple(after.get(entry) for entry in self._live[i + 1])] += number
             counts = following
-            if len(counts) > max_states:
+            if len(counts) > max_states and sum(counts.values()) > exact:
                 rest = (len(s.domain) for s in self.steps[i + 1 :] if isinstance(s, Choice))
                 return SpaceSize(sum(counts.values()) * prod(rest), is_exact=False)
         return SpaceSize(sum(counts.values()))

@@ -44,7 +44,7 @@ def test_a_count_cut_short_is_a_bound_that_says_so() -> None:
     )
     walk = Walk([_free("a", 10), _free("b", 10), last])
 
-    exact, bound = walk.size(), walk.size(max_states=5)
+    exact, bound = walk.size(), walk.size(max_states=5, exact=0)
 
     assert (exact, exact.is_exact, str(exact)) == (120, True, "120")
     assert (bound, bound.is_exact, str(bound)) == (300, False, "at most 300")
@@ -53,7 +53,7 @@ def test_a_count_cut_short_is_a_bound_that_says_so() -> None:
 def test_choices_that_do_not_touch_multiply_without_being_walked_through() -> None:
     walk = Walk([_free(str(i), 10) for i in range(400)])
 
-    assert walk.size(max_states=10) == 10**400
+    assert walk.size(max_states=10, exact=0) == 10**400
     assert str(walk.size()) == "1.0e+400"
 
 
