@@ -3,6 +3,9 @@
 Golden cases compare with arrays that the authors' code computed, oracle cases with verdicts of
 vendors' tools. Both lie outside the repository; without them those tests are skipped, and the
 last line of a test run says how many.
+
+`scripts/test` runs the tests in several processes. Those that start Ray or PostgreSQL, or watch
+how processes end, form one group: they run one after another, so none slows another down.
 """
 
 import os
@@ -17,6 +20,7 @@ from spikenas.store import Store
 from spikenas.workload import Kind, Operand, Operation, Signal, Workload
 
 _KINDS = ("golden", "oracle")
+_WITH_SERVERS = ("tests/distributed/test_ray_", "tests/store/")
 _ran: Counter[str] = Counter()
 _skipped: Counter[str] = Counter()
 
@@ -127,6 +131,11 @@ def _evaluation(accuracy: float, energy_uj: float, num_steps: int) -> Evaluation
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "golden: compares with arrays of the authors' code")
     config.addinivalue_line("markers", "oracle: compares with verdicts of vendors' tools")
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    if item.nodeid.startswith(_WITH_SERVERS):
+        item.add_marker(pytest.mark.xdist_group("processes"))
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:

@@ -16,6 +16,7 @@ from spikenas.cli import main
 from spikenas.evaluation import State
 from spikenas.store import Store
 
+pytestmark = pytest.mark.xdist_group("searched")  # once, not in every process
 TINY = ("--space", "toy", "--data", "digits", "--workers", "inline", "--epochs", "1")
 
 
