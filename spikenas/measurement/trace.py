@@ -85,11 +85,11 @@ def trace(network: SpikingTransformer) -> Workload:
     token = follow.set(recorder.reshaped)
     was_training = network.training
     try:
-        x = torch.empty(_input_shape(a.input, a.num_steps), device="meta")
+        x = torch.empty(_input_shape(a.input, a.num_steps))
         recorder.starts_with(x, Signal.ANALOG if a.input.kind == "frames" else Signal.COUNTS)
         network.eval()
         with torch.no_grad():
-            torch.func.functional_call(network, _on_meta(network), (x,))
+            torch.func.functional_call(network, _without_memory(network), (x,))
     finally:
         network.train(was_training)
         follow.reset(token)
@@ -117,14 +117,16 @@ def _writer(recorder: _Recorder, name: str) -> Callable[..., None]:
     return write
 
 
-def _on_meta(network: nn.Module) -> dict[str, Tensor]:
+def _without_memory(network: nn.Module) -> dict[str, Tensor]:
+    """Return tensors of the shapes of all weights, each one number in memory."""
     named = (*network.named_parameters(), *network.named_buffers())
-    return {name: tensor.to("meta") for name, tensor in named}
+    number = torch.zeros(())
+    return {name: number.expand(tensor.shape) for name, tensor in named}
 
 
 def _input_shape(spec: InputSpec, num_steps: int) -> tuple[int, ...]:
     image = (spec.channels, spec.height, spec.width)
-    return (1, num_steps, *image) if spec.kind == "events" else (1, *image)
+    return (0, num_steps, *image) if spec.kind == "events" else (0, *image)
 
 
 def _of_one_sample(x: Tensor, *, has_time: bool) -> tuple[int, ...]:

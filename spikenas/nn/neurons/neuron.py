@@ -8,6 +8,7 @@ equation under autograd; `Neuron.forward` gives the same with a backward written
 """
 
 from collections.abc import Callable, Sequence
+from math import prod
 from typing import Any
 
 import torch
@@ -86,7 +87,7 @@ class Neuron(Leaf):
     def facts(self, inputs: Sequence[Tensor], output: Tensor) -> Facts:
         """One membrane per element of a step."""
         return Facts(
-            neurons=output[0, 0].numel(),
+            neurons=prod(output.shape[2:]),
             attributes={"v_threshold": self.v_threshold, "leak": 1.0 - self.dh_dv, "reset": "zero"},
         )
 
@@ -104,8 +105,6 @@ class _MultiStep(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, leak: Tensor | None, neuron: Neuron) -> Tensor:
-        if x.is_meta:
-            return torch.empty_like(x)
         x = x.contiguous()
         h, spikes = torch.empty_like(x), torch.empty_like(x)
         v = torch.zeros_like(x[0])

@@ -52,8 +52,6 @@ class BatchNorm(Leaf):
         return self._normalise(rows).permute(0, 2, 3, 1).view(x.shape)
 
     def _normalise(self, x: Tensor) -> Tensor:
-        if x.is_meta:  # PyTorch would take its formula apart, most of a trace's time
-            return torch.empty_like(x)
         return F.batch_norm(
             x,
             self.running_mean,

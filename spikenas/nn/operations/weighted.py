@@ -117,9 +117,10 @@ class TokenMixing(Leaf):
     def forward(self, x: Tensor) -> Tensor:
         """Return [T, B, N, D]."""
         T, B, N, D = x.shape
-        columns = x.reshape(T * B, N, self.num_heads, -1).permute(2, 1, 0, 3)  # [h, N, T B, d]
+        h, d = self.num_heads, D // self.num_heads
+        columns = x.reshape(T * B, N, h, d).permute(2, 1, 0, 3)  # [h, N, T B, d]
         mixed = self.weight @ columns.flatten(2)  # [h, N, T B d], one product per head
-        out: Tensor = mixed.unflatten(2, (T * B, -1)).permute(2, 1, 0, 3).reshape(T, B, N, D)
+        out: Tensor = mixed.view(h, N, T * B, d).permute(2, 1, 0, 3).reshape(T, B, N, D)
         return out
 
     def facts(self, inputs: Sequence[Tensor], output: Tensor) -> Facts:
