@@ -27,7 +27,7 @@ from spikenas.measurement import Measurement, measure
 from spikenas.nn.network import SpikingTransformer, build_network
 from spikenas.training import Recipe, train
 
-_EVALUATION_BATCH = 256
+_EVALUATION_BATCH = 256  # images; events have T frames each and take the recipe's batch
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +35,7 @@ class Job:
     """What a worker is asked to do.
 
     Attributes:
+        data: events are binned into as many frames as the architecture has steps.
         kind: ``train`` from scratch and score on validation, or ``test`` the given weights.
         weights: safetensors bytes, only of kind ``test``.
     """
@@ -136,14 +137,14 @@ def evaluate(job: Job) -> Outcome:
 
 
 def _train(job: Job, started: float) -> Outcome:
-    splits = load(job.data)
+    splits = load(job.data.with_steps(job.architecture.num_steps))
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     with torch.random.fork_rng():
         torch.manual_seed(job.seed)
         network = build_network(job.architecture).to(device)
     result = train(network, splits.train, job.recipe, epochs=job.epochs, seed=job.seed)
     trained = time.perf_counter() - started
-    found = measure(network, splits.validation.to(device).batches(_EVALUATION_BATCH))
+    found = measure(network, splits.validation.to(device).batches(_evaluation_batch(job)))
     evaluation = _evaluation(job, found, result.history, trained, started)
     if not isfinite(evaluation.energy_uj):
         raise DivergedError(f"energy_uj is {evaluation.energy_uj}")
@@ -159,9 +160,13 @@ def _test(job: Job) -> Outcome:
     assert job.weights is not None, "a test job brings its weights"
     network = build_network(job.architecture)
     network.load_state_dict(load_weights(job.weights))
-    test = load(job.data).test
-    found = measure(network, test.batches(_EVALUATION_BATCH))
+    test = load(job.data.with_steps(job.architecture.num_steps)).test
+    found = measure(network, test.batches(_evaluation_batch(job)))
     return Outcome(job_id=job.id, state=State.COMPLETE, test_accuracy=found.accuracy)
+
+
+def _evaluation_batch(job: Job) -> int:
+    return _EVALUATION_BATCH if job.data.kind == "frames" else job.recipe.batch_size
 
 
 def _evaluation(

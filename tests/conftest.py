@@ -9,7 +9,9 @@ how processes end, form one group: they run one after another, so none slows ano
 """
 
 import os
+import zipfile
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -32,6 +34,27 @@ def shared() -> Path:
     if not folder.is_dir():
         pytest.skip("no shared folder: set SPIKENAS_SHARED")
     return folder
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The folder that binned frames are kept in; never the user's own."""
+    folder = tmp_path_factory.mktemp("cache")
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("SPIKENAS_CACHE", str(folder))
+        yield folder
+
+
+@pytest.fixture(scope="session")
+def nmnist(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The data root of a real N-MNIST: 1,000 recordings to train, 100 to test."""
+    packed = shared / "data" / "nmnist_small.zip"
+    if not packed.is_file():
+        pytest.skip("the shared folder has no N-MNIST")
+    root = tmp_path_factory.mktemp("nmnist")
+    with zipfile.ZipFile(packed) as file:
+        file.extractall(root / "NMNIST")
+    return root
 
 
 @pytest.fixture(scope="session")

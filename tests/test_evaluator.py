@@ -3,6 +3,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from recordings import write_nmnist
 from safetensors.torch import load as load_weights
 
 from spikenas.architecture import Architecture, InputSpec, Stage
@@ -10,6 +11,7 @@ from spikenas.data import DataSpec
 from spikenas.evaluation import Evaluation, State
 from spikenas.evaluator import Job, Outcome, evaluate
 from spikenas.training import Recipe
+from spikenas.workload import Signal
 
 TIMES = {"train_seconds": 0.0, "wall_seconds": 0.0, "history": ()}
 
@@ -45,6 +47,23 @@ def recipe(**changes):
 @pytest.fixture(scope="module")
 def trained():
     return evaluate(job())
+
+
+@pytest.fixture(scope="module")
+def recordings(tmp_path_factory):
+    """A data root with an N-MNIST of 60 small recordings to train."""
+    return write_nmnist(tmp_path_factory.mktemp("events"))
+
+
+def event_job(root, *, num_steps=3, **changes):
+    frames = job().architecture
+    events = InputSpec(channels=2, height=16, width=16, kind="events")
+    asked = job(
+        architecture=replace(frames, input=events, num_steps=num_steps),
+        data=DataSpec(name="nmnist", root=str(root), image_size=16),
+        recipe=recipe(batch_size=16, event_drop=True, snn_augment_wide=True, mixup=0.5),
+    )
+    return replace(asked, **changes)
 
 
 def losses(evaluation):
@@ -88,6 +107,51 @@ def test_a_job_leaves_the_processs_generator_alone():
     evaluate(job())
 
     assert torch.rand(3).equal(expected)
+
+
+@pytest.mark.parametrize("num_steps", [1, 3])
+def test_events_are_binned_into_the_architecture_s_steps(recordings, num_steps):
+    outcome = evaluate(event_job(recordings, num_steps=num_steps))
+
+    assert outcome.error is None
+    found = outcome.evaluation
+    assert found.latency_steps == num_steps
+    first = found.workload.operations[0].inputs[0]
+    assert (first.source, first.signal, first.shape) == ("input", Signal.COUNTS, (2, 16, 16))
+    assert 0 < first.spike_rate < 0.5  # most pixels see no event
+
+
+def test_equal_seeds_give_equal_evaluations_of_events(recordings):
+    first, second = (evaluate(event_job(recordings)) for _ in range(2))
+
+    assert first.weights == second.weights
+    assert first.evaluation.accuracy == second.evaluation.accuracy
+
+
+def test_a_test_job_of_events_scores_the_weights(recordings):
+    trained = evaluate(event_job(recordings))
+
+    outcome = evaluate(event_job(recordings, kind="test", weights=trained.weights))
+
+    assert outcome.error is None
+    assert 0 <= outcome.test_accuracy <= 1
+
+
+def test_events_binned_for_another_number_of_steps_fail_the_job(recordings):
+    asked = event_job(recordings)
+
+    outcome = evaluate(replace(asked, data=replace(asked.data, num_steps=5)))
+
+    assert outcome.state is State.FAILED
+    assert "num_steps = 5" in outcome.error
+    assert "num_steps = 3" in outcome.error
+
+
+def test_an_image_recipe_fails_a_job_of_events(recordings):
+    outcome = evaluate(event_job(recordings, recipe=recipe(rand_augment_ops=1)))
+
+    assert outcome.state is State.FAILED
+    assert "snn_augment_wide" in outcome.error
 
 
 def test_a_huge_learning_rate_ends_as_diverged():

@@ -14,7 +14,7 @@ import typer
 from spikenas.cli import documents
 from spikenas.cli.options import JsonOption, StoreOption
 from spikenas.cli.output import print_document, print_table, redacted
-from spikenas.exceptions import SpikeNASError, StoreError
+from spikenas.exceptions import DataError, SpikeNASError, StoreError
 
 _DOORS = {  # the one module of ours that imports each package
     "torch": "spikenas.nn.network",
@@ -68,6 +68,7 @@ def _packages() -> Iterator[documents.Finding]:
     yield _finding("processor", "ok", f"{os.cpu_count()} cores; {_memory()} of memory")
     for package, door in _DOORS.items():
         yield _tried(package, partial(_opened, package, door))
+    yield _events()
     yield _tried("cuda", _cuda)
 
 
@@ -76,6 +77,18 @@ def _opened(package: str, door: str) -> str:
 
     import_module(door)
     return version(package)
+
+
+def _events() -> documents.Finding:
+    from importlib.metadata import version
+
+    from spikenas.data.tonic_door import refuse_absence
+
+    try:
+        refuse_absence("cifar10dvs")
+    except DataError as error:  # an optional extra
+        return _finding("tonic", "absent", str(error))
+    return _finding("tonic", "ok", version("tonic"))
 
 
 def _cuda() -> str:

@@ -103,6 +103,13 @@ def search(
         int | None,
         typer.Option(min=1, metavar="N", help="Train on N images.", show_default="all"),
     ] = None,
+    binning: Annotated[
+        str,
+        typer.Option(
+            metavar="time|count",
+            help="Make frames of events by equal times or by equal numbers of events.",
+        ),
+    ] = "time",
     max_parameters: Annotated[
         int | None, typer.Option(min=1, metavar="N", help="Refuse networks with more weights.")
     ] = None,
@@ -149,6 +156,7 @@ def search(
             batch_size=batch_size,
             image_size=image_size,
             train_subset=train_subset,
+            binning=binning,  # type: ignore[arg-type]  # DataSpec refuses another word
             time_budget_s=time_budget,
             objectives=names(objectives),
             sampler=sampler,

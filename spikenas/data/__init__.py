@@ -1,16 +1,20 @@
 """Data sets behind one door: by name in, uint8 tensors in memory and normalised batches out.
 
+Images and recordings of event cameras alike; the latter are binned into frames.
+
 `describe` looks at the files only; `load` reads them. The test split is fixed by the data set
 and never mixes with what a search trains or validates on.
 """
 
 from spikenas.data.augmentation import Augmentation
+from spikenas.data.binning import Binning
 from spikenas.data.catalog import describe, load, names
 from spikenas.data.images import ImageSet, Splits
 from spikenas.data.spec import DataInfo, DataSpec
 
 __all__ = [
     "Augmentation",
+    "Binning",
     "DataInfo",
     "DataSpec",
     "ImageSet",

@@ -1,5 +1,9 @@
 """`Augmentation`: random changes of whole batches of uint8 images, on the device they are on.
 
+Event frames [B, T, C, H, W] go through the same steps as an image of T * C channels would, so
+that all steps of a sample are changed alike. RandAugment is for colours and not for them; what is
+for them alone is in `spikenas.data.event_augmentation`.
+
 Crop and flip are drawn per image and done by one gather. RandAugment (Cubuk 2019), random erasing
 (Zhong 2017), MixUp (Zhang 2017) and CutMix (Yun 2019) are torchvision's. Its RandAugment changes
 a whole batch alike, so a batch is cut into groups of 8 images that draw on their own: each image
@@ -14,6 +18,8 @@ from dataclasses import dataclass
 import torch
 from torch import Generator, Tensor
 from torch.nn.functional import pad
+
+from spikenas.data.event_augmentation import event_drop, snn_augment_wide
 
 _GROUP = 8
 # The official recipes take RandAugment from timm: magnitudes are of 10, and each operation is
@@ -31,6 +37,8 @@ class Augmentation:
         fill: colour per channel, 0..255, of uncovered and erased areas; the data set's mean.
         random_crop_padding: pixels of black around the image before a crop of its own size.
         horizontal_flip: whether every second image is mirrored.
+        event_drop: whether EventDrop leaves events out.
+        snn_augment_wide: whether event frames are moved, turned, or have a square cut out.
         rand_augment_ops: operations per image, each applied half of the time.
         rand_augment_magnitude: their strength, 0 to 10.
         random_erasing: probability that a rectangle of an image is erased.
@@ -42,6 +50,8 @@ class Augmentation:
     fill: tuple[float, ...]
     random_crop_padding: int = 0
     horizontal_flip: bool = False
+    event_drop: bool = False
+    snn_augment_wide: bool = False
     rand_augment_ops: int = 0
     rand_augment_magnitude: int = 9
     random_erasing: float = 0.0
@@ -52,10 +62,16 @@ class Augmentation:
         self, images: Tensor, labels: Tensor, generator: Generator
     ) -> tuple[Tensor, Tensor]:
         """Return changed images in 0..255, and labels, as probabilities [B, K] where mixed."""
+        if self.event_drop:
+            images = event_drop(images, generator)
+        if self.snn_augment_wide:
+            images = snn_augment_wide(images, generator)
+        shape = images.shape
+        images = images.flatten(1, -3)  # [B, C, H, W], of events [B, T * C, H, W]
         if self.random_crop_padding or self.horizontal_flip:
             images = self._cropped_and_flipped(images, generator)
         if not (self.rand_augment_ops or self.random_erasing or self.mixup or self.cutmix):
-            return images, labels
+            return images.view(shape), labels
         seed = int(torch.randint(2**62, (), generator=generator))
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(seed)
@@ -65,7 +81,7 @@ class Augmentation:
                 images = self._erased(images)
             if self.mixup or self.cutmix:
                 images, labels = self._mixed(images.float(), labels)
-        return images, labels
+        return images.view(shape), labels
 
     def _cropped_and_flipped(self, images: Tensor, generator: Generator) -> Tensor:
         B, C, H, W = images.shape
@@ -102,7 +118,8 @@ class Augmentation:
     def _erased(self, images: Tensor) -> Tensor:
         from spikenas.data.torchvision_door import v2  # noqa: PLC0415
 
-        transform = v2.RandomErasing(p=1.0, value=[round(colour) for colour in self.fill])
+        fill = [round(colour) for colour in self.fill] * (images.shape[1] // len(self.fill))
+        transform = v2.RandomErasing(p=1.0, value=fill)
         images = images.clone()
         chosen = torch.rand(len(images)) < self.random_erasing
         for row in chosen.nonzero().flatten().tolist():

@@ -11,6 +11,8 @@ from torch.nn.functional import interpolate
 from spikenas.architecture import InputSpec
 from spikenas.data.cifar import CifarSource
 from spikenas.data.digits import Digits
+from spikenas.data.event_frames import read_frames
+from spikenas.data.event_sets import EVENT_SETS
 from spikenas.data.idx import IdxSource
 from spikenas.data.image_folder import ImageFolder
 from spikenas.data.images import ImageSet, Splits
@@ -19,7 +21,7 @@ from spikenas.data.spec import NAMES, DataInfo, DataSpec
 from spikenas.data.splitting import stratified_order
 from spikenas.exceptions import DataError
 
-_SOURCES: dict[str, Source] = {
+_IMAGE_SETS: dict[str, Source] = {
     "digits": Digits(),
     "mnist": IdxSource(name="MNIST", mean=(0.1307,), std=(0.3081,)),
     "fashion_mnist": IdxSource(name="FashionMNIST", mean=(0.2860,), std=(0.3530,)),
@@ -45,7 +47,6 @@ _SOURCES: dict[str, Source] = {
     ),
     "image_folder": ImageFolder(),
 }
-_TEST_FRACTION = 0.2  # of a data set without test files
 _TEST_SEED = 0  # fixed, so that no split_seed ever lets a search see a test image
 
 
@@ -59,14 +60,22 @@ def describe(spec: DataSpec) -> DataInfo:
 
     Raises DataError where a file is missing or truncated: which, where, and how to get it.
     """
-    survey = _SOURCES[spec.name].survey(spec.folder, spec.image_size)
+    source = EVENT_SETS[spec.name] if spec.kind == "events" else _IMAGE_SETS[spec.name]
+    survey = source.survey(spec.folder, spec.image_size)
     sizes = _sizes(spec, survey)
+    side = spec.image_size
+    if survey.kind == "events" and side and side > min(survey.height, survey.width):
+        raise DataError(
+            f"image_size = {side}, but the camera of {spec.name} has {survey.height}x"
+            f"{survey.width} pixels and events can only be put together; give at most that"
+        )
     return DataInfo(
         name=spec.name,
         input=InputSpec(
             channels=survey.channels,
-            height=spec.image_size or survey.height,
-            width=spec.image_size or survey.width,
+            height=side or survey.height,
+            width=side or survey.width,
+            kind=survey.kind,
         ),
         num_classes=survey.num_classes,
         num_train=sizes.train,
@@ -80,7 +89,8 @@ def describe(spec: DataSpec) -> DataInfo:
 def load(spec: DataSpec) -> Splits:
     """Read and split a data set; the last one stays in memory for the next candidate.
 
-    Raises DataError as `describe` does, and where the content is not what was promised.
+    Raises DataError as `describe` does, where the content is not what was promised, and where
+    events come without ``num_steps``.
     """
     return _load(replace(spec, root=str(spec.folder.absolute())))
 
@@ -92,19 +102,19 @@ class _Sizes(NamedTuple):
 
 
 def _sizes(spec: DataSpec, survey: Survey) -> _Sizes:
-    test = survey.num_test or round(_TEST_FRACTION * survey.num_train)
+    test = survey.num_test or round(survey.test_fraction * survey.num_train)
     pool = survey.num_train - (0 if survey.num_test else test)
     validation = round(spec.validation_fraction * pool)
     train = pool - validation
     if min(train, test) < 1 or (spec.validation_fraction and not validation):
         raise DataError(
-            f"{spec.name} has {survey.num_train} images, too few to split into training, "
-            f"validation ({spec.validation_fraction:.0%}) and test; add images"
+            f"{spec.name} has {survey.num_train} samples, too few to split into training, "
+            f"validation ({spec.validation_fraction:.0%}) and test; add some"
         )
     if spec.train_subset and spec.train_subset > train:
         raise DataError(
             f"train_subset = {spec.train_subset}, but the training part of {spec.name} has "
-            f"{train} images; give at most that, or leave it out"
+            f"{train} samples; give at most that, or leave it out"
         )
     return _Sizes(spec.train_subset or train, validation, test)
 
@@ -112,16 +122,21 @@ def _sizes(spec: DataSpec, survey: Survey) -> _Sizes:
 @lru_cache(maxsize=1)
 def _load(spec: DataSpec) -> Splits:
     info = describe(spec)
-    arrays = _with_test_part(_SOURCES[spec.name].read(spec.folder, spec.image_size), info)
+    arrays = _read(spec, info)
     _check_labels(spec, arrays, info)
-    order = stratified_order(torch.from_numpy(arrays.train_labels), spec.split_seed)
-    validation, rest = order[: info.num_validation], order[info.num_validation :]
     images, labels = torch.from_numpy(arrays.train_images), torch.from_numpy(arrays.train_labels)
-    test_images = torch.from_numpy(arrays.test_images)
+    test_images, test_labels = map(torch.from_numpy, (arrays.test_images, arrays.test_labels))
+    pool = torch.arange(len(labels))
+    if not len(test_labels):  # the data set has no test files
+        order = stratified_order(labels, _TEST_SEED)
+        test, pool = order[: info.num_test], order[info.num_test :]
+        test_images, test_labels = images[test], labels[test]
+    order = pool[stratified_order(labels[pool], spec.split_seed)]
+    validation, rest = order[: info.num_validation], order[info.num_validation :]
 
     def image_set(images: Tensor, labels: Tensor) -> ImageSet:
         return ImageSet(
-            images=_resized(images, info.input.height, info.input.width),
+            images=_resized(images, info.input),
             labels=labels,
             num_classes=info.num_classes,
             mean=info.mean,
@@ -133,22 +148,32 @@ def _load(spec: DataSpec) -> Splits:
         info=info,
         train=image_set(images[kept], labels[kept]),
         validation=image_set(images[validation], labels[validation]),
-        test=image_set(test_images, torch.from_numpy(arrays.test_labels)),
+        test=image_set(test_images, test_labels),
     )
 
 
-def _with_test_part(arrays: Arrays, info: DataInfo) -> Arrays:
-    """Hold the test part out of the training files where the data set has no test files."""
-    if len(arrays.test_labels):
-        return arrays
-    order = stratified_order(torch.from_numpy(arrays.train_labels), _TEST_SEED).numpy()
-    test, rest = order[: info.num_test], order[info.num_test :]
-    images, labels = arrays.train_images, arrays.train_labels
-    return Arrays(images[rest], labels[rest], images[test], labels[test])
+def _read(spec: DataSpec, info: DataInfo) -> Arrays:
+    if spec.kind == "frames":
+        return _IMAGE_SETS[spec.name].read(spec.folder, spec.image_size)
+    if spec.num_steps is None:
+        raise DataError(
+            f"{spec.name} has events, so num_steps is needed: into how many frames they are "
+            "binned, that is the num_steps of the network that shall read them"
+        )
+    return read_frames(
+        spec.name,
+        EVENT_SETS[spec.name],
+        spec.folder,
+        num_steps=spec.num_steps,
+        binning=spec.binning,
+        size=(info.input.height, info.input.width),
+    )
 
 
 def _check_labels(spec: DataSpec, arrays: Arrays, info: DataInfo) -> None:
     for part, labels in (("training", arrays.train_labels), ("test", arrays.test_labels)):
+        if not len(labels):
+            continue
         low, high = int(labels.min()), int(labels.max())
         if low < 0 or high >= info.num_classes:
             raise DataError(
@@ -157,12 +182,14 @@ def _check_labels(spec: DataSpec, arrays: Arrays, info: DataInfo) -> None:
             )
 
 
-def _resized(images: Tensor, height: int, width: int) -> Tensor:
-    if images.shape[2:] == (height, width) or not len(images):
+def _resized(images: Tensor, size: InputSpec) -> Tensor:
+    """Resize images; events were binned at the size that they shall have."""
+    shape = (size.height, size.width)
+    if images.shape[-2:] == shape or not len(images):
         return images
     return torch.cat(
         [
-            interpolate(part, (height, width), mode="bilinear", antialias=True)
+            interpolate(part, shape, mode="bilinear", antialias=True)
             for part in torch.split(images.contiguous(), 4096)
         ]
     )

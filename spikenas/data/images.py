@@ -1,8 +1,10 @@
-"""`ImageSet`: images in memory, handed out in normalised batches.
+"""`ImageSet`: images or event frames in memory, handed out in normalised batches.
 
 Small sets live in memory as uint8 and a batch is a slice, so no loader processes are needed. All
 randomness comes from the generator given; torch's global one is never touched.
-Axes: N images of the set, B of a batch; C, H, W as ever.
+Frames of events are a set like any other with an axis more: their mean is 0 and their deviation
+1/255, so that a batch has plain counts and no event stays exactly 0.
+Axes: N samples of the set, B of a batch; T steps of events; C, H, W as ever.
 """
 
 from collections.abc import Callable, Iterator
@@ -18,10 +20,10 @@ Augment = Callable[[Tensor, Tensor, Generator], tuple[Tensor, Tensor]]
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ImageSet:
-    """Images and labels of one split.
+    """Images, or event frames, and labels of one split.
 
     Attributes:
-        images: uint8 [N, C, H, W].
+        images: uint8 [N, C, H, W], or of events [N, T, 2, H, W] with polarities OFF, ON.
         labels: int64 [N].
         num_classes: how many classes there are, also where a split lacks one.
         mean: per channel, of images in 0..1; batches have it taken off.
@@ -49,7 +51,7 @@ class ImageSet:
         augment: Augment | None = None,
         drop_last: bool = False,
     ) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield float32 normalised images [B, C, H, W] and their labels.
+        """Yield float32 normalised images [B, C, H, W], or counts [B, T, 2, H, W], and labels.
 
         Shuffled where a ``generator`` (of the CPU) is given. ``augment`` gets uint8 images,
         labels and that generator; it may return float images in 0..255, and labels as
@@ -72,7 +74,7 @@ class ImageSet:
     def normalised(self, images: Tensor) -> Tensor:
         """Return images of 0..255 as float32 with zero mean and unit deviation per channel."""
         mean, std = torch.tensor((self.mean, self.std), device=images.device)[..., None, None]
-        normalised: Tensor = (images.float() - 255 * mean) / (255 * std)  # [B, C, H, W]
+        normalised: Tensor = (images.float() - 255 * mean).div_(255 * std)  # [B, (T,) C, H, W]
         return normalised
 
 

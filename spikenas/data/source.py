@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 class Survey:
     """What the files promise, without reading the images.
 
-    ``num_test`` 0 means that the data set has no test files, so a part of its training files is
-    held out. ``mean`` and ``std`` are per channel, of images in 0..1.
+    ``num_test`` 0 means that the data set has no test files, so ``test_fraction`` of its training
+    files is held out. ``mean`` and ``std`` are per channel, of images in 0..1; events have 0 and
+    1/255, so that they stay what they are: counts.
     """
 
     channels: int
@@ -24,10 +25,12 @@ class Survey:
     num_test: int
     mean: tuple[float, ...]
     std: tuple[float, ...]
+    kind: Literal["frames", "events"] = "frames"
+    test_fraction: float = 0.2
 
 
 class Arrays(NamedTuple):
-    """All images of a data set, uint8 [N, C, H, W], and their labels, int64 [N]."""
+    """All images of a data set, uint8 [N, C, H, W] or [N, T, C, H, W], and labels, int64 [N]."""
 
     train_images: NDArray[np.uint8]
     train_labels: NDArray[np.int64]

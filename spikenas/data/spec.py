@@ -3,15 +3,19 @@
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
-from spikenas.architecture import InputSpec
+from spikenas.architecture import MAX_STEPS, InputSpec
 from spikenas.data import image_folder
+from spikenas.data.binning import Binning
+from spikenas.data.event_sets import EVENT_SETS
+from spikenas.data.recordings import listing_sha256
 from spikenas.exceptions import DataError, UnknownNameError, did_you_mean
 
-NAMES = ("cifar10", "cifar100", "digits", "fashion_mnist", "image_folder", "mnist")
+_IMAGE_SETS = ("cifar10", "cifar100", "digits", "fashion_mnist", "image_folder", "mnist")
+NAMES = (*_IMAGE_SETS, *EVENT_SETS)
 _SPLIT_RULE = 1  # raise it when the same spec would give another split
 
 
@@ -22,10 +26,14 @@ class DataSpec:
     Attributes:
         root: the folder that holds the data set's own folder; None means $SPIKENAS_DATA, else
             ``./data``. For ``image_folder`` it is the folder of the images itself.
-        image_size: side in pixels to resize to; None keeps the data set's own.
+        image_size: side in pixels to resize to; None keeps the data set's own. Event frames only
+            become smaller, and no event is lost; see `spikenas.data.binning`.
         train_subset: train on so many images only, evenly from all classes.
         validation_fraction: how much of the training files is held out, 0 to 0.5.
         split_seed: draws which images are held out; the test split does not depend on it.
+        num_steps: T, the frames that events are binned into; None until a network says how many,
+            see `with_steps`. Image sets refuse it: a network shows an image at each of its steps.
+        binning: how events become frames; image sets refuse any but the default.
     """
 
     name: str
@@ -34,6 +42,8 @@ class DataSpec:
     train_subset: int | None = None
     validation_fraction: float = 0.1
     split_seed: int = 0
+    num_steps: int | None = None
+    binning: Binning = "time"
 
     def __post_init__(self) -> None:
         if self.name not in NAMES:
@@ -41,6 +51,9 @@ class DataSpec:
         _integer("image_size", self.image_size, 4, 1024)
         _integer("train_subset", self.train_subset, 1, 10**9)
         _integer("split_seed", self.split_seed, 0, 2**63 - 1)
+        _integer("num_steps", self.num_steps, 1, MAX_STEPS)
+        if self.binning not in get_args(Binning):
+            raise UnknownNameError("binning", self.binning, get_args(Binning))
         if not 0 <= self.validation_fraction <= 0.5:
             raise DataError(
                 f"validation_fraction = {self.validation_fraction}; it must be from 0 to 0.5"
@@ -50,6 +63,17 @@ class DataSpec:
                 "image_folder needs image_size, the side in pixels that all its images are "
                 "resized to, for example 64"
             )
+        if self.kind == "frames" and (self.num_steps is not None or self.binning != "time"):
+            raise DataError(
+                f"num_steps = {self.num_steps}, binning = {self.binning!r}: {self.name} has "
+                "images, which need neither; leave both out, or take an event data set: "
+                f"{', '.join(EVENT_SETS)}"
+            )
+
+    @property
+    def kind(self) -> Literal["frames", "events"]:
+        """What the data set has: images, each one frame, or recordings of events."""
+        return "events" if self.name in EVENT_SETS else "frames"
 
     @property
     def folder(self) -> Path:
@@ -60,14 +84,35 @@ class DataSpec:
     def fingerprint(self) -> str:
         """Everything that fixes the images and their split, as JSON; equal text, equal data.
 
-        A name fixes its data set's files wherever they lie. An image folder has no such name,
-        so the relative paths and sizes of its files stand for it.
+        A name fixes its data set's files wherever they lie. That does not hold for an image
+        folder, nor for event data, of which a part may be there; so the relative paths and sizes
+        of the files stand for them.
         """
         record: dict[str, Any] = {**self.to_dict(), "split_rule": _SPLIT_RULE}
         del record["root"]
+        if self.kind == "events":
+            parts = EVENT_SETS[self.name].recordings(self.folder)
+            record["files"] = [listing_sha256(part, self.folder) for part in parts]
+        else:  # as it was before there were events, so that old results are still found
+            del record["num_steps"], record["binning"]
         if self.name == "image_folder":
             record["files"] = image_folder.listing_sha256(self.folder)
         return json.dumps(record, sort_keys=True, separators=(",", ":"))
+
+    def with_steps(self, num_steps: int) -> "DataSpec":
+        """Return what a network of T steps is to be given: events in T frames, or the images.
+
+        Raises DataError where the events are to be binned into another number of frames.
+        """
+        if self.kind == "frames":
+            return self
+        if self.num_steps not in (None, num_steps):
+            raise DataError(
+                f"{self.name} is binned into num_steps = {self.num_steps} frames, but the network "
+                f"has num_steps = {num_steps}; leave it out of the data's settings, or choose an "
+                "architecture with as many"
+            )
+        return replace(self, num_steps=num_steps)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON form."""

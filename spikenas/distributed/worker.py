@@ -41,7 +41,10 @@ class Worker:
         self._run = partial(run_job, resolve_name(evaluate))
 
     def warm_up(self, data: str | None) -> tuple[str, int]:
-        """Load a data set (as JSON) if one is named; return this process's host and id."""
+        """Load a data set (as JSON) if one is named; return this process's host and id.
+
+        Events without a number of steps wait for the first job, which says it.
+        """
         from spikenas.data import DataSpec, load  # noqa: PLC0415  (as above)
 
         if data is not None:

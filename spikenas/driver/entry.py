@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from spikenas import data as data_sets
-from spikenas.data import DataSpec
+from spikenas.data import Binning, DataSpec
 from spikenas.distributed import load_profile, open_pool
 from spikenas.driver.loop import SearchLoop
 from spikenas.driver.progress import OnProgress
@@ -43,6 +43,7 @@ def search(
     batch_size: int | None = None,
     image_size: int | None = None,
     train_subset: int | None = None,
+    binning: Binning = "time",
     sampler: str = "tpe",
     objectives: Sequence[str] | None = None,
     energy_model: str = "cmos45",
@@ -56,7 +57,8 @@ def search(
 
     The space is a shipped name, a path ending in ``.toml``, or a `SearchSpace`. Without ``data``
     it is the data set that the space is named for, without ``recipe`` the data set's own; both
-    can be changed by ``image_size``, ``train_subset``, ``epochs`` and ``batch_size``. What
+    can be changed by ``image_size``, ``train_subset``, ``epochs`` and ``batch_size``. Events are
+    binned into as many frames as a candidate has steps, as ``binning`` says. What
     ``chip`` (a name or ``.toml``), ``max_parameters`` or ``max_memory_gib`` rule out is refused
     before training. ``trials`` candidates are trained; refused ones and repeats come on top, and
     none is begun after ``time_budget_s``. ``workers`` is a profile, by name or ``.toml``;
@@ -80,6 +82,7 @@ def search(
         root=None if data_root is None else str(Path(data_root).expanduser().absolute()),
         image_size=image_size,
         train_subset=train_subset,
+        binning=binning,
     )
     overrides = {"epochs": epochs, "batch_size": batch_size}
     chosen = load_recipe(
@@ -115,8 +118,9 @@ def search(
         asker = _sampler(space, settings)
         proposals = Proposals(space, asker, chip=settings.chip, limits=settings.limits)
         screened = proposals.until_feasible(space.name)
+        first = screened[-1].proposal.architecture
         with open_pool(settings.workers) as pool:
-            pool.warm_up(settings.data)
+            pool.warm_up(settings.data.with_steps(first.num_steps))
             writer = record.begin_run(
                 name,
                 settings=settings.to_dict(),

@@ -62,6 +62,7 @@ class SearchSettings:
             raise UnknownNameError("energy model", self.energy_model, energy_models())
         if self.trials < 1:
             raise UsageError(f"trials = {self.trials}; a search trains at least 1 candidate")
+        self.recipe.check_kind(self.data.kind)
         if not 0 <= self.seed < 2**63:
             raise UsageError(f"seed = {self.seed}; needed: a whole number from 0 to 2^63 - 1")
         if self.time_budget_s is not None and not self.time_budget_s > 0:

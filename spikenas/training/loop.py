@@ -57,7 +57,7 @@ def train(
     """Train the network in place.
 
     Args:
-        network: maps images [B, C, H, W] to logits [B, num_classes].
+        network: maps images [B, C, H, W] or events [B, T, C, H, W] to logits [B, num_classes].
         train_set: at least two images; a last batch that is not full is left out.
         recipe: its schedule spans ``epochs``, its own number unless given.
         epochs: the budget; see `Schedule` for what a shorter one changes.
@@ -68,8 +68,10 @@ def train(
 
     Raises:
         DivergedError: at the first loss or gradient that is not finite.
-        UsageError: the checkpoint is of other settings; ArtefactError where it is damaged.
+        UsageError: the checkpoint is of other settings, or the recipe is not for such data;
+            ArtefactError where the checkpoint is damaged.
     """
+    recipe.check_kind("events" if train_set.images.dim() == 5 else "frames")
     if len(train_set) < 2:
         raise DataError(f"training needs at least 2 images; there are {len(train_set)}")
     epochs = recipe.epochs if epochs is None else epochs
@@ -196,6 +198,8 @@ def _augmentation(train_set: ImageSet, recipe: Recipe, *, is_mixing: bool) -> Au
         rand_augment_ops=recipe.rand_augment_ops,
         rand_augment_magnitude=recipe.rand_augment_magnitude,
         random_erasing=recipe.random_erasing,
+        event_drop=recipe.event_drop,
+        snn_augment_wide=recipe.snn_augment_wide,
         mixup=recipe.mixup if is_mixing else 0.0,
         cutmix=recipe.cutmix if is_mixing else 0.0,
     )

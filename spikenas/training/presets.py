@@ -59,6 +59,19 @@ _MNIST = replace(
     _DIGITS, name="mnist", epochs=3, batch_size=64, learning_rate=1e-2, random_crop_padding=2
 )
 
+# Zhou 2023, cifar10dvs/train.py. There every second batch is mixed, here each.
+_SPIKFORMER_CIFAR10DVS = Recipe(
+    name="spikformer-cifar10dvs",
+    epochs=96,
+    batch_size=16,
+    learning_rate=1e-3,
+    warmup_epochs=10,
+    horizontal_flip=True,
+    snn_augment_wide=True,
+    mixup=0.5,
+    mixup_off_epoch=75,
+)
+
 _RECIPES = (
     _SPIKFORMER_CIFAR10,
     # Zhou 2024 (QKFormer), github.com/zhouchenlin2096/QKFormer, cifar10/cifar10.yml.
@@ -83,11 +96,24 @@ _RECIPES = (
     _SPIKFORMER_IMAGENET,
     # STMixer, data/imagenet.yml; the batch is that of one GPU.
     replace(_SPIKFORMER_IMAGENET, name="stmixer-imagenet", batch_size=128, learning_rate=3e-4),
+    _SPIKFORMER_CIFAR10DVS,
+    # Zhou 2024, cifar10-dvs/train.py and dvs128-gesture/train.py. The latter mirrors too, though
+    # that makes a wave of the right hand one of the left; here it is off.
+    replace(_SPIKFORMER_CIFAR10DVS, name="qkformer-cifar10dvs", learning_rate=5e-3),
+    replace(
+        _SPIKFORMER_CIFAR10DVS,
+        name="qkformer-dvs128",
+        epochs=192,
+        min_learning_rate=2e-5,
+        horizontal_flip=False,
+    ),
     _DIGITS,
     replace(_DIGITS, name="toy", epochs=2),
     _MNIST,
     # No augmentation: so short a training underfits.
     replace(_MNIST, name="fashion_mnist", random_crop_padding=0),
+    # For a thousand recordings, so of many short steps; shifting or cutting them underfits.
+    replace(_MNIST, name="nmnist", epochs=10, batch_size=16, random_crop_padding=0),
     replace(
         _MNIST,
         name="cifar10",
@@ -100,7 +126,12 @@ _RECIPES = (
     ),
 )
 _BY_NAME = {preset.name: preset for preset in _RECIPES}
-_DEFAULTS = {"cifar100": "cifar10", "image_folder": "cifar10"}
+_DEFAULTS = {
+    "cifar100": "cifar10",
+    "cifar10dvs": "spikformer-cifar10dvs",
+    "dvs128": "qkformer-dvs128",
+    "image_folder": "cifar10",
+}
 
 
 def recipe(name: str, **overrides: int | float | bool) -> Recipe:

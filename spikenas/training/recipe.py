@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
-from typing import Any
+from typing import Any, Literal
 
 from spikenas.exceptions import UsageError, did_you_mean
 
@@ -24,6 +24,8 @@ class Recipe:
         mixup: alpha of its Beta distribution; 0 is off. So is ``cutmix``.
         mixup_off_epoch: from which epoch on neither mixes; 0 is never.
         random_erasing: its probability per image.
+        event_drop: whether events are left out at random; of event data only.
+        snn_augment_wide: whether event frames are moved, turned or cut; of event data only.
     """
 
     name: str
@@ -44,6 +46,8 @@ class Recipe:
     cutmix: float = 0.0
     mixup_off_epoch: int = 0
     random_erasing: float = 0.0
+    event_drop: bool = False
+    snn_augment_wide: bool = False
 
     def __post_init__(self) -> None:
         for setting, (low, high, kind) in _RANGES.items():
@@ -58,9 +62,31 @@ class Recipe:
 
     @property
     def fingerprint(self) -> str:
-        """The JSON of all that changes a result, so not of the name."""
+        """The JSON of all that changes a result, so not of the name.
+
+        Nor of what is for events alone while it is off: results from before it are still found.
+        """
         record = {key: value for key, value in self.to_dict().items() if key != "name"}
+        for setting in _OF_EVENTS:
+            if not record[setting]:
+                del record[setting]
         return json.dumps(record, sort_keys=True, separators=(",", ":"))
+
+    def check_kind(self, kind: Literal["frames", "events"]) -> None:
+        """Raise UsageError where the recipe changes what data of this kind do not have."""
+        foreign = _OF_IMAGES if kind == "events" else _OF_EVENTS
+        for setting in foreign:
+            if getattr(self, setting):
+                cure = (
+                    f"{' and '.join(_OF_EVENTS)} are for events"
+                    if kind == "events"
+                    else "rand_augment_ops is for images"
+                )
+                raise UsageError(
+                    f"recipe {self.name!r}: {setting} = {getattr(self, setting)!r} is not for "
+                    f"{'events' if kind == 'events' else 'images'}; switch it off or name another "
+                    f"recipe ({cure})"
+                )
 
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON form."""
@@ -82,6 +108,8 @@ class Recipe:
         return cls(**record)
 
 
+_OF_IMAGES = ("rand_augment_ops",)
+_OF_EVENTS = ("event_drop", "snn_augment_wide")
 _RANGES: dict[str, tuple[float, float, Any]] = {
     "epochs": (1, 100_000, int),
     "batch_size": (1, 65_536, int),

@@ -28,3 +28,10 @@ def test_doctor_misses_a_data_set_that_is_asked_for(spikenas, tmp_path):
 
     assert ended.code == 2
     assert "cifar10" in ended.out
+
+
+def test_doctor_says_that_event_data_need_an_extra_or_have_it(spikenas, tmp_path):
+    ended = spikenas("doctor", "--json", "--store", f"sqlite:///{tmp_path}/runs.db")
+
+    (tonic,) = (f for f in json.loads(ended.out)["findings"] if f["name"] == "tonic")
+    assert tonic["status"] == "ok" or "spikenas[events]" in tonic["detail"]

@@ -10,6 +10,7 @@ from io import StringIO
 
 import pytest
 from jsonschema import validate
+from recordings import write_nmnist
 
 import spikenas as package
 from spikenas.cli import main
@@ -18,6 +19,34 @@ from spikenas.store import Store
 
 pytestmark = pytest.mark.xdist_group("searched")  # once, not in every process
 TINY = ("--space", "toy", "--data", "digits", "--workers", "inline", "--epochs", "1")
+
+
+EVENT_SPACE = """
+[space]
+description = "Two networks for recordings of 16x16 pixels."
+
+[input]
+channels = 2
+height = 16
+width = 16
+kind = "events"
+num_classes = 10
+
+[choices]
+num_steps = [2, 3]
+neuron = "lif"
+tau = 2.0
+residual = "spike"
+stem = "conv"
+patch_size = 4
+
+[[stages]]
+embed_dim = 16
+depth = 1
+mixer = "ssa"
+num_heads = 2
+mlp_ratio = 1
+"""
 
 
 @pytest.fixture(scope="module")
@@ -188,6 +217,68 @@ def test_a_folder_that_exists_is_kept(spikenas, store, tmp_path):
 
 
 @pytest.fixture
+def on_events(tmp_path):
+    """The options of a search on a small N-MNIST, of two networks with two T."""
+    (tmp_path / "events.toml").write_text(EVENT_SPACE)
+    write_nmnist(tmp_path / "data")
+    return [
+        *("--space", tmp_path / "events.toml", "--data", "nmnist", "--image-size", "16"),
+        *("--data-root", tmp_path / "data", "--workers", "inline", "--epochs", "1"),
+    ]
+
+
+@pytest.mark.parametrize("binning", ["time", "count"])
+def test_a_search_on_events_trains_each_network_on_frames_of_its_steps(
+    spikenas, tmp_path, on_events, binning
+):
+    url = f"sqlite:///{tmp_path}/runs.db"
+
+    ended = spikenas(
+        *("search", *on_events, "--binning", binning, "--trials", "2", "--store", url),
+        *("--name", "events"),
+    )
+
+    assert ended.code == 0, ended.err
+    with Store.open(url) as opened:
+        run = opened.run("events")
+        found = run.candidates(states=[State.COMPLETE])
+        assert run.settings["data"]["binning"] == binning
+    assert sorted(each.architecture.num_steps for each in found) == [2, 3]
+    assert {each.architecture.input.kind for each in found} == {"events"}
+    again = spikenas("search", *on_events, "--binning", binning, "--trials", "2", "--store", url)
+    assert "answered from run events" in again.err
+
+
+def test_another_binning_is_another_training(spikenas, tmp_path, on_events):
+    url = f"sqlite:///{tmp_path}/runs.db"
+
+    for binning in ("time", "count"):
+        ended = spikenas(
+            *("search", *on_events, "--binning", binning, "--trials", "1", "--store", url)
+        )
+
+    assert "answered from" not in ended.err
+
+
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        (["--binning", "number"], "count, time"),
+        (["--recipe", "spikformer-cifar10"], "snn_augment_wide"),
+        (["--image-size", "64"], "34x34"),
+    ],
+)
+def test_what_does_not_suit_events_is_said_before_the_search(
+    spikenas, tmp_path, on_events, options, complaint
+):
+    ended = spikenas("search", *on_events, *options, "--store", f"sqlite:///{tmp_path}/runs.db")
+
+    assert ended.code == 2
+    assert complaint in ended.err
+    assert not (tmp_path / "runs.db").exists()
+
+
+@pytest.fixture
 def empty_store(tmp_path, monkeypatch):
     monkeypatch.setenv("SPIKENAS_STORE", f"sqlite:///{tmp_path}/runs.db")
     return tmp_path / "runs.db"
@@ -209,6 +300,8 @@ def empty_store(tmp_path, monkeypatch):
         (["--space", "toy", "--trials", "0"], 2, "--trials"),
         (["--space", "toy", "--max-parameters", "10"], 7, "parameters"),
         (["--space", "cifar10"], 2, "cifar10"),
+        (["--space", "toy", "--binning", "count"], 2, "images"),
+        (["--space", "toy", "--recipe", "qkformer-dvs128"], 2, "snn_augment_wide"),
         (["--trials", "3"], 2, "--space"),
     ],
 )

@@ -12,8 +12,10 @@ def rows(images: torch.Tensor) -> set[bytes]:
     return {image.numpy().tobytes() for image in images}
 
 
-def test_the_catalog_has_six_data_sets() -> None:
-    assert names() == ["cifar10", "cifar100", "digits", "fashion_mnist", "image_folder", "mnist"]
+def test_the_catalog_has_six_image_sets_and_three_event_sets() -> None:
+    images = ["cifar10", "cifar100", "digits", "fashion_mnist", "image_folder", "mnist"]
+
+    assert names() == sorted([*images, "cifar10dvs", "dvs128", "nmnist"])
 
 
 def test_digits_are_described_without_a_file() -> None:
@@ -101,6 +103,9 @@ def test_an_unknown_name_is_answered_with_the_nearest() -> None:
         ({"train_subset": 0}, "train_subset = 0"),
         ({"validation_fraction": 0.9}, "from 0 to 0.5"),
         ({"split_seed": True}, "split_seed = True"),
+        ({"num_steps": 4}, r"num_steps = 4, .* digits has images, which need neither"),
+        ({"binning": "count"}, r"binning = 'count': digits has images"),
+        ({"name": "nmnist", "num_steps": 65}, "num_steps = 65; it must be .* from 1 to 64"),
     ],
 )
 def test_an_impossible_setting_is_named(settings: dict[str, object], message: str) -> None:
@@ -108,15 +113,55 @@ def test_an_impossible_setting_is_named(settings: dict[str, object], message: st
         DataSpec.from_dict({"name": "digits", **settings})
 
 
+def test_an_unknown_binning_is_answered_with_the_known_ones() -> None:
+    with pytest.raises(UnknownNameError, match=r"no binning is named 'number'.* count, time"):
+        DataSpec.from_dict({"name": "nmnist", "binning": "number"})
+
+
 def test_an_unknown_setting_is_answered_with_the_nearest() -> None:
     with pytest.raises(DataError, match="did you mean 'image_size'"):
         DataSpec.from_dict({"name": "digits", "imagesize": 8})
 
 
-def test_a_spec_survives_json() -> None:
-    spec = DataSpec(name="cifar10", root="/elsewhere", image_size=16, train_subset=50)
+def test_a_spec_of_before_there_were_events_is_still_read() -> None:
+    old = {
+        "name": "digits",
+        "root": None,
+        "image_size": None,
+        "train_subset": 128,
+        "validation_fraction": 0.1,
+        "split_seed": 0,
+    }
 
-    assert DataSpec.from_dict(json.loads(json.dumps(spec.to_dict()))) == spec
+    assert DataSpec.from_dict(old) == DataSpec(name="digits", train_subset=128)
+
+
+def test_the_fingerprint_of_images_is_as_it_was_before_there_were_events() -> None:
+    assert DataSpec(name="digits").fingerprint == (
+        '{"image_size":null,"name":"digits","split_rule":1,"split_seed":0,"train_subset":null,'
+        '"validation_fraction":0.1}'
+    )
+
+
+def test_a_network_s_steps_are_the_frames_of_events_and_nothing_to_images() -> None:
+    images, events = DataSpec(name="digits"), DataSpec(name="nmnist")
+
+    assert images.with_steps(4) == images
+    assert events.with_steps(4) == DataSpec(name="nmnist", num_steps=4)
+    assert events.with_steps(4).with_steps(4).num_steps == 4
+
+
+def test_events_binned_for_another_network_are_refused() -> None:
+    with pytest.raises(DataError, match=r"num_steps = 8 frames, but the network has num_steps = 4"):
+        DataSpec(name="nmnist", num_steps=8).with_steps(4)
+
+
+def test_a_spec_survives_json() -> None:
+    for spec in (
+        DataSpec(name="cifar10", root="/elsewhere", image_size=16, train_subset=50),
+        DataSpec(name="dvs128", num_steps=16, binning="count"),
+    ):
+        assert DataSpec.from_dict(json.loads(json.dumps(spec.to_dict()))) == spec
 
 
 def test_the_fingerprint_covers_the_split_but_not_the_place() -> None:

@@ -1,4 +1,5 @@
 import json
+from typing import Literal
 
 import pytest
 
@@ -17,6 +18,57 @@ def test_the_official_recipe_of_spikformer_is_as_published() -> None:
     assert (official.mixup, official.mixup_off_epoch, official.cutmix) == (0.5, 200, 0.0)
     assert (official.rand_augment_magnitude, official.rand_augment_ops) == (9, 1)
     assert official.random_erasing == 0.25
+
+
+@pytest.mark.parametrize(
+    ("name", "epochs", "learning_rate", "min_learning_rate", "is_mirrored"),
+    [
+        ("spikformer-cifar10dvs", 96, 1e-3, 1e-5, True),
+        ("qkformer-cifar10dvs", 96, 5e-3, 1e-5, True),
+        ("qkformer-dvs128", 192, 1e-3, 2e-5, False),  # not: its classes know left from right
+    ],
+)
+def test_the_official_recipes_for_events_are_as_published(
+    name: str, epochs: int, learning_rate: float, min_learning_rate: float, is_mirrored: bool
+) -> None:
+    official = recipe(name)
+
+    assert (official.epochs, official.batch_size, official.warmup_epochs) == (epochs, 16, 10)
+    assert official.learning_rate == learning_rate
+    assert (official.min_learning_rate, official.warmup_learning_rate) == (min_learning_rate, 1e-5)
+    assert (official.weight_decay, official.label_smoothing) == (0.06, 0.1)
+    assert (official.mixup, official.mixup_off_epoch, official.cutmix) == (0.5, 75, 0.0)
+    assert (official.snn_augment_wide, official.horizontal_flip) == (True, is_mirrored)
+
+
+def test_digits_of_events_are_not_mirrored() -> None:
+    assert not recipe("nmnist").horizontal_flip
+
+
+@pytest.mark.parametrize(
+    ("settings", "kind", "complaint"),
+    [
+        ({"rand_augment_ops": 1}, "events", "rand_augment_ops = 1 is not for events"),
+        ({"snn_augment_wide": True}, "frames", "snn_augment_wide = True is not for images"),
+        ({"event_drop": True}, "frames", "event_drop = True is not for images"),
+    ],
+)
+def test_what_is_not_for_such_data_is_refused(
+    settings: dict[str, bool], kind: Literal["frames", "events"], complaint: str
+) -> None:
+    unfit = recipe("digits", **settings)
+
+    with pytest.raises(UsageError, match=complaint):
+        unfit.check_kind(kind)
+
+
+@pytest.mark.parametrize("name", names())
+def test_the_default_recipe_is_for_the_data(name: str) -> None:
+    kind: Literal["frames", "events"] = (
+        "events" if name in ("cifar10dvs", "dvs128", "nmnist") else "frames"
+    )
+
+    recipe(default_recipe(name)).check_kind(kind)
 
 
 def test_settings_of_a_preset_can_be_changed() -> None:
@@ -59,6 +111,13 @@ def test_the_fingerprint_covers_the_settings_but_not_the_name() -> None:
 
     assert renamed.fingerprint == recipe("digits").fingerprint
     assert recipe("digits", weight_decay=0.5).fingerprint != recipe("digits").fingerprint
+
+
+def test_the_fingerprint_is_as_it_was_where_nothing_is_for_events() -> None:
+    record = json.loads(recipe("digits").fingerprint)
+
+    assert not {"event_drop", "snn_augment_wide"} & record.keys()
+    assert recipe("nmnist", event_drop=True).fingerprint != recipe("nmnist").fingerprint
 
 
 def test_the_rate_climbs_then_falls_along_a_cosine() -> None:

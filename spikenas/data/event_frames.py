@@ -1,0 +1,92 @@
+"""`read_frames`: all recordings of an event data set as frames, from the cache where they are."""
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spikenas.data.binning import POLARITIES, Binning, binned
+from spikenas.data.frame_cache import cached_frames
+from spikenas.data.recordings import Events, EventSource, Recording, listing_sha256
+from spikenas.data.source import Arrays
+from spikenas.exceptions import DataError
+
+_RULE = 1  # raise it when the same recording would give other frames
+
+
+def read_frames(
+    name: str,
+    source: EventSource,
+    folder: Path,
+    *,
+    num_steps: int,
+    binning: Binning,
+    size: tuple[int, int],
+) -> Arrays:
+    """Return frames [N, T, 2, H, W] and labels [N] of both parts; ``size`` is (H, W)."""
+    shape = (num_steps, POLARITIES, *size)
+    make = partial(_frames, source=source, num_steps=num_steps, binning=binning, size=size)
+
+    def part(which: str, recordings: Sequence[Recording]) -> NDArray[np.uint8]:
+        origin = {
+            "data": name,
+            "part": which,
+            "files": listing_sha256(recordings, folder, with_times=True),
+            "num_steps": num_steps,
+            "binning": binning,
+            "size": size,
+            "rule": _RULE,
+        }
+        return cached_frames(
+            f"{name}-{which}-T{num_steps}-{binning}",
+            origin,
+            (len(recordings), *shape),
+            partial(make, recordings),
+        )
+
+    train, test = source.recordings(folder)
+    # The test part is used as it is, so it leaves the file; the other is copied when it is split.
+    test_frames = np.array(part("test", test))
+    return Arrays(part("train", train), _labels(train), test_frames, _labels(test))
+
+
+def _labels(recordings: Sequence[Recording]) -> NDArray[np.int64]:
+    return np.array([each.label for each in recordings], np.int64)
+
+
+def _frames(
+    recordings: Sequence[Recording],
+    *,
+    source: EventSource,
+    num_steps: int,
+    binning: Binning,
+    size: tuple[int, int],
+) -> NDArray[np.uint8]:
+    frames = np.empty((len(recordings), num_steps, POLARITIES, *size), np.uint8)
+
+    def fill(row: int) -> None:
+        path = recordings[row].path
+        events = source.read(path)
+        _check(path, events, source.sensor)
+        frames[row] = binned(events, num_steps, binning, sensor=source.sensor, size=size)
+
+    with ThreadPoolExecutor() as threads:  # files are waited for and decoded side by side
+        for _ in threads.map(fill, range(len(recordings))):
+            pass
+    return frames
+
+
+def _check(path: Path, events: Events, sensor: tuple[int, int]) -> None:
+    for axis, values, size in (
+        ("x", events.x, sensor[1]),
+        ("y", events.y, sensor[0]),
+        ("polarity", events.polarity, POLARITIES),
+    ):
+        if len(values) and not 0 <= values.min() <= values.max() < size:
+            raise DataError(
+                f"{path} is damaged: its events have {axis} from {values.min()} to "
+                f"{values.max()}, but there are 0 to {size - 1}; get the file again"
+            )

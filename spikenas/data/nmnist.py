@@ -1,0 +1,68 @@
+"""N-MNIST: MNIST's digits, seen by a moving event camera of 34x34 pixels (Orchard 2015).
+
+One file a recording, ``NMNIST/{Train,Test}/LABEL/ID.bin`` as tonic lays them out too. An event is
+40 bits, big endian: 8 of x, 8 of y, 1 of polarity (1 is ON), 23 of the time in microseconds. How
+many files there are is not prescribed, so a part of the set will do.
+"""
+
+from pathlib import Path
+
+import numpy as np
+
+from spikenas.data.recordings import Events, Recording, Recordings, listed, recording
+from spikenas.data.source import Survey
+from spikenas.exceptions import DataError
+
+_BYTES = 5  # of one event
+
+
+class NMnist:
+    """The `EventSource` of ``nmnist``."""
+
+    sensor = (34, 34)
+
+    def survey(self, folder: Path, image_size: int | None) -> Survey:
+        """Check that every class has recordings and that each is of whole events."""
+        parts = self.recordings(folder)
+        for path, _, size, _ in (*parts.train, *parts.test):
+            if size % _BYTES:
+                raise DataError(
+                    f"{path} is truncated or damaged: {size} bytes are not whole events of "
+                    f"{_BYTES} bytes; delete it or get it again"
+                )
+        return Survey(
+            kind="events",
+            channels=2,
+            height=self.sensor[0],
+            width=self.sensor[1],
+            num_classes=10,
+            num_train=len(parts.train),
+            num_test=len(parts.test),
+            mean=(0.0, 0.0),
+            std=(1 / 255, 1 / 255),
+        )
+
+    def recordings(self, folder: Path) -> Recordings:
+        """List the files by label, then by name."""
+        return Recordings(self._part(folder, "Train"), self._part(folder, "Test"))
+
+    def read(self, path: Path) -> Events:
+        """Read one recording."""
+        content = np.fromfile(path, np.uint8)
+        if len(content) % _BYTES:
+            raise DataError(f"{path} changed while it was read; try again")
+        x, y, high, middle, low = content.reshape(-1, _BYTES).T.astype(np.int64)  # [n] each
+        return Events(x, y, polarity=high >> 7, t=(high & 0x7F) << 16 | middle << 8 | low)
+
+    def _part(self, folder: Path, part: str) -> list[Recording]:
+        home = folder / "NMNIST"
+        missing = (
+            "N-MNIST has one folder a digit, each with .bin files. Get Train.zip and Test.zip "
+            f"from https://data.mendeley.com/datasets/468j46mzdv and unpack them in {home}, or "
+            "name the folder that has NMNIST with --data-root or SPIKENAS_DATA"
+        )
+        return [
+            recording(file, label)
+            for label in range(10)
+            for file in listed(home / part / str(label), ".bin", missing)
+        ]

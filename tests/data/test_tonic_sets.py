@@ -1,0 +1,135 @@
+import sys
+from importlib.machinery import ModuleSpec
+from importlib.util import find_spec
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+import torch
+
+from spikenas.data import DataSpec, describe, load
+from spikenas.exceptions import DataError
+
+GOLDEN = Path(__file__).parents[1] / "golden" / "six_events.aedat4"
+CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+needs_tonic = pytest.mark.skipif(
+    find_spec("tonic") is None or find_spec("aedat") is None, reason="spikenas[events]"
+)
+
+
+@pytest.fixture
+def gestures(tmp_path):
+    """DVS128 Gesture as tonic lays it out: events in the corner that bears the label."""
+    for part, users in (("Train", 4), ("Test", 1)):
+        for user in range(users):
+            folder = tmp_path / "DVSGesture" / f"ibmGesture{part}" / f"user{user:02}_led"
+            folder.mkdir(parents=True)
+            for label in range(11):
+                rows = [(label, 127, t % 2, t) for t in range(20)]  # x, y, polarity, milliseconds
+                np.save(folder / f"{label}.npy", np.array(rows, np.float64))
+    return tmp_path
+
+
+@pytest.fixture
+def cifar(tmp_path):
+    """CIFAR10-DVS as tonic lays it out, of one recording over and over."""
+    for name in CLASSES:
+        folder = tmp_path / "CIFAR10DVS" / name
+        folder.mkdir(parents=True)
+        for i in range(10):
+            (folder / f"cifar10_{name}_{i}.aedat4").write_bytes(GOLDEN.read_bytes())
+    return tmp_path
+
+
+@pytest.fixture
+def stand_in(monkeypatch):
+    """A tonic that reads six events from any file."""
+    fields = [("t", "u8"), ("x", "u2"), ("y", "u2"), ("p", "?")]
+    rows = [(1000 + 100 * i, 10 + i, 20 + i, i % 2 == 0) for i in range(6)]
+    modules = {name: ModuleType(name) for name in ("tonic", "tonic.io", "aedat")}
+    modules["tonic.io"].read_aedat4 = lambda path: np.array(rows, fields)
+    for name, module in modules.items():
+        module.__spec__ = ModuleSpec(name, None)
+        monkeypatch.setitem(sys.modules, name, module)
+
+
+def test_gestures_are_read_with_the_labels_of_their_files(gestures):
+    splits = load(DataSpec(name="dvs128", root=str(gestures), num_steps=4, binning="count"))
+
+    assert (len(splits.train), len(splits.validation), len(splits.test)) == (40, 4, 11)
+    assert splits.test.labels.tolist() == [0, 1, 10, 2, 3, 4, 5, 6, 7, 8, 9]  # by name
+    label = int(splits.test.labels[2])
+    assert splits.test.images[2, :, :, 127, label].tolist() == [[3, 2], [2, 3], [3, 2], [2, 3]]
+    assert int(splits.test.images[2].sum()) == 20
+
+
+def test_gestures_are_described_as_a_camera_of_128_pixels(gestures):
+    info = describe(DataSpec(name="dvs128", root=str(gestures)))
+
+    assert (info.input.kind, info.input.height, info.num_classes) == ("events", 128, 11)
+
+
+def test_a_damaged_gesture_is_named(gestures):
+    path = gestures / "DVSGesture" / "ibmGestureTest" / "user00_led" / "3.npy"
+    path.write_bytes(path.read_bytes()[:-9])
+
+    with pytest.raises(DataError, match=r"3\.npy is truncated or damaged"):
+        load(DataSpec(name="dvs128", root=str(gestures), num_steps=2))
+
+
+def test_a_file_that_is_no_gesture_is_named(gestures):
+    folder = gestures / "DVSGesture" / "ibmGestureTrain" / "user00_led"
+    (folder / "3.npy").rename(folder / "11.npy")
+
+    with pytest.raises(DataError, match=r"11\.npy is not named for a gesture, 0.npy to 10.npy"):
+        describe(DataSpec(name="dvs128", root=str(gestures)))
+
+
+@pytest.mark.parametrize(("name", "kind"), [("dvs128", "DVSGesture"), ("cifar10dvs", "CIFAR10DVS")])
+def test_missing_files_are_answered_with_how_to_get_them(tmp_path, name, kind):
+    with pytest.raises(DataError) as caught:
+        describe(DataSpec(name=name, root=str(tmp_path)))
+
+    assert "pip install 'spikenas[events]'" in str(caught.value)
+    assert f"from tonic.datasets import {kind}" in str(caught.value)
+    assert str(tmp_path / kind) in str(caught.value)
+
+
+def test_without_tonic_the_extra_is_named(cifar, monkeypatch):
+    monkeypatch.setattr("spikenas.data.tonic_door.find_spec", lambda name: None)
+
+    with pytest.raises(DataError, match=r"tonic and aedat.* pip install 'spikenas\[events\]'"):
+        describe(DataSpec(name="cifar10dvs", root=str(cifar)))
+
+
+@pytest.mark.usefixtures("stand_in")
+def test_a_tenth_of_cifar10_dvs_is_held_out_to_be_tested(cifar):
+    splits = load(DataSpec(name="cifar10dvs", root=str(cifar), num_steps=3))
+
+    assert (len(splits.train), len(splits.validation), len(splits.test)) == (81, 9, 10)
+    assert torch.bincount(splits.test.labels).tolist() == [1] * 10
+    assert splits.test.images.sum((1, 2, 3, 4)).tolist() == [6] * 10
+
+
+@needs_tonic
+@pytest.mark.slow
+@pytest.mark.filterwarnings("default")
+def test_tonic_reads_the_six_events_of_a_real_file(cifar):
+    splits = load(DataSpec(name="cifar10dvs", root=str(cifar), num_steps=3))
+
+    sample = splits.test.images[0]
+    assert sample.nonzero().tolist() == [
+        [i // 2, (i + 1) % 2, 20 + i, 10 + i] for i in (1, 0, 3, 2, 5, 4)
+    ]
+
+
+@needs_tonic
+@pytest.mark.slow
+@pytest.mark.filterwarnings("default")
+def test_a_file_that_tonic_cannot_read_is_named(cifar):
+    path = cifar / "CIFAR10DVS" / "cat" / "cifar10_cat_3.aedat4"
+    path.write_bytes(b"no AEDAT")
+
+    with pytest.raises(DataError, match=r"cat_3\.aedat4 cannot be read as AEDAT 4"):
+        load(DataSpec(name="cifar10dvs", root=str(cifar), num_steps=3))
