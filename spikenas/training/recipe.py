@@ -10,7 +10,7 @@ from spikenas.exceptions import UsageError, did_you_mean
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
-    """AdamW with a cosine schedule, and what is done to the images.
+    """AdamW with a cosine schedule, what it minimises, and what is done to the images.
 
     Attributes:
         epochs: that the schedule spans, unless a caller overrides it.
@@ -24,6 +24,9 @@ class Recipe:
         mixup: alpha of its Beta distribution; 0 is off. So is ``cutmix``.
         mixup_off_epoch: from which epoch on neither mixes; 0 is never.
         random_erasing: its probability per image.
+        stochastic_depth: probability of leaving the last block's branches out of a sample in
+            training, and evenly less of earlier ones' down to 0 in the first. The released codes
+            build it and never apply it, so published recipes have 0.
     """
 
     name: str
@@ -44,6 +47,7 @@ class Recipe:
     cutmix: float = 0.0
     mixup_off_epoch: int = 0
     random_erasing: float = 0.0
+    stochastic_depth: float = 0.0
 
     def __post_init__(self) -> None:
         for setting, (low, high, kind) in _RANGES.items():
@@ -99,4 +103,5 @@ _RANGES: dict[str, tuple[float, float, Any]] = {
     "cutmix": (0, 100, int | float),
     "mixup_off_epoch": (0, 100_000, int),
     "random_erasing": (0, 1, int | float),
+    "stochastic_depth": (0, 0.9, int | float),
 }
