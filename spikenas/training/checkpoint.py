@@ -1,8 +1,8 @@
 """A checkpoint: weights and optimizer state as safetensors, the rest as JSON in its header.
 
-The weights are the training objective's, so the network's too. No pickle anywhere. Each epoch draws
-from generators seeded by (seed, epoch), so the seed and the epoch reached are the whole state of
-the generators, and the schedule is that of the recipe.
+The weights are the network's and those of side heads, which only the rest of the training needs.
+No pickle anywhere. Each epoch draws from generators seeded by (seed, epoch), so the seed and the
+epoch reached are the whole state of the generators, and the schedule is that of the recipe.
 """
 
 import json

@@ -1,8 +1,8 @@
 """`train`: the training loop. Equal seeds give equal weights, whole or resumed.
 
 The device is the network's. Weights start as the caller built them; all else that is random
-(order, augmentation, and whatever a network draws) follows from (seed, epoch). On a GPU that holds
-as far as its kernels repeat themselves.
+(order, augmentation, and whatever a network draws) follows from (seed, epoch), the first weights
+of side heads from the seed. On a GPU that holds as far as its kernels repeat themselves.
 """
 
 import math
@@ -87,7 +87,7 @@ def train(
     batch_size = min(recipe.batch_size, len(train_set))
     steps_per_epoch = len(train_set) // batch_size
     schedule = Schedule(recipe=recipe, epochs=epochs, steps_per_epoch=steps_per_epoch)
-    objective = TrainingObjective(network, recipe)
+    objective = _objective(network, recipe, seed)
     optimizer = _optimizer(objective, recipe)
     terms = {
         "recipe": recipe.fingerprint,
@@ -174,6 +174,13 @@ def _train_epoch(
         if loss.ponder is not None:
             ponders.append(loss.ponder)
     return float(total) / steps, float(torch.stack(ponders).mean()) if ponders else None
+
+
+def _objective(network: nn.Module, recipe: Recipe, seed: int) -> TrainingObjective:
+    """Return it with side heads, if any, drawn by the seed, on the network's device."""
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed((seed * 1_000_003 - 1) % 2**63)  # of no epoch
+        return TrainingObjective(network, recipe).to(next(network.parameters()).device)
 
 
 def _check_finite(

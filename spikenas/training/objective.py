@@ -1,7 +1,9 @@
 """`TrainingObjective`: what training minimises, and all weights that it trains.
 
-cross entropy                                   of every network
-+ ponder_cost rho                               of one with halting (`spikenas.nn.halting.act`)
+    cross entropy                                   of every network
+    + ponder_cost rho                               of one with halting (`spikenas.nn.halting.act`)
+    or the loss of `surrogate_modules` instead      where a recipe asks for it
+It owns side heads beside the network, never inside it: they end with the training.
 """
 
 from collections.abc import Iterator
@@ -14,6 +16,7 @@ from torch.nn.functional import cross_entropy
 from spikenas.exceptions import UsageError
 from spikenas.nn.network import SpikingTransformer
 from spikenas.training.recipe import Recipe
+from spikenas.training.surrogate_modules import SurrogateModules, surrogate_loss
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,7 +28,10 @@ class Loss:
 
 
 class TrainingObjective(nn.Module):
-    """Any module that maps images to logits, with the loss that the recipe asks for."""
+    """Any module that maps images to logits, with the loss that the recipe asks for.
+
+    Side heads, where there are any, draw their first weights from PyTorch's generator.
+    """
 
     def __init__(self, network: nn.Module, recipe: Recipe) -> None:
         super().__init__()
@@ -36,6 +42,7 @@ class TrainingObjective(nn.Module):
             )
         self.network = network
         self.recipe = recipe
+        self.surrogates = SurrogateModules(network) if recipe.surrogate_module_learning else None
 
     def forward(self, images: Tensor, labels: Tensor) -> Loss:
         """Return the loss; labels are classes [B] or their probabilities [B, classes]."""
@@ -43,6 +50,12 @@ class TrainingObjective(nn.Module):
         if not isinstance(network, SpikingTransformer):
             logits = network(images)
             return Loss(total=cross_entropy(logits, labels, label_smoothing=smoothing))
+        if self.surrogates is not None:
+            logits, side = self.surrogates(network, images)
+            weight = self.recipe.surrogate_module_learning
+            return Loss(
+                total=surrogate_loss(logits, side, labels, weight=weight, label_smoothing=smoothing)
+            )
         logits, ponder = network.with_ponder(images)
         total = cross_entropy(logits, labels, label_smoothing=smoothing)
         if ponder is None:

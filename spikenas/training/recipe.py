@@ -27,6 +27,8 @@ class Recipe:
         stochastic_depth: probability of leaving the last block's branches out of a sample in
             training, and evenly less of earlier ones' down to 0 in the first. The released codes
             build it and never apply it, so published recipes have 0.
+        surrogate_module_learning: weight of the soft loss of `spikenas.training.surrogate_modules`,
+            for networks of mixer ``stm`` alone; 0 trains without side heads.
     """
 
     name: str
@@ -48,6 +50,7 @@ class Recipe:
     mixup_off_epoch: int = 0
     random_erasing: float = 0.0
     stochastic_depth: float = 0.0
+    surrogate_module_learning: float = 0.0
 
     def __post_init__(self) -> None:
         for setting, (low, high, kind) in _RANGES.items():
@@ -104,4 +107,5 @@ _RANGES: dict[str, tuple[float, float, Any]] = {
     "mixup_off_epoch": (0, 100_000, int),
     "random_erasing": (0, 1, int | float),
     "stochastic_depth": (0, 0.9, int | float),
+    "surrogate_module_learning": (0, 0.99, int | float),  # the hard loss alone knows the labels
 }

@@ -38,6 +38,7 @@ HALTING = replace(
     halting=Halting(threshold=1.0, ponder_cost=0.1),
 )
 SHORT = recipe("digits", epochs=2, warmup_epochs=0)
+SML = recipe("digits", epochs=2, warmup_epochs=0, surrogate_module_learning=0.9)
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +64,7 @@ def same(first, second):
     return all(first[name].equal(second[name]) for name in first | second)
 
 
-def test_the_loss_is_cross_entropy():
+def test_without_side_heads_the_loss_is_cross_entropy():
     net, (images, labels) = network(), batch()
 
     loss = TrainingObjective(net, SHORT)(images, labels)
@@ -181,7 +182,40 @@ def test_stochastic_depth_of_a_module_without_blocks_is_refused_with_a_cure():
         TrainingObjective(nn.Linear(2, 2), replace(SHORT, stochastic_depth=0.5))
 
 
-@pytest.mark.parametrize(("architecture", "settings"), [(STMIXER, SHORT), (HALTING, SHORT)])
+def test_a_resumed_training_with_side_heads_equals_the_undisturbed_one(few):
+    whole, resumed = network(), network(seed=5)
+    result = train(whole, few, SML, seed=1)
+    part = train(network(), few, SML, seed=1, stop_after=1)
+
+    end = train(resumed, few, SML, seed=1, checkpoint=part.checkpoint)
+
+    assert same(resumed.state_dict(), whole.state_dict())
+    assert same(load(end.checkpoint), load(result.checkpoint))
+    assert "weights.surrogates.heads.0.fc.weight" in load(end.checkpoint)
+
+
+def test_side_heads_do_not_depend_on_the_state_of_the_global_generator(few):
+    first = train(network(), few, SML, epochs=1, seed=1)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(99)
+        second = train(network(), few, SML, epochs=1, seed=1)
+
+    assert same(load(first.checkpoint), load(second.checkpoint))
+
+
+def test_side_heads_are_trained_and_end_with_the_training(few):
+    net, names = network(), {*network().state_dict()}
+
+    frozen = replace(SML, learning_rate=0.0, warmup_learning_rate=0.0, min_learning_rate=0.0)
+    before = load(train(network(), few, frozen, epochs=1, seed=1).checkpoint)
+    after = load(train(net, few, SML, epochs=1, seed=1).checkpoint)
+
+    assert {*net.state_dict()} == names
+    weight = "weights.surrogates.heads.0.blocks.0.sub_blocks.0.branch.mixing.weight"
+    assert not after[weight].equal(before[weight])
+
+
+@pytest.mark.parametrize(("architecture", "settings"), [(STMIXER, SML), (HALTING, SHORT)])
 def test_the_weights_of_a_job_are_those_of_the_network_alone(architecture, settings):
     outcome = evaluate(
         Job(
