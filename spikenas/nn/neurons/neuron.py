@@ -12,7 +12,7 @@ from math import prod
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from spikenas.nn import layout
 from spikenas.nn.active_tokens import MaskedTokens, PackedTokens
@@ -20,7 +20,8 @@ from spikenas.nn.operations import Facts, Leaf
 from spikenas.nn.surrogate import SURROGATES, Spike, Surrogate
 from spikenas.workload import Kind, Signal
 
-NeuronFactory = Callable[..., "Neuron"]  # (threshold: float = 1.0), in units of the gene
+# (threshold: float = 1.0), in units of the gene; makes a neuron, or what stands in for one
+NeuronFactory = Callable[..., nn.Module]
 
 
 class Neuron(Leaf):
