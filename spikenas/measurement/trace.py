@@ -74,7 +74,7 @@ class _Recorder:
 
 
 def trace(network: SpikingTransformer) -> Workload:
-    """Return the workload, without rates. The network's own device and mode do not matter."""
+    """Return the workload, without rates. The network's own device, type and mode do not matter."""
     a = network.architecture
     recorder = _Recorder()
     hooks = [
@@ -85,7 +85,8 @@ def trace(network: SpikingTransformer) -> Workload:
     token = follow.set(recorder.reshaped)
     was_training = network.training
     try:
-        x = torch.empty(_input_shape(a.input, a.num_steps), device="meta")
+        shape, dtype = _input_shape(a.input, a.num_steps), next(network.parameters()).dtype
+        x = torch.empty(shape, dtype=dtype, device="meta")
         recorder.starts_with(x, Signal.ANALOG if a.input.kind == "frames" else Signal.COUNTS)
         network.eval()
         with torch.no_grad():
