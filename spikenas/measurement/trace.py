@@ -1,22 +1,29 @@
-"""`trace`: a network's Workload without data; one pass of meta tensors past its leaves.
+"""`trace`: a network's Workload without data; one pass of an empty batch past its leaves.
 
 The leaves say what they cost; here is only written down who feeds whom. Every tensor is known by
 the leaf that made it, and `spikenas.nn.layout` tells of tensors that merely change shape.
+`trace_architecture` gives the same of an architecture. It remembers the parts that it has seen, by
+operator, configuration and input shape, and builds but the others.
 """
 
-from collections.abc import Callable
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 from torch.utils.weak import WeakTensorKeyDictionary
 
 from spikenas.architecture import Architecture, InputSpec
 from spikenas.nn.layout import follow
-from spikenas.nn.network import SpikingTransformer, build_network
+from spikenas.nn.network import SpikingTransformer
+from spikenas.nn.neurons.neuron import Neuron
 from spikenas.nn.operations import Leaf
-from spikenas.workload import Operand, Operation, Signal, Workload
+from spikenas.nn.parts import Part, neuron_factory, parts
+from spikenas.workload import Kind, Operand, Operation, Signal, Workload
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +40,9 @@ class _Recorder:
         self.operations: list[Operation] = []
         self._origins = WeakTensorKeyDictionary()
 
-    def starts_with(self, x: Tensor, signal: Signal) -> None:
-        """Name the network's input."""
-        self._origins[x] = _Origin("input", signal, has_time=False)
+    def starts_with(self, x: Tensor, signal: Signal, *, has_time: bool) -> None:
+        """Name the input."""
+        self._origins[x] = _Origin("input", signal, has_time)
 
     def reshaped(self, old: Tensor, new: Tensor) -> None:
         """Let ``new`` have the origin of ``old``; the network's input gets its steps here."""
@@ -77,24 +84,9 @@ def trace(network: SpikingTransformer) -> Workload:
     """Return the workload, without rates. The network's own device, type and mode do not matter."""
     a = network.architecture
     recorder = _Recorder()
-    hooks = [
-        leaf.register_forward_hook(_writer(recorder, name))
-        for name, leaf in network.named_modules()
-        if isinstance(leaf, Leaf)
-    ]
-    token = follow.set(recorder.reshaped)
-    was_training = network.training
-    try:
-        x = torch.empty(_input_shape(a.input, a.num_steps))
-        recorder.starts_with(x, Signal.ANALOG if a.input.kind == "frames" else Signal.COUNTS)
-        network.eval()
-        with torch.no_grad():
-            torch.func.functional_call(network, _without_memory(network), (x,))
-    finally:
-        network.train(was_training)
-        follow.reset(token)
-        for hook in hooks:
-            hook.remove()
+    x = torch.empty(_input_shape(a.input, a.num_steps))
+    recorder.starts_with(x, _image_signal(a.input), has_time=False)
+    _run(recorder, network, x)
     return Workload(
         operations=tuple(recorder.operations),
         num_steps=a.num_steps,
@@ -105,8 +97,126 @@ def trace(network: SpikingTransformer) -> Workload:
 @lru_cache(maxsize=4096)
 def trace_architecture(architecture: Architecture) -> Workload:
     """Return the workload of an architecture, building it without memory."""
-    with torch.device("meta"):
-        return trace(build_network(architecture))
+    a = architecture
+    neuron: Callable[[float], Neuron] = lru_cache(neuron_factory(a))  # type: ignore[assignment]
+    operations: list[Operation] = []
+    parameters = 0
+    source, signal = "input", _image_signal(a.input)
+    for part in parts(a):
+        seen = _remembered(part, signal, a.v_threshold)
+        operations += [_placed(o, part.name, source, a.num_steps, neuron) for o in seen.operations]
+        parameters += seen.parameters
+        if not part.is_aside:
+            source, signal = operations[-1].name, operations[-1].signal
+    return Workload(operations=tuple(operations), num_steps=a.num_steps, parameters=parameters)
+
+
+_STEPS = 2  # of a remembered part, so that operations that run once are told apart
+_REMEMBERED = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """A part's operations, named from within, with thresholds in units of v_threshold."""
+
+    operations: tuple[Operation, ...]
+    parameters: int
+
+
+_memory: OrderedDict[Hashable, _Seen] = OrderedDict()
+
+
+def _remembered(part: Part, signal: Signal, v_threshold: float) -> _Seen:
+    key = (part.key, part.input_shape, signal)
+    if key not in _memory:
+        with torch.device("meta"), _Undrawn():
+            module = part.build()
+        recorder = _Recorder()
+        x = torch.empty(_STEPS, 0, *part.input_shape)
+        recorder.starts_with(x, signal, has_time=True)
+        _run(recorder, module, x)
+        _memory[key] = _Seen(
+            tuple(_in_units(operation, v_threshold) for operation in recorder.operations),
+            sum(p.numel() for p in module.parameters()),
+        )
+        if len(_memory) > _REMEMBERED:
+            _memory.popitem(last=False)
+    _memory.move_to_end(key)
+    return _memory[key]
+
+
+class _Undrawn(TorchFunctionMode):
+    """Leaves out the drawing of first weights, most of the time that building takes."""
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Iterable[type],
+        args: tuple[Any, ...] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        module, name = getattr(func, "__module__", ""), getattr(func, "__name__", "")
+        if module == "torch.nn.init" or name in ("normal_", "uniform_", "zero_", "fill_"):
+            return args[0] if args else (kwargs or {})["tensor"]
+        return func(*args, **(kwargs or {}))
+
+
+def _in_units(operation: Operation, v_threshold: float) -> Operation:
+    if operation.kind is not Kind.NEURON:
+        return operation
+    units = round(float(operation.attributes["v_threshold"]) / v_threshold, 12)
+    return replace(operation, attributes={"units": units})
+
+
+def _placed(
+    operation: Operation,
+    part: str,
+    source: str,
+    num_steps: int,
+    neuron: Callable[[float], Neuron],
+) -> Operation:
+    """Return an operation of a part as it is in its network."""
+    inputs = tuple(
+        replace(
+            operand,
+            source=source if operand.source == "input" else _joined(part, operand.source),
+        )
+        for operand in operation.inputs
+    )
+    attributes = operation.attributes
+    if operation.kind is Kind.NEURON:
+        attributes = neuron(float(attributes["units"])).numbers()
+    return replace(
+        operation,
+        name=_joined(part, operation.name),
+        inputs=inputs,
+        steps=num_steps if operation.steps == _STEPS else operation.steps,
+        attributes=attributes,
+    )
+
+
+def _joined(part: str, name: str) -> str:
+    return f"{part}.{name}" if name else part
+
+
+def _run(recorder: _Recorder, module: nn.Module, x: Tensor) -> None:
+    """Run the module in evaluation mode, its leaves watched."""
+    hooks = [
+        leaf.register_forward_hook(_writer(recorder, name))
+        for name, leaf in module.named_modules()
+        if isinstance(leaf, Leaf)
+    ]
+    token = follow.set(recorder.reshaped)
+    was_training = module.training
+    try:
+        module.eval()
+        with torch.no_grad():
+            torch.func.functional_call(module, _without_memory(module), (x,))
+    finally:
+        module.train(was_training)
+        follow.reset(token)
+        for hook in hooks:
+            hook.remove()
 
 
 def _writer(recorder: _Recorder, name: str) -> Callable[..., None]:
@@ -117,11 +227,22 @@ def _writer(recorder: _Recorder, name: str) -> Callable[..., None]:
     return write
 
 
-def _without_memory(network: nn.Module) -> dict[str, Tensor]:
-    """Return tensors of the shapes of all weights, each one number in memory."""
-    named = (*network.named_parameters(), *network.named_buffers())
-    number = torch.zeros(())
-    return {name: number.expand(tensor.shape) for name, tensor in named}
+def _without_memory(module: nn.Module) -> dict[str, Tensor]:
+    """Return tensors of the shapes of all weights, each one number in memory.
+
+    A single weight keeps its value where it has one: a neuron tells its time constant by it.
+    """
+    number, unknown = torch.zeros(()), torch.tensor(float("nan"))
+    return {
+        name: number.expand(tensor.shape)
+        if tensor.dim()
+        else (unknown if tensor.is_meta else tensor.detach().float().cpu())
+        for name, tensor in (*module.named_parameters(), *module.named_buffers())
+    }
+
+
+def _image_signal(spec: InputSpec) -> Signal:
+    return Signal.ANALOG if spec.kind == "frames" else Signal.COUNTS
 
 
 def _input_shape(spec: InputSpec, num_steps: int) -> tuple[int, ...]:

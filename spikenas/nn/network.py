@@ -5,18 +5,17 @@ image [B, C, H, W] -> T times [T, B, C, H, W] -> stem -> stages of blocks -> hea
 The last stage's blocks and the head are run by the halting, which may leave tokens out.
 """
 
-from collections.abc import Iterator, Mapping
-from functools import partial
+from collections.abc import Iterator
 
 from torch import Tensor, nn
 
-from spikenas.architecture import Architecture, Halting, Options, Stage
+from spikenas.architecture import Architecture, Halting
 from spikenas.nn.block import Block
 from spikenas.nn.halting.none import NoHalting
 from spikenas.nn.layout import repeat_in_time, steps_first, to_map, to_tokens
-from spikenas.nn.neurons.neuron import Neuron, NeuronFactory
+from spikenas.nn.parts import parts
 from spikenas.nn.residuals import Residual
-from spikenas.registry import Option, operator
+from spikenas.registry import operator
 
 
 class SpikingTransformer(nn.Module):
@@ -25,33 +24,18 @@ class SpikingTransformer(nn.Module):
     def __init__(self, architecture: Architecture) -> None:
         super().__init__()
         self.architecture = a = architecture
-        neuron = _neuron_factory(a)
-        stem = operator("stem", a.stem)
-        self.stem = stem.load()(
-            in_channels=a.input.channels,
-            embed_dim=a.stages[0].embed_dim,
-            patch_size=a.patch_size,
-            residual=a.residual,
-            neuron=neuron,
-            **_options(stem.options, a.options),
-        )
         self.grids = a.grids()
+        built = {part.name: part.build() for part in parts(a) if not part.is_aside}
+        self.stem = built.pop("stem")
         self.downsampling = nn.ModuleList()
         self.stages = nn.ModuleList()
         for i, stage in enumerate(a.stages):
             if i:
-                self.downsampling.append(_downsampling(a, i, neuron))
+                self.downsampling.append(built.pop(f"downsampling.{i - 1}"))
             self.stages.append(
-                build_blocks(stage, grid=self.grids[i], residual=a.residual, neuron=neuron)
+                nn.Sequential(*(built.pop(f"stages.{i}.{j}") for j in range(stage.depth)))
             )
-        head = operator("head", a.head)
-        self.head = head.load()(
-            embed_dim=a.stages[-1].embed_dim,
-            num_classes=a.num_classes,
-            residual=a.residual,
-            neuron=neuron,
-            **_options(head.options, a.options),
-        )
+        self.head = built.pop("head")
         self.halting = NoHalting() if a.halting is None else _halting(a, a.halting)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -111,58 +95,6 @@ def build_network(architecture: Architecture) -> SpikingTransformer:
     return SpikingTransformer(architecture)
 
 
-def build_blocks(
-    stage: Stage, *, grid: tuple[int, int], residual: str, neuron: NeuronFactory
-) -> nn.Sequential:
-    """Return the blocks of one stage, for tokens on ``grid`` (height, width)."""
-    blocks = nn.Sequential()
-    for name in stage.mixer:
-        kind = operator("mixer", name)
-        mixer = kind.load()(
-            embed_dim=stage.embed_dim,
-            grid=grid,
-            neuron=neuron,
-            **{gene: getattr(stage, gene) for gene in kind.genes},
-            **_options(kind.options, stage.options),
-        )
-        blocks.append(
-            Block(
-                embed_dim=stage.embed_dim,
-                mlp_ratio=stage.mlp_ratio,
-                mixer=mixer,
-                residual=residual,
-                neuron=neuron,
-            )
-        )
-    return blocks
-
-
-def _neuron_factory(a: Architecture) -> NeuronFactory:
-    kind = operator("neuron", a.neuron)
-    genes = {gene: getattr(a, gene) for gene in kind.genes}
-    make = partial(kind.load(), **genes, **_options(kind.options, a.options))
-
-    def neuron(threshold: float = 1.0) -> Neuron:  # in units of the gene v_threshold
-        made: Neuron = make(v_threshold=threshold * a.v_threshold)
-        return made
-
-    return neuron
-
-
-def _downsampling(a: Architecture, i: int, neuron: NeuronFactory) -> nn.Module:
-    name = a.stages[i].downsampling
-    assert name is not None
-    kind = operator("downsampling", name)
-    made: nn.Module = kind.load()(
-        in_channels=a.stages[i - 1].embed_dim,
-        embed_dim=a.stages[i].embed_dim,
-        residual=a.residual,
-        neuron=neuron,
-        **_options(kind.options, a.stages[i].options),
-    )
-    return made
-
-
 def _halting(a: Architecture, halting: Halting) -> nn.Module:
     made: nn.Module = operator("halting", "act").load()(
         num_blocks=a.stages[-1].depth,
@@ -170,8 +102,3 @@ def _halting(a: Architecture, halting: Halting) -> nn.Module:
         ponder_cost=halting.ponder_cost,
     )
     return made
-
-
-def _options(known: Mapping[str, Option], given: Options) -> dict[str, Option]:
-    """Return those options that one operator reads."""
-    return {name: value for name, value in given if name in known}

@@ -15,7 +15,6 @@ width, tokens and MLP of the stage that it reads.
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, kl_div, log_softmax
@@ -23,8 +22,9 @@ from torch.nn.functional import cross_entropy, kl_div, log_softmax
 from spikenas.architecture import Stage
 from spikenas.exceptions import UsageError
 from spikenas.nn import initialisation
-from spikenas.nn.network import SpikingTransformer, build_blocks
+from spikenas.nn.network import SpikingTransformer
 from spikenas.nn.operations import BatchNorm, Linear
+from spikenas.nn.parts import build_block
 
 _TEMPERATURE = 3.0
 _HEADS_SHARE = 0.5  # of a side head's cross entropy, against the network's
@@ -83,11 +83,11 @@ class SurrogateHead(nn.Module):
         super().__init__()
         D = stage.embed_dim
         self.fc, self.bn, self.activation = Linear(D, D, bias=False), BatchNorm(D), nn.GELU()
-        self.blocks = build_blocks(
-            replace(stage, depth=num_blocks, mixer=("stm",)),
-            grid=grid,
-            residual=residual,
-            neuron=_dense,
+        self.blocks = nn.Sequential(
+            *(
+                build_block(stage, "stm", grid=grid, residual=residual, neuron=_dense)
+                for _ in range(num_blocks)
+            )
         )
         self.classifier = Linear(D, num_classes)
         initialisation.stmixer(self)

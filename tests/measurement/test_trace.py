@@ -204,3 +204,14 @@ def test_a_built_network_traces_as_its_architecture_and_stays_as_it_was():
     assert network.training
     assert all(tensor.equal(before[name]) for name, tensor in network.state_dict().items())
     assert not any(m._forward_hooks for m in network.modules())
+
+
+@pytest.mark.parametrize("name", ["unified_cifar10", "stas_cifar10", "dvs", "event_driven"])
+def test_remembered_parts_make_the_workload_of_the_whole_network(name):
+    space = SearchSpace.load(name)
+    for seed in range(8):
+        architecture = space.sample(seed)
+        with torch.device("meta"):
+            network = build_network(architecture)
+
+        assert trace_architecture(architecture) == trace(network)

@@ -50,10 +50,12 @@ class AdaptiveComputation(nn.Module):
             False masks as in training, with them.
     """
 
+    score = HaltingScore
+
     def __init__(self, *, num_blocks: int, threshold: float, ponder_cost: float) -> None:
         super().__init__()
         self.threshold, self.ponder_cost = threshold, ponder_cost
-        self.scores = nn.ModuleList(HaltingScore() for _ in range(num_blocks - 1))
+        self.scores = nn.ModuleList(self.score() for _ in range(num_blocks - 1))
         self.is_compact = True
 
     def forward(

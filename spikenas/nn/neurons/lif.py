@@ -4,13 +4,10 @@
 Hard reset to 0, the reset detached, sigmoid surrogate with alpha = 4; tau = 2 as published.
 """
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor
 
 from spikenas.nn.neurons.neuron import Neuron
-from spikenas.nn.operations import Facts
 
 
 class LIF(Neuron):
@@ -29,8 +26,6 @@ class LIF(Neuron):
         """Return ``v + (x - v) / tau``."""
         return torch.add(v, (x - v).div_(self.tau), out=out)
 
-    def facts(self, inputs: Sequence[Tensor], output: Tensor) -> Facts:
+    def numbers(self) -> dict[str, int | float | str]:
         """Add the time constant."""
-        facts = super().facts(inputs, output)
-        facts.attributes["tau"] = self.tau
-        return facts
+        return {**super().numbers(), "tau": self.tau}

@@ -78,10 +78,11 @@ class Neuron(Leaf):
 
     def facts(self, inputs: Sequence[Tensor], output: Tensor) -> Facts:
         """One membrane per element of a step."""
-        return Facts(
-            neurons=prod(output.shape[2:]),
-            attributes={"v_threshold": self.v_threshold, "leak": 1.0 - self.dh_dv, "reset": "zero"},
-        )
+        return Facts(neurons=prod(output.shape[2:]), attributes=self.numbers())
+
+    def numbers(self) -> dict[str, int | float | str]:
+        """Return what a chip must know of each membrane."""
+        return {"v_threshold": self.v_threshold, "leak": 1.0 - self.dh_dv, "reset": "zero"}
 
     def carries(self, signals: Sequence[Signal]) -> Signal:
         """Zeros and ones."""

@@ -7,7 +7,7 @@ starts: w = -ln(tau - 1).
 
 from collections.abc import Sequence
 from dataclasses import replace
-from math import log
+from math import isnan, log
 
 import torch
 from torch import Tensor, nn
@@ -39,7 +39,11 @@ class ParametricLIF(Neuron):
         return torch.add(v, (x - v) * self.leak(), out=out)
 
     def facts(self, inputs: Sequence[Tensor], output: Tensor) -> Facts:
-        """Add the time constant that it has learnt, or in a trace the first one."""
-        facts = super().facts(inputs, output)
-        k = self.dh_dx if self.weight.is_meta else float(self.leak().detach())
-        return replace(facts, weights=1, attributes={**facts.attributes, "leak": k, "tau": 1.0 / k})
+        """Count the leak among the weights."""
+        return replace(super().facts(inputs, output), weights=1)
+
+    def numbers(self) -> dict[str, int | float | str]:
+        """Add the time constant that it has learnt, or while it has no value the first one."""
+        learnt = float("nan") if self.weight.is_meta else float(self.leak().detach())
+        k = self.dh_dx if isnan(learnt) else learnt
+        return {**super().numbers(), "leak": k, "tau": 1.0 / k}
