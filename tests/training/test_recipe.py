@@ -94,7 +94,14 @@ def test_an_unknown_setting_is_answered_with_the_nearest() -> None:
 
 @pytest.mark.parametrize(
     ("setting", "value"),
-    [("epochs", 0), ("epochs", 2.5), ("batch_size", True), ("learning_rate", float("nan"))],
+    [
+        ("epochs", 0),
+        ("epochs", 2.5),
+        ("batch_size", True),
+        ("learning_rate", float("nan")),
+        ("stochastic_depth", 1.0),
+        ("surrogate_module_learning", 1.0),
+    ],
 )
 def test_an_impossible_setting_is_named(setting: str, value: float) -> None:
     with pytest.raises(UsageError, match=f"recipe 'digits': {setting} = {value}; it must be"):
@@ -113,11 +120,23 @@ def test_the_fingerprint_covers_the_settings_but_not_the_name() -> None:
     assert recipe("digits", weight_decay=0.5).fingerprint != recipe("digits").fingerprint
 
 
-def test_the_fingerprint_is_as_it_was_where_nothing_is_for_events() -> None:
-    record = json.loads(recipe("digits").fingerprint)
+LATER = ["event_drop", "snn_augment_wide", "stochastic_depth", "surrogate_module_learning"]
 
-    assert not {"event_drop", "snn_augment_wide"} & record.keys()
-    assert recipe("nmnist", event_drop=True).fingerprint != recipe("nmnist").fingerprint
+
+@pytest.mark.parametrize("setting", LATER)
+def test_the_fingerprint_tells_of_a_later_setting_only_where_it_is_on(setting: str) -> None:
+    value = True if setting in LATER[:2] else 0.5
+
+    on = recipe("nmnist", **{setting: value}).fingerprint
+
+    assert setting in json.loads(on)
+    assert setting not in json.loads(recipe("nmnist").fingerprint)
+
+
+def test_a_recipe_from_before_a_setting_came_is_read_with_its_default() -> None:
+    record = {key: v for key, v in recipe("digits").to_dict().items() if key not in LATER}
+
+    assert Recipe.from_dict(record) == recipe("digits")
 
 
 def test_the_rate_climbs_then_falls_along_a_cosine() -> None:
