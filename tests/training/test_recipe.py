@@ -71,6 +71,32 @@ def test_the_default_recipe_is_for_the_data(name: str) -> None:
     recipe(default_recipe(name)).check_kind(kind)
 
 
+def test_the_official_recipe_of_sdt_is_as_published() -> None:
+    official = recipe("sdt-cifar10")
+
+    assert (official.epochs, official.batch_size, official.warmup_epochs) == (300, 64, 20)
+    assert (official.learning_rate, official.min_learning_rate) == (3e-4, 1e-5)
+    assert (official.warmup_learning_rate, official.weight_decay) == (1e-6, 0.06)
+
+
+def test_the_official_recipe_of_qkformer_for_imagenet_is_as_published() -> None:
+    official = recipe("qkformer-imagenet")
+
+    assert (official.epochs, official.batch_size, official.warmup_epochs) == (200, 512, 5)
+    assert official.learning_rate == pytest.approx(6e-4 * 512 / 256)
+    assert (official.weight_decay, official.label_smoothing) == (0.05, 0.1)
+    assert (official.mixup, official.cutmix, official.random_erasing) == (0.0, 0.0, 0.25)
+    assert official.rand_augment_magnitude == 9
+
+
+def test_only_the_recipes_of_stmixer_train_side_heads_and_none_drops_blocks() -> None:
+    presets = [recipe(name) for name in recipe_names()]
+
+    with_heads = {each.name for each in presets if each.surrogate_module_learning}
+    assert with_heads == {"stmixer-cifar10", "stmixer-imagenet"}
+    assert not any(each.stochastic_depth for each in presets)
+
+
 def test_settings_of_a_preset_can_be_changed() -> None:
     changed = recipe("digits", learning_rate=1e-2, epochs=3)
 
