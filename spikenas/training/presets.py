@@ -1,7 +1,7 @@
 """The recipes by name: those of the papers' official code, and short ones for searches.
 
 The official ones leave out what no operator of ours is concerned with: ten cool-down epochs at
-the lowest rate, mixed precision, and the jitter of RandAugment's magnitude.
+the lowest rate, mixed precision, colour jitter, and the jitter of RandAugment's magnitude.
 """
 
 from dataclasses import replace
@@ -72,15 +72,26 @@ _SPIKFORMER_CIFAR10DVS = Recipe(
     mixup_off_epoch=75,
 )
 
+# Zhou 2024 (QKFormer), github.com/zhouchenlin2096/QKFormer, cifar10/cifar10.yml.
+_QKFORMER_CIFAR10 = replace(
+    _SPIKFORMER_CIFAR10,
+    name="qkformer-cifar10",
+    epochs=400,
+    batch_size=64,
+    learning_rate=1e-3,
+)
+
 _RECIPES = (
     _SPIKFORMER_CIFAR10,
-    # Zhou 2024 (QKFormer), github.com/zhouchenlin2096/QKFormer, cifar10/cifar10.yml.
+    _QKFORMER_CIFAR10,
+    replace(_QKFORMER_CIFAR10, name="msvit-cifar10"),  # its code is a copy of QKFormer's
+    # Yao 2023 (Spike-Driven Transformer), github.com/BICLab/Spike-Driven-Transformer.
     replace(
         _SPIKFORMER_CIFAR10,
-        name="qkformer-cifar10",
-        epochs=400,
+        name="sdt-cifar10",
         batch_size=64,
-        learning_rate=1e-3,
+        learning_rate=3e-4,
+        warmup_learning_rate=1e-6,
     ),
     # STMixer, github.com/brain-intelligence-lab/STMixer_demo, data/cifar10.yml; 64 images on each
     # of 2 GPUs.
@@ -95,6 +106,19 @@ _RECIPES = (
         surrogate_module_learning=0.9,
     ),
     _SPIKFORMER_IMAGENET,
+    # QKFormer, imagenet/train.py: 6e-4 for each 256 images of the batch, all GPUs together.
+    replace(
+        _SPIKFORMER_IMAGENET,
+        name="qkformer-imagenet",
+        epochs=200,
+        batch_size=512,
+        learning_rate=1.2e-3,
+        min_learning_rate=1e-6,
+        warmup_epochs=5,
+        warmup_learning_rate=0.0,
+        mixup=0.0,
+        cutmix=0.0,
+    ),
     # STMixer, data/imagenet.yml; the batch is that of one GPU.
     replace(
         _SPIKFORMER_IMAGENET,

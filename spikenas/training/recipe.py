@@ -71,10 +71,10 @@ class Recipe:
     def fingerprint(self) -> str:
         """The JSON of all that changes a result, so not of the name.
 
-        Nor of what is for events alone while it is off: results from before it are still found.
+        Nor of settings that came later while they are off: results from before are still found.
         """
         record = {key: value for key, value in self.to_dict().items() if key != "name"}
-        for setting in _OF_EVENTS:
+        for setting in _LATER:
             if not record[setting]:
                 del record[setting]
         return json.dumps(record, sort_keys=True, separators=(",", ":"))
@@ -117,6 +117,7 @@ class Recipe:
 
 _OF_IMAGES = ("rand_augment_ops",)
 _OF_EVENTS = ("event_drop", "snn_augment_wide")
+_LATER = (*_OF_EVENTS, "stochastic_depth", "surrogate_module_learning")
 _RANGES: dict[str, tuple[float, float, Any]] = {
     "epochs": (1, 100_000, int),
     "batch_size": (1, 65_536, int),

@@ -71,6 +71,32 @@ def test_the_default_recipe_is_for_the_data(name: str) -> None:
     recipe(default_recipe(name)).check_kind(kind)
 
 
+def test_the_official_recipe_of_sdt_is_as_published() -> None:
+    official = recipe("sdt-cifar10")
+
+    assert (official.epochs, official.batch_size, official.warmup_epochs) == (300, 64, 20)
+    assert (official.learning_rate, official.min_learning_rate) == (3e-4, 1e-5)
+    assert (official.warmup_learning_rate, official.weight_decay) == (1e-6, 0.06)
+
+
+def test_the_official_recipe_of_qkformer_for_imagenet_is_as_published() -> None:
+    official = recipe("qkformer-imagenet")
+
+    assert (official.epochs, official.batch_size, official.warmup_epochs) == (200, 512, 5)
+    assert official.learning_rate == pytest.approx(6e-4 * 512 / 256)
+    assert (official.weight_decay, official.label_smoothing) == (0.05, 0.1)
+    assert (official.mixup, official.cutmix, official.random_erasing) == (0.0, 0.0, 0.25)
+    assert official.rand_augment_magnitude == 9
+
+
+def test_only_the_recipes_of_stmixer_train_side_heads_and_none_drops_blocks() -> None:
+    presets = [recipe(name) for name in recipe_names()]
+
+    with_heads = {each.name for each in presets if each.surrogate_module_learning}
+    assert with_heads == {"stmixer-cifar10", "stmixer-imagenet"}
+    assert not any(each.stochastic_depth for each in presets)
+
+
 def test_settings_of_a_preset_can_be_changed() -> None:
     changed = recipe("digits", learning_rate=1e-2, epochs=3)
 
@@ -94,7 +120,14 @@ def test_an_unknown_setting_is_answered_with_the_nearest() -> None:
 
 @pytest.mark.parametrize(
     ("setting", "value"),
-    [("epochs", 0), ("epochs", 2.5), ("batch_size", True), ("learning_rate", float("nan"))],
+    [
+        ("epochs", 0),
+        ("epochs", 2.5),
+        ("batch_size", True),
+        ("learning_rate", float("nan")),
+        ("stochastic_depth", 1.0),
+        ("surrogate_module_learning", 1.0),
+    ],
 )
 def test_an_impossible_setting_is_named(setting: str, value: float) -> None:
     with pytest.raises(UsageError, match=f"recipe 'digits': {setting} = {value}; it must be"):
@@ -113,11 +146,23 @@ def test_the_fingerprint_covers_the_settings_but_not_the_name() -> None:
     assert recipe("digits", weight_decay=0.5).fingerprint != recipe("digits").fingerprint
 
 
-def test_the_fingerprint_is_as_it_was_where_nothing_is_for_events() -> None:
-    record = json.loads(recipe("digits").fingerprint)
+LATER = ["event_drop", "snn_augment_wide", "stochastic_depth", "surrogate_module_learning"]
 
-    assert not {"event_drop", "snn_augment_wide"} & record.keys()
-    assert recipe("nmnist", event_drop=True).fingerprint != recipe("nmnist").fingerprint
+
+@pytest.mark.parametrize("setting", LATER)
+def test_the_fingerprint_tells_of_a_later_setting_only_where_it_is_on(setting: str) -> None:
+    value = True if setting in LATER[:2] else 0.5
+
+    on = recipe("nmnist", **{setting: value}).fingerprint
+
+    assert setting in json.loads(on)
+    assert setting not in json.loads(recipe("nmnist").fingerprint)
+
+
+def test_a_recipe_from_before_a_setting_came_is_read_with_its_default() -> None:
+    record = {key: v for key, v in recipe("digits").to_dict().items() if key not in LATER}
+
+    assert Recipe.from_dict(record) == recipe("digits")
 
 
 def test_the_rate_climbs_then_falls_along_a_cosine() -> None:
