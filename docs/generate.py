@@ -40,15 +40,16 @@ GENES = {
     "num_stages": "how many of the `[[stages]]` are used, from 1 to 4",
     "num_steps": "T, the time steps, from 1 to 64",
     "neuron": "see below",
-    "tau": "membrane time constant in steps, from 1; read by neurons that leak",
+    "tau": "membrane time constant in steps, from 1; read by neurons that leak; above 1 for `plif`",
     "v_threshold": "membrane at which a neuron fires, above 0",
     "residual": "`spike` adds after the neuron, `membrane` before it, `none` not at all",
     "stem": "see below",
     "patch_size": "what the stem divides height and width by: 1, 2, 4, 8 or 16",
     "head": "see below",
-    "halting": "see below",
-    "threshold": "summed score at which a token halts, above 0; read with `halting`",
-    "ponder_cost": "weight of the ponder loss in training, from 0; read with `halting`",
+    "halting": "see below; whether tokens stop before the last block",
+    "threshold": "summed score at which a token halts, above 0; read by `act`",
+    "ponder_cost": "weight of the blocks that tokens pass in the loss of training, from 0; "
+    "read by `act`",
     "embed_dim": "D, the width of the stage",
     "depth": "blocks of the stage",
     "mixer": "see below; one for all blocks, or one a block with `mixer_per_block = true`",
@@ -167,7 +168,10 @@ def _space() -> Iterator[str]:
             ],
         )
     yield "### Operators"
-    yield "An option is a gene as well, of the network or of the stage where its operator stands."
+    yield (
+        "An option is a gene as well, of the network or of the stage where its operator stands.\n"
+        "A list is one value: `scales = [[1, 3], [1, 3, 5]]` lists two."
+    )
     yield _table(
         ("gene", "value", "genes that it reads", "options with defaults", "source"),
         [

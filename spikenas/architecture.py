@@ -233,7 +233,8 @@ class Architecture:
         )
         _obey(registry.operator("stem", self.stem), image, "stem")
         _obey(registry.operator("neuron", self.neuron), image, "neuron")
-        _obey(registry.operator("halting", "act" if self.halting else "none"), image, "halting")
+        halting = registry.operator("halting", "act" if self.halting else "none")
+        _obey(halting, replace(image, depth=first.depth), "halting")
         grids = self.grids()
         for i, (stage, (height, width)) in enumerate(zip(self.stages, grids, strict=True)):
             at = Site(

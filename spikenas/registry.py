@@ -29,6 +29,7 @@ class Site:
     num_steps: int
     residual: str
     num_heads: int | None = None
+    depth: int | None = None  # blocks of the first stage; halting only
     patch_size: int | None = None  # stems only
     tau: float | None = None  # neurons only
     num_stages: int = 1

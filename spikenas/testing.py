@@ -19,6 +19,8 @@ from torch import Tensor, nn
 from spikenas import registry
 from spikenas.architecture import RESIDUALS, Architecture, InputSpec, Stage
 from spikenas.measurement import trace_architecture
+from spikenas.nn import layout
+from spikenas.nn.active_tokens import MaskedTokens, PackedTokens
 from spikenas.nn.neurons.lif import LIF
 from spikenas.nn.neurons.neuron import Neuron
 from spikenas.nn.operations import Leaf
@@ -177,6 +179,34 @@ class MixerContract(CausalContract):
     def architecture(self, name: str) -> Architecture:
         """Return a network of one such block."""
         return _tiny(stages=(_stage(mixer=(name,), **self.genes),))
+
+    def test_halted_tokens_say_nothing_unless_the_rule_refuses_halting(self, name: str) -> None:
+        """Rows of the active tokens alone give what masked tokens give."""
+        operator = registry.operator("mixer", name)
+        options = {n: value for n, value in self.genes.items() if n in operator.options}
+        site = Site(
+            embed_dim=_D,
+            height=_GRID[0],
+            width=_GRID[1],
+            num_steps=_T,
+            residual="spike",
+            num_heads=self.genes.get("num_heads"),
+            halting=True,
+            options=options,
+        )
+        if operator.rule and operator.rule(site):
+            return
+        lifetimes = _noise(_B, _GRID[0] * _GRID[1]).mul(3).round().clamp(0, _T)
+        is_active = torch.arange(_T).view(_T, 1, 1) < lifetimes  # [T, B, N]
+        masked, packed = MaskedTokens(mask=is_active.double()), PackedTokens.of(is_active)
+        module, x = _firing(self.build(name)), masked.masked(self.inputs().double())
+        with torch.no_grad():
+            with layout.only(masked):
+                expected = packed.from_dense(module(x))
+            with layout.only(packed):
+                found = module(packed.from_dense(x))
+
+        torch.testing.assert_close(found, expected, rtol=0, atol=1e-10)
 
 
 class StemContract(CausalContract):

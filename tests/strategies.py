@@ -7,30 +7,59 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from spikenas import registry
 from spikenas.architecture import Architecture
 from spikenas.exceptions import ArchitectureError
 from spikenas.search_space import DeadEnd, SearchSpace
 
 Document = dict[str, Any]
 
-_NETWORK = {
+_NETWORK: Document = {
     "num_steps": [1, 2, 3],
-    "neuron": ["lif", "if", "stmixer_lif"],
-    "tau": [1.5, 2.0],
+    "neuron": ["lif", "if", "plif", "stmixer_lif"],
+    "tau": [1.0, 1.5, 2.0],
     "v_threshold": [0.5, 1.0],
     "residual": ["spike", "membrane", "none"],
-    "stem": ["sps", "conv", "conv_side"],
+    "stem": ["conv", "conv_side", "deformed_shortcut", "i_sps", "sps", "sps_membrane"],
     "patch_size": [1, 2, 4],
-    "head": ["mean_linear", "spiking"],
+    "head": ["mean_linear", "neuron_linear", "spiking"],
+    "halting": ["none", "act"],
+    "threshold": [0.5, 1.0, 2.0],
+    "ponder_cost": [0.0, 0.01],
+    "surrogate": ["atan", "sigmoid"],
 }
-_STAGE = {
+_STAGE: Document = {
     "embed_dim": [8, 16, 24],
     "depth": [1, 2],
-    "mixer": ["ssa", "conv", "none", "stm", "qk_token"],
+    "mixer": [
+        "conv",
+        "multi_scale",
+        "none",
+        "qk_channel",
+        "qk_token",
+        "spike_driven",
+        "ssa",
+        "stm",
+    ],
     "num_heads": [2, 3, 4],
     "mlp_ratio": [0.0, 2.0],
-    "downsampling": ["max_pool", "sum_pool", "strided_conv"],
+    "downsampling": ["deformed_shortcut", "max_pool", "strided_conv", "sum_pool"],
     "scale": [0.125, 0.25],
+    "attention_threshold": [0.5, 1.0],
+    "scales": [(1, 3), (1, 3, 5), (3,)],
+    "elementwise": [False, True],
+    "event_pooling": [False, True],
+    "early_pool": [False, True],
+}
+_OPTIONS = ("surrogate", *[*_STAGE][6:])
+# What a file need not say: it has a default, of each operator its own.
+_OPTIONAL = ("threshold", "ponder_cost", *_OPTIONS)
+_OF_MIXERS = ["num_heads", "mlp_ratio", "attention_threshold", "scales"]
+_HALTING_MIXERS = ["none", "qk_channel", "qk_token", "spike_driven", "ssa"]
+_STEMS = {
+    "spike": ["conv", "deformed_shortcut", "i_sps", "sps"],
+    "membrane": ["conv", "conv_side", "i_sps", "sps_membrane"],
+    "none": ["conv", "deformed_shortcut", "i_sps", "sps"],
 }
 _MAX_OPEN = 6  # genes with more than one value
 
@@ -38,12 +67,16 @@ _MAX_OPEN = 6  # genes with more than one value
 @st.composite
 def documents(draw: st.DrawFn) -> Document:
     """Space files as tables; some have no member."""
-    num_stages = draw(st.integers(1, 2))
+    is_halting = draw(st.booleans())
+    num_stages = 1 if is_halting else draw(st.integers(1, 2))
     choices = {gene: [draw(st.sampled_from(values))] for gene, values in _NETWORK.items()}
     stages = [
         {gene: [draw(st.sampled_from(values))] for gene, values in _STAGE.items()}
         for _ in range(num_stages)
     ]
+    choices["halting"] = ["act" if is_halting else "none"]
+    if is_halting:  # else few members would
+        stages[0]["mixer"] = [draw(st.sampled_from(_HALTING_MIXERS))]
     places = [(choices, gene, _NETWORK[gene]) for gene in choices]
     places += [(stage, gene, _STAGE[gene]) for stage in stages for gene in stage]
     opened = draw(st.lists(st.sampled_from(range(len(places))), max_size=_MAX_OPEN, unique=True))
@@ -53,14 +86,22 @@ def documents(draw: st.DrawFn) -> Document:
         choices["num_stages"] = [1, 2]
     for stage in stages:
         stage["mixer_per_block"] = draw(st.booleans())
+    for table in (choices, *stages):
+        for gene in draw(st.sets(st.sampled_from(_OPTIONAL))):
+            table.pop(gene, None)
     size = draw(st.sampled_from([4, 6, 8]))
     return {
         "input": {"channels": 1, "height": size, "width": size, "num_classes": 2},
         "choices": choices,
-        "when": draw(_conditions(choices, ["neuron", "residual"], ["num_steps", "patch_size"])),
+        "when": draw(
+            _conditions(
+                choices,
+                ["neuron", "residual", "halting"],
+                ["num_steps", "patch_size", "threshold", "surrogate"],
+            )
+        ),
         "stages": [
-            {**stage, "when": draw(_conditions(stage, ["mixer"], ["num_heads", "mlp_ratio"]))}
-            for stage in stages
+            {**stage, "when": draw(_conditions(stage, ["mixer"], _OF_MIXERS))} for stage in stages
         ],
     }
 
@@ -84,15 +125,34 @@ def spaces(draw: st.DrawFn) -> SearchSpace:
     try:
         return SearchSpace.from_toml(to_toml(document))
     except DeadEnd:
-        return SearchSpace.from_toml(to_toml(_eased(document)))
+        return SearchSpace.from_toml(to_toml(draw(_eased(document))))
 
 
-def _eased(document: Document) -> Document:
+@st.composite
+def _eased(draw: st.DrawFn, document: Document) -> Document:
     """Give the genes whose rules can clash values that never do."""
+    residual = document["choices"]["residual"][0]
+    is_halting = "act" in document["choices"]["halting"] and len(document["stages"]) == 1
     stages = [
-        {**stage, "num_heads": [2], "mlp_ratio": [2.0], "when": {}} for stage in document["stages"]
+        {
+            **stage,
+            "num_heads": [2],
+            "mlp_ratio": [2.0],
+            "downsampling": ["strided_conv"],
+            "when": {},
+            **({"depth": [2], "mixer": ["ssa", "spike_driven"]} if is_halting else {}),
+            **({"event_pooling": [False]} if is_halting else {}),
+        }
+        for stage in document["stages"]
     ]
-    choices = {**document["choices"], "stem": ["conv"], "patch_size": [1]}
+    choices = {
+        **document["choices"],
+        "residual": [residual],
+        "stem": [draw(st.sampled_from(_STEMS[residual]))],
+        "patch_size": [2],
+        "tau": [2.0],
+        "halting": document["choices"]["halting"] if is_halting else ["none"],
+    }
     return {**document, "choices": choices, "when": {}, "stages": stages}
 
 
@@ -131,14 +191,25 @@ def _architecture(
     images: Document, network: Document, stages: tuple[Document, ...]
 ) -> Architecture:
     image = {name: value for name, value in images.items() if name != "num_classes"}
+    network = _with_options(network, [(f, network[f]) for f in ("neuron", "stem", "head")])
+    halting = {n: network.pop(n) for n in ("threshold", "ponder_cost") if n in network}
+    network["halting"] = None if network["halting"] == "none" else halting
     genes = []
-    for stage in stages:
-        scale = stage["scale"] if "ssa" in stage["mixer"] else None
-        own = {name: value for name, value in stage.items() if name != "scale"}
-        genes.append({**own, "options": {} if scale is None else {"scale": scale}})
+    for i, stage in enumerate(stages):
+        operators = [("mixer", name) for name in stage["mixer"]]
+        operators += [("downsampling", stage["downsampling"])] if i else []
+        genes.append(_with_options(stage, operators))
     return Architecture.from_dict(
         {"input": image, "num_classes": images["num_classes"], **network, "stages": genes}
     )
+
+
+def _with_options(chosen: Document, operators: list[tuple[Any, str]]) -> Document:
+    """Move the options that are read to ``options``; leave out what no table said."""
+    known = {option for f, name in operators for option in registry.operator(f, name).options}
+    said = {name: value for name, value in chosen.items() if value is not None}
+    genes = {name: value for name, value in said.items() if name not in _OPTIONS}
+    return {**genes, "options": {name: said[name] for name in known if name in said}}
 
 
 def _blocks(stage: Document) -> Iterator[Document]:
@@ -157,6 +228,7 @@ def _combinations(table: Document, when: Document) -> Iterator[Document]:
     told = [
         (k, v, g, values) for k, t in when.items() for v, c in t.items() for g, values in c.items()
     ]
+    table = {**{gene: [None] for _, _, gene, _ in told}, **table}
     wider = {
         gene: [*dict.fromkeys([*values, *(v for *_, g, more in told if g == gene for v in more)])]
         for gene, values in table.items()

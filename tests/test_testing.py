@@ -49,6 +49,13 @@ class Remembering(nn.Module):
         return x * self.calls
 
 
+class LookingAtTheHalted(nn.Module):
+    """Subtracts the mean over all there is, whether it computes or not."""
+
+    def forward(self, x):
+        return x - x.flatten(0, -2).mean(0)
+
+
 class WrongBackward(LIF):
     """Tells another derivative than that of its charge."""
 
@@ -72,11 +79,12 @@ def contract_of(kind, base=MixerContract):
         (LookingAhead, "test_no_step_looks_ahead"),
         (Idle, "test_every_parameter_gets_a_finite_gradient"),
         (Remembering, "test_membranes_start_anew_at_every_call"),
+        (LookingAtTheHalted, "test_halted_tokens_say_nothing_unless_the_rule_refuses_halting"),
     ],
 )
 def test_a_mixer_that_breaks_a_promise_is_found(kind, promise):
     with pytest.raises(AssertionError):
-        getattr(contract_of(kind), promise)("conv")
+        getattr(contract_of(kind), promise)("qk_channel")  # which may halt
 
 
 def test_a_neuron_with_another_backward_than_its_definition_is_found():

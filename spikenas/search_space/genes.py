@@ -81,6 +81,11 @@ def reads(operators: Iterable[Operator], gene: str) -> bool:
     return any(gene in operator.genes or gene in operator.options for operator in operators)
 
 
+def option_defaults(operators: Iterable[Operator], gene: str) -> tuple[Value, ...]:
+    """Return the different defaults of an option among the operators that have it."""
+    return tuple(dict.fromkeys(op.options[gene] for op in operators if gene in op.options))
+
+
 def parse(level: Level, gene: str, value: object) -> Value:
     """Return the canonical form of a value (2 is 2.0 for ``tau``).
 

@@ -51,15 +51,20 @@ def _choice(table: Table, gene: str, stage: int | None = None, block: int | None
         (_entry(table.level, condition.key, stage), condition.value, condition.choices[gene])
         for condition in table.conditions_on(gene)
     ]
-    own = table.choices.get(gene) or table.default(gene)
+    is_option = gene in genes.options(table.level)
     is_live, looked_at = _liveness(table, gene, stage, block)
 
     def values(state: State) -> tuple[Value, ...] | None:
         if not is_live(state):
             return None
         told = [listed for key, value, listed in conditions if _holds(state.get(key), value)]
+        if not told and gene in table.choices:
+            return table.choices[gene]
+        if not told and is_option:  # each operator's own, where they differ
+            defaults = genes.option_defaults(_operators(state, table.level, stage), gene)
+            return defaults if len(defaults) == 1 else None
         if not told:
-            return own
+            return table.default(gene)
         return tuple(value for value in told[0] if all(value in other for other in told[1:]))
 
     return Choice(
@@ -103,7 +108,7 @@ def _operators(state: State, level: Level, stage: int | None) -> list[Operator]:
 
 
 def _image_rules(spec: Spec, images: InputSpec) -> list[Rule]:
-    """Return the rules of the operators that see the image: stem and neuron."""
+    """Return the rules of the operators of the whole network: stem, neuron and halting."""
 
     def rule(family: Family) -> Rule:
         def complaint(state: State) -> str | None:
@@ -111,8 +116,9 @@ def _image_rules(spec: Spec, images: InputSpec) -> list[Rule]:
             name = state.get(family) or genes.DEFAULTS[family]
             return _complaint(registry.operator(family, str(name)), site, family)
 
+        depth = {"stages[0].depth"} if family == "halting" else set()
         return Rule(
-            reads=frozenset({*_SITE, "tau", family, "stages[0].embed_dim", *options}),
+            reads=frozenset({*_SITE, "tau", family, "stages[0].embed_dim", *options, *depth}),
             complaint=complaint,
         )
 
@@ -181,6 +187,7 @@ def _site(
     is_stem: bool = False,
 ) -> Site:
     heads = None if is_stem else state.get(f"stages[{stage}].num_heads")
+    depth = state.get("stages[0].depth") if is_stem else None
     tau = state.get("tau") or genes.DEFAULTS["tau"]
     level: Level = "network" if is_stem else "stage"
     at = None if is_stem else stage
@@ -194,6 +201,7 @@ def _site(
         residual=str(state["residual"]),
         num_heads=None if heads is None else _integer(state, f"stages[{stage}].num_heads"),
         patch_size=_integer(state, "patch_size") if is_stem else None,
+        depth=None if depth is None else _integer(state, "stages[0].depth"),
         tau=tau,
         num_stages=_integer(state, "num_stages"),
         input_kind=images.kind,

@@ -68,7 +68,8 @@ class Table:
     def in_order(self) -> list[str]:
         """Return the genes so that each comes after those it needs; a circle's are left out."""
         left, ordered = self.genes, list[str]()
-        while ready := [g for g in left if not self.needs(g) & {*left}]:
+        needs = {gene: self.needs(gene) for gene in left}
+        while ready := [g for g in left if not needs[g] & {*left}]:
             ordered.append(ready[0])
             left.remove(ready[0])
         return ordered
@@ -85,9 +86,20 @@ class Table:
         return tuple(dict.fromkeys(listed))
 
     def default(self, gene: str) -> Values:
-        """Return what a gene is where the file says nothing: one value, or none."""
-        default = genes.DEFAULTS.get(gene, genes.options(self.level).get(gene))
-        return () if default is None else (default,)
+        """Return what a gene may be where the file says nothing: nothing where it must speak.
+
+        Operators may differ in the default of an option, so there each says its own.
+        """
+        if gene in genes.DEFAULTS:
+            return (genes.DEFAULTS[gene],)
+        if gene not in genes.options(self.level):
+            return ()
+        operators = [
+            registry.operator(family, str(name))
+            for family in genes.FAMILIES[self.level]
+            for name in self.domain(family)
+        ]
+        return genes.option_defaults(operators, gene)
 
     def unsaid(self, gene: str) -> list[str]:
         """Return where the gene is read although the file has no value for it."""
@@ -110,7 +122,8 @@ class Table:
 
     def problems(self) -> list[str]:
         """Return what the choices of the file say that cannot be."""
-        circle = [gene for gene in self.genes if gene not in self.in_order()]
+        ordered = self.in_order()
+        circle = [gene for gene in self.genes if gene not in ordered]
         if circle:
             return [
                 f"{self.where}: the when tables of {', '.join(circle)} wait for each other; "

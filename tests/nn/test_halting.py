@@ -297,7 +297,7 @@ def test_gradients_in_evaluation_need_the_masked_form():
     x = images()
     compact, masked = network("sdt", 0.2).eval(), network("sdt", 0.2, is_compact=False).eval()
 
-    with pytest.raises(RuntimeError, match="set network.halting.is_compact = False"):
+    with pytest.raises(RuntimeError, match=r"set network\.halting\.is_compact = False"):
         compact(x).square().sum().backward()
     masked(x).square().sum().backward()
 

@@ -1,3 +1,5 @@
+import json
+from dataclasses import replace
 from functools import cache
 
 import pytest
@@ -30,6 +32,9 @@ depth = 1
 mixer = "conv"
 mlp_ratio = 2
 """
+_LISTS = _FEW.replace(
+    'mixer = "conv"', 'mixer = "multi_scale"\nnum_heads = 2\nscales = [[1, 3], [1, 3, 5], [3]]'
+)
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -66,6 +71,20 @@ def test_a_restored_sampler_goes_on_as_the_undisturbed_one(method: str, killed_a
     after = _go_on(restored, range(killed_after, 35))
 
     assert _keys(after) == undisturbed[killed_after:]
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_choices_that_are_lists_come_back_from_json(method: str) -> None:
+    space = SearchSpace.from_toml(_LISTS)
+    undisturbed = _keys(_go_on(_sampler(space, method), range(24)))
+    before = [_observation(proposal) for proposal in _go_on(_sampler(space, method), range(16))]
+
+    restored = _sampler(space, method)
+    restored.restore([replace(o, choices=json.loads(json.dumps(o.choices))) for o in before])
+    after = _go_on(restored, range(16, 24))
+
+    assert _keys(after) == undisturbed[16:]
+    assert len({*undisturbed}) > 3
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -5,13 +5,17 @@ from spikenas.registry import Operator, Site, register
 _HERE = "spikenas.nn.halting"
 
 
-def _one_stage(site: Site) -> str | None:
-    if not site.halting or site.num_stages == 1:
+def _one_stage_of_blocks(site: Site) -> str | None:
+    if not site.halting:
         return None
-    return (
-        f"it counts tokens of one resolution, but there are {site.num_stages} stages; "
-        "take num_stages = 1 or halting = 'none'"
-    )
+    if site.num_stages > 1:
+        return (
+            f"it counts tokens of one resolution, but there are {site.num_stages} stages; "
+            "take num_stages = 1 or halting = 'none'"
+        )
+    if site.depth == 1:
+        return "a token halts between blocks, but depth = 1; take depth > 1 or halting = 'none'"
+    return None
 
 
 register(
@@ -21,7 +25,7 @@ register(
         target=f"{_HERE}.act:AdaptiveComputation",
         source="STAS (arXiv 2508.14138), A-SSA; Graves 2016 (ACT), Yin 2022 (A-ViT)",
         genes=("threshold", "ponder_cost"),
-        rule=_one_stage,
+        rule=_one_stage_of_blocks,
     )
 )
 register(
