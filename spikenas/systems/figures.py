@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from spikenas.systems.variant import Variant, datasets
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PublishedSystem:
@@ -131,3 +133,8 @@ PUBLISHED = {
     )
     for name, (parameters, macs, giga, percent, energy_mj, remark) in _ROWS.items()
 }
+
+
+def is_published(system: str, depth: int, width: int, variant: Variant) -> bool:
+    """Whether a paper reports this size on some data set of the variant."""
+    return any(f"{system}-{depth}-{width}-{dataset}" in PUBLISHED for dataset in datasets(variant))
