@@ -5,6 +5,7 @@ import logging
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import released
 import torch
@@ -74,6 +75,31 @@ def test_a_released_checkpoint_is_the_network_that_it_was(name: str) -> None:
         expected, found = ours.double()(x), imported.double()(x)
     assert torch.equal(found, expected)
     assert expected.std() > 0
+
+
+@pytest.mark.golden
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("model_spikformer_cifar", {"num_steps": 4, "num_heads": 4}),
+        ("model_sdt_cifar", {"num_steps": 4}),
+        ("model_qkformer_cifar_fixed", {"num_steps": 2}),
+        ("model_msvit_cifar10_fixed", {"num_steps": 2}),
+        ("model_stmixer_cifar_T1", {"num_steps": 1}),
+        ("model_stmixer_cifar_T4", {"num_steps": 4}),
+    ],
+)
+def test_a_checkpoint_of_the_authors_gives_their_logits(
+    shared: Path, name: str, options: dict[str, int]
+) -> None:
+    with np.load(shared / "golden" / f"{name}.npz") as arrays:
+        state = {n.removeprefix("w/"): torch.from_numpy(arrays[n]) for n in arrays if n[:2] == "w/"}
+        x, expected = (torch.from_numpy(arrays[n]).double() for n in ("x", "y"))
+
+    network = import_official(name.split("_")[1], state, image_size=32, **options).double()
+
+    with torch.inference_mode():
+        torch.testing.assert_close(network(x), expected, atol=1e-10, rtol=0)
 
 
 @pytest.mark.golden
