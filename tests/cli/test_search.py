@@ -219,7 +219,7 @@ def empty_store(tmp_path, monkeypatch):
     [
         (["--space", "toi"], 2, "toy"),
         (["--space", "toy", "--data", "digit"], 2, "digits"),
-        (["--space", "toy", "--seed-with", "spikformer-4-cifar10"], 2, "published name"),
+        (["--space", "toy", "--seed-with", "stas-4-384-cifar10"], 2, "halting = 'act'"),
         (["--space", "toy", "--seed-with", "spikformer-4-100-cifar10"], 2, "num_heads"),
         (["--space", "toy", "--chip", "async"], 2, "async_generic"),
         (["--space", "toy", "--workers", "lokal"], 2, "local"),
