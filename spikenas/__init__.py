@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from spikenas.exceptions import SpikeNASError
     from spikenas.export import load
     from spikenas.nn.network import build_network
+    from spikenas.official import import_official
     from spikenas.search_space import SearchSpace
     from spikenas.store import Run, Store
     from spikenas.systems import published
@@ -26,6 +27,7 @@ __all__ = [
     "Stage",
     "Store",
     "build_network",
+    "import_official",
     "load",
     "published",
     "resume",
@@ -41,6 +43,7 @@ _HOMES = {
     "Stage": "spikenas.architecture",
     "Store": "spikenas.store",
     "build_network": "spikenas.nn.network",
+    "import_official": "spikenas.official",
     "load": "spikenas.export",
     "published": "spikenas.systems",
     "resume": "spikenas.driver",

@@ -32,7 +32,7 @@ class UnknownNameError(UsageError, LookupError):
     """A name that nothing bears; the message gives the nearest and all known ones."""
 
     def __init__(self, kind: str, name: str, known: Iterable[str], hint: str = "") -> None:
-        self.kind, self.name, self.known = kind, name, sorted(known)
+        self.kind, self.name, self.known, self.hint = kind, name, sorted(known), hint
         super().__init__(
             f"no {kind} is named {name!r}{did_you_mean(name, self.known)}; "
             f"known: {', '.join(self.known) or 'none'}{'. ' + hint if hint else ''}"

@@ -54,7 +54,9 @@ def test_importing_spikenas_imports_nothing_heavy():
     assert not loaded.intersection([*HEAVY, "typer", "rich", "pydantic"])
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["pareto", "--help"], ["search", "--help"]])
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["pareto", "--help"], ["search", "--help"], ["import", "--help"]]
+)
 def test_help_imports_nothing_heavy(arguments):
     loaded = _loaded_by(f"from spikenas.cli import main; main({arguments!r})")
 
@@ -92,6 +94,8 @@ def test_no_submodule_takes_the_place_of_a_public_function(tmp_path, monkeypatch
         for call in (spikenas.search, spikenas.resume, spikenas.load, spikenas.published):
             with pytest.raises(spikenas.SpikeNASError):
                 call("nothing.toml")
+        with pytest.raises(spikenas.SpikeNASError):
+            spikenas.import_official("sdt", {}, num_steps=1, image_size=32)
         assert spikenas.build_network(spikenas.published("spikformer-4-256-cifar10"))
 
 

@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from spikenas import exceptions
-from spikenas.cli import architectures, catalogue, doctor, export, runs, search
+from spikenas.cli import architectures, catalogue, doctor, export, importing, runs, search
 from spikenas.cli.output import redacted, say
 
 _EXIT_CODES: dict[type[Exception], int] = {
@@ -41,6 +41,7 @@ app.command("show")(architectures.show)
 app.command("check")(architectures.check)
 app.command("energy")(architectures.energy)
 app.command("export")(export.export)
+app.command("import")(importing.import_)
 app.command("spaces")(catalogue.spaces)
 app.command("chips")(catalogue.chips)
 app.command("published")(catalogue.published)

@@ -4,7 +4,7 @@ from dataclasses import asdict
 
 from spikenas.cli import documents
 from spikenas.cli.options import JsonOption
-from spikenas.cli.output import print_document, print_table
+from spikenas.cli.output import print_document, print_table, say
 
 
 def spaces(*, as_json: JsonOption = False) -> None:
@@ -61,36 +61,22 @@ def chips(*, as_json: JsonOption = False) -> None:
 
 
 def published(*, as_json: JsonOption = False) -> None:
-    """List the published architectures that ARCH may name."""
+    """List the published architectures that ARCH may name.
+
+    Parameters and MACs are our counts, operations (ops), top-1 accuracy and energy the source's.
+    """
     from spikenas import systems
 
-    lines = [
-        documents.PublishedLine(
-            name=name,
-            parameters=system.parameters,
-            accuracy=system.accuracy,
-            energy_mj=system.energy_mj,
-            source=system.source,
-            architecture=systems.published(name).to_dict(),
-        )
-        for name, system in systems.PUBLISHED.items()
-    ]
     if as_json:
+        lines = [
+            documents.PublishedLine(
+                **asdict(system), architecture=systems.published(name).to_dict()
+            )
+            for name, system in systems.PUBLISHED.items()
+        ]
         print_document(documents.Published(architectures=lines))
         return
     from spikenas.report import tables
-    from spikenas.report.figures import count, text
 
-    print_table(
-        tables.records(
-            [
-                {
-                    "name": line.name,
-                    "parameters": count(line.parameters),
-                    "reported accuracy": text("accuracy", line.accuracy),
-                    "source": line.source,
-                }
-                for line in lines
-            ]
-        )
-    )
+    print_table(tables.published(list(systems.PUBLISHED.values())))
+    say("any other depth and width can be named too: <system>-<depth>-<width>-<dataset>")

@@ -175,6 +175,8 @@ class PublishedLine:
 
     name: str
     parameters: int
+    macs: int  # as a trace counts them, all steps
+    operations: float | None  # synaptic operations per inference
     accuracy: float | None  # on the test set, 0 to 1
     energy_mj: float | None  # by the paper's own formula
     source: str

@@ -47,7 +47,7 @@ def resolve(arch: str, store: str | None) -> Reference:
     try:
         return Reference(architecture=systems.published(arch))
     except UnknownNameError as error:
-        hint = "ARCH may also be an export folder, an architecture.json, or RUN/ID"
+        hint = f"{error.hint}. ARCH may also be an export folder, an architecture.json, or RUN/ID"
         raise UnknownNameError("architecture", arch, error.known, hint) from None
 
 

@@ -22,6 +22,7 @@ from spikenas.cli.options import (
     seconds,
 )
 from spikenas.cli.output import print_document, print_table, redacted, say
+from spikenas.cli.references import resolve
 
 if TYPE_CHECKING:
     from spikenas.driver import Progress
@@ -76,6 +77,15 @@ def search(
     seed: Annotated[
         int, typer.Option(min=0, metavar="N", help="Equal seeds give equal searches.")
     ] = 0,
+    seed_with: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="ARCH",
+            help="Propose this first, as the nearest member of the space: a published name, an "
+            "export folder, an architecture.json, or RUN/ID. Can be given several times.",
+            show_default="",
+        ),
+    ] = None,
     objectives: ObjectivesOption = None,
     sampler: Annotated[
         str, typer.Option(metavar="tpe|nsga2|random", help="How candidates are proposed.")
@@ -164,6 +174,7 @@ def search(
             max_parameters=max_parameters,
             max_memory_gib=max_memory_gib,
             allow_plugins=allow_plugins,
+            seed_with={arch: resolve(arch, store).architecture for arch in seed_with or ()},
             on_progress=on_progress,
         )
 

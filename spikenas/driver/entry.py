@@ -1,5 +1,6 @@
 """`search` and `resume`: the two ways into a search, for the command line and for notebooks."""
 
+import logging
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -11,6 +12,7 @@ from spikenas.distributed import load_profile, open_pool
 from spikenas.driver.loop import SearchLoop
 from spikenas.driver.progress import OnProgress
 from spikenas.driver.proposals import Proposals
+from spikenas.driver.seeds import SeedWith, seeds
 from spikenas.driver.settings import SearchSettings
 from spikenas.evaluation import State
 from spikenas.exceptions import NotFoundError, UsageError
@@ -24,6 +26,7 @@ from spikenas.training import Recipe, default_recipe
 from spikenas.training import recipe as load_recipe
 from spikenas.training.surrogate_modules import check_mixers
 
+_log = logging.getLogger(__name__)
 _DATA_OF_SPACE = {"toy": "digits"}
 
 
@@ -52,6 +55,7 @@ def search(
     max_parameters: int | None = None,
     max_memory_gib: float | None = None,
     allow_plugins: bool = False,
+    seed_with: SeedWith = (),
     on_progress: OnProgress | None = None,
 ) -> Run:
     """Search a space for the architectures that score best for the least energy.
@@ -64,7 +68,9 @@ def search(
     before training. ``trials`` candidates are trained; refused ones and repeats come on top, and
     none is begun after ``time_budget_s``. ``workers`` is a profile, by name or ``.toml``;
     ``inline`` needs no Ray. ``store`` is the database's URL, by default $SPIKENAS_STORE, else
-    ``sqlite:///spikenas.db``. ``on_progress`` gets a `Progress` whenever something changes.
+    ``sqlite:///spikenas.db``. ``seed_with`` are published names or architectures to propose
+    first, each as the nearest member of the space; what had to be changed is logged.
+    ``on_progress`` gets a `Progress` whenever something changes.
 
     Returns:
         The finished run, to be read: ``search(...).pareto_front()``.
@@ -115,6 +121,13 @@ def search(
     )
     space = _fitted(space, settings)
     _refuse_untrainable(space, chosen)
+    settings = replace(settings, seed_with=seeds(space, seed_with))
+    if len(settings.seed_with) > trials:
+        _log.warning(
+            "%d seeds, but trials = %d: the others may not be trained",
+            len(settings.seed_with),
+            trials,
+        )
     with Store.open(store) as record:
         _refuse_taken(record, name)
         asker = _sampler(space, settings)
@@ -233,6 +246,7 @@ def _sampler(space: SearchSpace, settings: SearchSettings) -> OptunaSampler:
         method=settings.sampler,
         seed=settings.seed,
         objectives=[objective(name) for name in settings.objectives],
+        first=[seed.architecture for seed in settings.seed_with],
     )
 
 

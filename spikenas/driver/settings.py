@@ -13,6 +13,7 @@ from typing import Any
 from spikenas.architecture import Architecture
 from spikenas.data import DataSpec
 from spikenas.distributed import WorkerProfile
+from spikenas.driver.seeds import Seed
 from spikenas.evaluator import Job
 from spikenas.exceptions import UnknownNameError, UsageError
 from spikenas.hardware import ChipProfile, energy_models
@@ -33,6 +34,7 @@ class SearchSettings:
         trials: candidates trained to an end, good or bad; refused ones come on top.
         seed: of the sampler and of every training.
         time_budget_s: after it no candidate is begun; counted anew by each `resume`.
+        seed_with: members of the space that are proposed before all others.
     """
 
     space_name: str
@@ -49,6 +51,7 @@ class SearchSettings:
     limits: Limits
     time_budget_s: float | None
     allow_plugins: bool
+    seed_with: tuple[Seed, ...] = ()
 
     def __post_init__(self) -> None:
         for name in self.objectives:
@@ -129,5 +132,6 @@ class SearchSettings:
                 "recipe": Recipe.from_dict(record["recipe"]),
                 "workers": WorkerProfile.from_dict(record["workers"]),
                 "limits": Limits(**record["limits"]),
+                "seed_with": tuple(Seed(**each) for each in record.get("seed_with", ())),
             }
         )

@@ -45,6 +45,9 @@ class Provenance(BaseModel):
     objectives: list[str] | None = None
     sampler: str | None = None
     plugins: list[str] | None = None
+    system: str | None = None  # of an official checkpoint, with the two below
+    variant: str | None = None
+    checkpoint_sha256: str | None = None
     versions: Mapping[str, str] = Field(default_factory=dict)
     created_at: str | None = None
     exported_at: str | None = None

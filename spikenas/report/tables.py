@@ -11,6 +11,7 @@ from spikenas.report.figures import count, genes, text
 if TYPE_CHECKING:
     from spikenas.hardware import EnergyEstimate, Verdict
     from spikenas.store import Candidate
+    from spikenas.systems import PublishedSystem
     from spikenas.workload import Operand, Workload
 
 
@@ -107,6 +108,26 @@ def verdict(found: "Verdict") -> Table:
             f"{each.need:g}",
             escape(each.have),
             escape(each.cure),
+        )
+    return table
+
+
+def published(systems: Sequence["PublishedSystem"]) -> Table:
+    """Return published configurations: our counts, and what their sources report."""
+    table = _table()
+    table.add_column("name", no_wrap=True)
+    for heading in ("params", "MACs", "ops", "top-1", "energy"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("source", overflow="fold")
+    for each in systems:
+        table.add_row(
+            each.name,
+            count(each.parameters),
+            count(each.macs),
+            "-" if each.operations is None else count(each.operations),
+            "-" if each.accuracy is None else f"{100 * each.accuracy:.2f} %",
+            "-" if each.energy_mj is None else f"{each.energy_mj:.3g} mJ",
+            escape(each.source),
         )
     return table
 

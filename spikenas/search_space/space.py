@@ -133,6 +133,15 @@ class SearchSpace:
 
         return self.draw(choose)
 
+    def nearest(self, architecture: Architecture) -> Architecture:
+        """Return the member that has every choice of another architecture that it can have.
+
+        Gene by gene, in walk order: the value itself if it is offered, else the nearest number,
+        else the first. What a further stage or block should be, the last one says; a gene that
+        the other has no use for should have its default. The nearest of a member is itself.
+        """
+        return self.draw(lambda name, values: _nearest(_wanted(architecture, name), values))
+
     def choices_of(self, architecture: Architecture) -> dict[str, Value]:
         """Return what `draw` must be told to build this member. Raises ArchitectureError."""
         choices: dict[str, Value] = {}
@@ -261,6 +270,27 @@ def _gene(architecture: Architecture, name: str) -> Any:
     if gene == "mixer":
         return owner.mixer[0] if len({*owner.mixer}) == 1 else ", ".join(owner.mixer)
     return _own_gene(owner, gene)
+
+
+def _wanted(architecture: Architecture, name: str) -> Any:
+    """Read a choice; the last stage and its last block speak for those that are not there."""
+    match = _NAME.fullmatch(name)
+    assert match
+    stage, block, gene = match.groups()
+    if stage is None:
+        wanted = _network_gene(architecture, gene)
+    else:
+        owner = architecture.stages[min(int(stage), len(architecture.stages) - 1)]
+        last = min(int(block or 0), owner.depth - 1)
+        wanted = owner.mixer[last] if gene == "mixer" else _own_gene(owner, gene)
+    return genes.DEFAULTS.get(gene) if wanted is None else wanted
+
+
+def _nearest(wanted: Any, values: tuple[Value, ...]) -> Value:
+    if wanted in values or not isinstance(wanted, int | float):
+        return wanted if wanted in values else values[0]
+    numbers = [value for value in values if isinstance(value, int | float)]
+    return min(numbers, key=lambda value: (abs(value - wanted), value), default=values[0])
 
 
 def _network_gene(architecture: Architecture, gene: str) -> Any:

@@ -83,7 +83,11 @@ class _Member:
 
 
 class OptunaSampler:
-    """Asks for architectures of a space and learns from what became of them."""
+    """Asks for architectures of a space and learns from what became of them.
+
+    Args:
+        first: members of the space that are the first proposals, in this order.
+    """
 
     def __init__(
         self,
@@ -93,6 +97,7 @@ class OptunaSampler:
         seed: int,
         objectives: Sequence[Objective],
         max_observations: int = 2000,
+        first: Sequence[Architecture] = (),
     ) -> None:
         if method not in METHODS:
             raise UnknownNameError("sampler", method, METHODS)
@@ -101,13 +106,18 @@ class OptunaSampler:
         self._seed = seed
         self._objectives = tuple(objectives)
         self._max_observations = max_observations
+        self._first = tuple(first)
         self._members: dict[int, _Member] = {}
 
     def ask(self, number: int) -> Proposal:
         """Return proposal ``number``; it counts as in flight until it is told."""
         rng = random.Random(f"{self._seed}/{number}")
-        is_stuck = self._repeats_before(number) >= _PATIENCE
-        choices = self._leave_model(rng) if is_stuck else self._ask_model(number, rng)
+        if number < len(self._first):
+            choices = self._space.choices_of(self._first[number])
+        elif self._repeats_before(number) >= _PATIENCE:
+            choices = self._leave_model(rng)
+        else:
+            choices = self._ask_model(number, rng)
         member = self._follow(choices)
         self._members[number] = member
         return Proposal(number=number, architecture=member.architecture, choices=choices)

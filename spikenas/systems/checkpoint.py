@@ -3,24 +3,38 @@
 A system's ``NAMES`` rewrite our names into official ones, in order. ``{a|b}`` in an official name
 is an alternative that files differ in, ``<i>`` the i-th layer of a branch behind a trunk, ``*``
 one tensor a head, to be stacked. Shapes that differ by trailing ones are equal (1x1 kernels).
+Every size is read from the first of several tensors that is there, so that one layer that is
+missing or renamed still leaves a network to hold all others against.
 """
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
 from itertools import product
 
 from spikenas.exceptions import UsageError
 
 Names = tuple[tuple[str, str], ...]
+Shape = tuple[int, ...]
+Clue = tuple[str, int]  # a name, and the axis of its tensor that has the size
 _ALTERNATIVES = re.compile(r"\{([^}]*)\}")
 
 
 class Shapes:
-    """The names of a checkpoint with the shapes of their tensors."""
+    """The names of a checkpoint with the shapes of their tensors.
 
-    def __init__(self, system: str, shapes: Mapping[str, tuple[int, ...]]) -> None:
+    Attributes:
+        is_guessed: whether some size had to be taken from its default.
+    """
+
+    def __init__(self, system: str, shapes: Mapping[str, Shape]) -> None:
         self.system = system
+        self.is_guessed = False
         self._shapes = shapes
+        self._kin = Counter(map(_kin, shapes))
+        self._words = Counter(word for name in shapes for word in _words(name))
 
     @property
     def names(self) -> list[str]:
@@ -31,30 +45,51 @@ class Shapes:
         """Whether a tensor of this name, or an alternative, is there."""
         return self.found(name) is not None
 
-    def of(self, name: str) -> tuple[int, ...]:
-        """Return the shape of a tensor that must be there."""
-        found = self.found(name)
-        if found is None:
-            raise UsageError(f"the checkpoint lacks {alternatives(name)[0]}")
-        return self._shapes[found]
-
     def found(self, name: str) -> str | None:
         """Return which of the alternatives is there."""
         return next((each for each in alternatives(name) if each in self._shapes), None)
 
-    def count(self, pattern: str, *, first: int = 0) -> int:
-        """Return how many numbers, counted from ``first``, stand where the group is."""
-        seen = {int(m[1]) for name in self._shapes if (m := re.match(pattern, name))}
-        return max(seen, default=first - 1) - first + 1
+    def shape(self, name: str) -> Shape | None:
+        """Return the shape of a tensor, or of an alternative, if it is there."""
+        found = self.found(name)
+        return None if found is None else self._shapes[found]
 
-    def heads(self, given: int | None, *widths: int, told: int | None = None) -> int:
-        """Return the number of heads, given or told by the checkpoint."""
+    def size(self, what: str, *clues: Clue, default: int | None = None) -> int:
+        """Return a size as the first clue tells that is there, else the default.
+
+        Raises UsageError, which says ``what`` is not told, where there is none.
+        """
+        for name, axis in clues:
+            shape = self.shape(name)
+            if shape is not None and len(shape) > axis and shape[axis] > 0:
+                return shape[axis]
+        if default is None:
+            lacking = " and ".join(self.likely(name) for name, _ in clues)
+            raise UsageError(
+                f"this {self.system} checkpoint does not tell its {what}: it lacks {lacking}"
+            )
+        self.is_guessed = True
+        return default
+
+    def count(self, pattern: str) -> int:
+        """Return how many numbers, counted from 0, stand where the group is; at least 1."""
+        seen = {int(m[1]) for name in self._shapes if (m := re.match(pattern, name))}
+        return max(seen, default=0) + 1
+
+    def heads(
+        self,
+        given: int | None,
+        *widths: int,
+        told: int | None = None,
+        known: int | None = None,
+    ) -> int:
+        """Return the number of heads: told by the checkpoint, given, or known from the paper."""
         if told is not None and given not in (None, told):
             raise UsageError(
                 f"num_heads = {given}, but this {self.system} checkpoint has {told} heads; "
                 "leave num_heads out"
             )
-        heads = told or given
+        heads = told or given or known
         divisors = [h for h in range(1, 65) if all(width % h == 0 for width in widths)]
         listed = ", ".join(map(str, divisors))
         of = " and ".join(map(str, dict.fromkeys(widths)))
@@ -66,6 +101,67 @@ class Shapes:
         if any(width % heads for width in widths):
             raise UsageError(f"num_heads = {heads} does not divide width {of}; divisors: {listed}")
         return heads
+
+    def likely(self, name: str) -> str:
+        """Return the alternative that the other names of the checkpoint speak for."""
+
+        def evidence(each: str) -> tuple[int, int, int]:
+            siblings = sum(n.startswith(f"{each.rsplit('.', 2)[0]}.") for n in self._shapes)
+            words = sum(self._words[word] for word in _words(each))
+            return siblings, self._kin[_kin(each)], words
+
+        return max(alternatives(name), key=evidence)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Match:
+    """What a checkpoint has for a network.
+
+    Attributes:
+        sources: our names, each with its official name, or with one name a head.
+        problems: each tensor that is missing, unexpected or of another shape, in words.
+    """
+
+    sources: Mapping[str, Sequence[str]]
+    problems: Sequence[str]
+
+
+def match(
+    names: Names,
+    needed: Mapping[str, Shape],
+    shapes: Shapes,
+    *,
+    unused: Sequence[str],
+    trunk: int = 1,
+) -> Match:
+    """Hold what our network needs against what a checkpoint has."""
+    sources: dict[str, list[str]] = {}
+    missing: dict[str, Shape] = {}
+    misshapen: list[str] = []
+    for ours, shape in needed.items():
+        pattern = official(names, ours, trunk=trunk)
+        parts, part_shape = [pattern], shape
+        if "*" in pattern:
+            parts, part_shape = [pattern.replace("*", str(i)) for i in range(shape[0])], shape[1:]
+        sources[ours] = [shapes.found(part) or shapes.likely(part) for part in parts]
+        for name in sources[ours]:
+            found = shapes.shape(name)
+            if found is None:
+                missing[name] = part_shape
+            elif _without_ones(found) != _without_ones(part_shape):
+                misshapen.append(f"{name}: is {_text(found)}, needed {_text(part_shape)}")
+    taken = {name for found in sources.values() for name in found}
+    foreign = [n for n in shapes.names if n not in taken and not is_unused(n, unused)]
+    if shapes.is_guessed and missing:  # what is needed follows from what is missing
+        misshapen = []
+    problems = []
+    for name, shape in missing.items():
+        size = "" if shapes.is_guessed else f", needed {_text(shape)}"
+        near = get_close_matches(name, foreign, n=1, cutoff=0.8)
+        problems.append(f"{name}: missing{size}{f'; is it {near[0]}?' if near else ''}")
+    problems += misshapen
+    problems += [f"{name}: unexpected {_text(shapes.shape(name) or ())}" for name in foreign]
+    return Match(sources=sources, problems=problems)
 
 
 def official(names: Names, ours: str, *, trunk: int = 1) -> str:
@@ -85,3 +181,22 @@ def alternatives(name: str) -> list[str]:
 def is_unused(name: str, patterns: Sequence[str]) -> bool:
     """Whether the official code builds a tensor and never reads it; counters of batches too."""
     return any(re.fullmatch(p, name) for p in (*patterns, r".*num_batches_tracked"))
+
+
+def _kin(name: str) -> str:
+    """Return the name that equal layers of all blocks share."""
+    return re.sub(r"\d+", "#", name)
+
+
+def _words(name: str) -> set[str]:
+    return {*re.split(r"[._]", name)}
+
+
+def _without_ones(shape: Shape) -> Shape:
+    while len(shape) > 1 and shape[-1] == 1:
+        shape = shape[:-1]
+    return shape
+
+
+def _text(shape: Shape) -> str:
+    return f"[{', '.join(map(str, shape))}]"

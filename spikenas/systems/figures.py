@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from spikenas.systems.variant import Variant, datasets
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PublishedSystem:
@@ -25,12 +27,12 @@ class PublishedSystem:
     source: str
 
 
-_PAPERS = {
-    "msvit": "MSViT (IJCAI 2025)",
-    "qkformer": "Zhou 2024 (QKFormer)",
-    "sdt": "Yao 2023 (Spike-Driven Transformer)",
-    "spikformer": "Zhou 2023 (Spikformer)",
-    "stmixer": "Deng 2024 (STMixer)",
+_PAPERS = {  # docs/explanation/published-systems.md has the titles
+    "msvit": "IJCAI 2025",
+    "qkformer": "Zhou 2024",
+    "sdt": "Yao 2023",
+    "spikformer": "Zhou 2023",
+    "stmixer": "Deng 2024",
 }
 _TABLES = {"cifar10": "CIFAR", "cifar100": "CIFAR", "imagenet": "ImageNet"}
 
@@ -76,14 +78,21 @@ _ROWS: dict[str, _Row] = {
     "msvit-10-384-imagenet": (17_686_216, 41_992_879_104, None, 80.09, 16.65, ""),
     "msvit-10-512-imagenet": (31_232_616, 74_050_654_208, None, 82.96, 24.74, "it prints 30.23 M"),
     "msvit-10-768-imagenet": (69_802_408, 165_256_427_520, None, 85.06, 45.88, ""),
-    "msvit-4-384-cifar10": (7_558_762, 9_155_055_360, None, 96.53, None, "leaderboard"),
+    "msvit-4-384-cifar10": (
+        7_558_762,
+        9_155_055_360,
+        None,
+        96.53,
+        None,
+        "as a leaderboard quotes it",
+    ),
     "msvit-4-384-cifar100": (
         7_445_956,
         8_776_619_520,
         None,
         81.98,
         None,
-        "leaderboard; the CIFAR-100 file",
+        "as a leaderboard quotes it",
     ),
     "stmixer-4-384-cifar10": (
         8_223_674,
@@ -131,3 +140,8 @@ PUBLISHED = {
     )
     for name, (parameters, macs, giga, percent, energy_mj, remark) in _ROWS.items()
 }
+
+
+def is_published(system: str, depth: int, width: int, variant: Variant) -> bool:
+    """Whether a paper reports this size on some data set of the variant."""
+    return any(f"{system}-{depth}-{width}-{dataset}" in PUBLISHED for dataset in datasets(variant))

@@ -7,6 +7,7 @@ its second scale has kernel 1 and a value per channel. Code for event data was n
 
 from spikenas.architecture import Architecture
 from spikenas.exceptions import UsageError
+from spikenas.registry import Option
 from spikenas.systems import qkformer
 from spikenas.systems.checkpoint import Names, Shapes
 from spikenas.systems.variant import Setting
@@ -15,18 +16,14 @@ NOTE = qkformer.NOTE.replace("QKFormer", "MSViT")
 NAMES: Names = qkformer.NAMES
 UNUSED = qkformer.UNUSED
 ANCHORS = qkformer.ANCHORS
-_SSA: dict[str, float | bool | tuple[int, ...]] = {"qkv_bias": False, "attention_threshold": 1.0}
+_SSA: dict[str, Option] = {"qkv_bias": False, "attention_threshold": 1.0}
 
 
 def published(setting: Setting, depth: int, width: int, num_heads: int) -> Architecture:
     """Return ``msvit-<depth>-<width>``."""
     _refuse_events(setting)
     depths = qkformer.split_depth("msvit", setting, depth)
-    is_elementwise = setting.dataset == "cifar100"
-    scales: dict[str, float | bool | tuple[int, ...]] = {
-        "scales": (1, 1) if is_elementwise else (1, 3),
-        "elementwise": is_elementwise,
-    }
+    scales = _scales(1 if setting.dataset == "cifar100" else 3)
     half = qkformer.exact(width, 2)
     return qkformer.architecture(
         setting,
@@ -46,7 +43,18 @@ def published_heads(setting: Setting, width: int) -> int | None:
 def read(shapes: Shapes, setting: Setting, num_heads: int | None) -> Architecture:
     """Return what the shapes of a checkpoint tell."""
     _refuse_events(setting)
-    return qkformer.read_hierarchy(shapes, setting, num_heads, _SSA)
+    if not shapes.has("stage{1|2}.0.{tssa|ssa|attn}.p_{conv|bn}.weight"):
+        raise UsageError("the checkpoint is no msvit: its layers are those of a qkformer")
+    options = []
+    for i in (1, 2):
+        kernel = shapes.shape(f"stage{i}.0.{{tssa|ssa|attn}}.p_conv.weight") or (0, 0, 3)
+        options.append(_scales(kernel[2] if len(kernel) > 2 else 1))
+    return qkformer.read_hierarchy(shapes, setting, num_heads, "multi_scale", [*options, _SSA])
+
+
+def _scales(size: int) -> dict[str, Option]:
+    """Return the options of the two scales that were released: kernel 3, or 1 element-wise."""
+    return {"scales": (1, size), "elementwise": size == 1}
 
 
 def _refuse_events(setting: Setting) -> None:

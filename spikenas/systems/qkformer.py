@@ -7,8 +7,9 @@ run on from sample to sample; here every sample starts anew (docs/explanation/pu
 
 from collections.abc import Sequence
 
-from spikenas.architecture import Architecture, Stage
-from spikenas.exceptions import ArchitectureError
+from spikenas.architecture import MAX_DEPTH, Architecture, Stage
+from spikenas.exceptions import ArchitectureError, UsageError
+from spikenas.registry import Option
 from spikenas.systems.checkpoint import Names, Shapes
 from spikenas.systems.variant import Setting
 
@@ -67,7 +68,7 @@ def architecture(
     mixers: Sequence[tuple[str, ...]],
     num_heads: int,
     mlp_ratios: Sequence[float],
-    options: Sequence[dict[str, float | bool | tuple[int, ...]]],
+    options: Sequence[dict[str, Option]],
 ) -> Architecture:
     """Return a hierarchy of QKFormer's form."""
     downsampling = {"early_pool": setting.variant == "imagenet"}
@@ -124,54 +125,64 @@ def published_heads(setting: Setting, width: int) -> int | None:
 
 def read(shapes: Shapes, setting: Setting, num_heads: int | None) -> Architecture:
     """Return what the shapes of a checkpoint tell."""
-    return read_hierarchy(shapes, setting, num_heads, {"qkv_bias": False})
+    if shapes.has("stage1.0.{tssa|ssa|attn}.p_conv.weight"):
+        raise UsageError("the checkpoint is no qkformer: its layers are those of an msvit")
+    options: list[dict[str, Option]] = [{} for _ in _before(setting)]
+    options.append({"qkv_bias": False})
+    return read_hierarchy(shapes, setting, num_heads, "qk_token", options)
 
 
 def read_hierarchy(
     shapes: Shapes,
     setting: Setting,
     num_heads: int | None,
-    ssa_options: dict[str, float | bool | tuple[int, ...]],
+    mixer: str,
+    options: Sequence[dict[str, Option]],
 ) -> Architecture:
-    """Return the stages that a checkpoint of QKFormer or MSViT has, and their mixers."""
-    widths, mixers, ratios, options = [], [], [], []
-    for i in range(1, shapes.count(r"stage(\d)\.", first=1) + 1):
-        hidden, width = shapes.of(f"stage{i}.0.mlp.{{mlp|fc}}1_conv.weight")[:2]
-        mixer, own = _mixer(shapes, f"stage{i}.0.{{tssa|ssa|attn}}", ssa_options)
+    """Return the stages that a checkpoint of QKFormer or MSViT has; the last one has SSA."""
+    widths, mixers, ratios = [], [], []
+    for i in range(1, len(options) + 1):
+        mlp = f"stage{i}.0.mlp.{{mlp|fc}}"
+        width = shapes.size(
+            f"width of stage {i}",
+            (f"{mlp}1_conv.weight", 1),
+            (f"{mlp}2_bn.weight", 0),
+            (f"patch_embed{i}.proj_res_bn.weight", 0),
+        )
+        hidden = shapes.size(
+            f"MLP ratio of stage {i}",
+            (f"{mlp}1_conv.weight", 0),
+            (f"{mlp}1_bn.weight", 0),
+            default=4 * width,
+        )
         widths.append(width)
-        mixers.append((mixer,) * shapes.count(rf"stage{i}\.(\d+)\."))
         ratios.append(hidden / width)
-        options.append(own)
+        depth = shapes.count(rf"stage{i}\.(\d+)\.")
+        mixers.append(("ssa" if i == len(options) else mixer,) * min(depth, MAX_DEPTH + 1))
     return architecture(
         setting,
         widths=widths,
         mixers=mixers,
-        num_heads=shapes.heads(num_heads, *widths),
+        num_heads=shapes.heads(num_heads, *widths, known=published_heads(setting, widths[-1])),
         mlp_ratios=ratios,
         options=options,
     )
 
 
-def _mixer(
-    shapes: Shapes, where: str, ssa_options: dict[str, float | bool | tuple[int, ...]]
-) -> tuple[str, dict[str, float | bool | tuple[int, ...]]]:
-    if shapes.has(f"{where}.v_conv.weight"):
-        return "ssa", ssa_options
-    if not shapes.has(f"{where}.p_conv.weight"):
-        return "qk_token", {}
-    size = shapes.of(f"{where}.p_conv.weight")[2]
-    return "multi_scale", {"scales": (1, size), "elementwise": size == 1}
-
-
 def split_depth(system: str, setting: Setting, depth: int) -> tuple[int, ...]:
     """Return the blocks of each stage."""
-    before = {"cifar": (1, 1), "imagenet": (1, 2), "dvs": (1,)}[setting.variant]
+    before = _before(setting)
     if depth <= sum(before):
         raise ArchitectureError(
             f"{system} of depth {depth}: its stages before the last have {sum(before)} blocks "
             f"on {setting.dataset}; needed: a depth of {sum(before) + 1} or more"
         )
     return (*before, depth - sum(before))
+
+
+def _before(setting: Setting) -> tuple[int, ...]:
+    """Return the blocks of the stages before the last."""
+    return {"cifar": (1, 1), "imagenet": (1, 2), "dvs": (1,)}[setting.variant]
 
 
 def exact(width: int, divisor: int) -> int:

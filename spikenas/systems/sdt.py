@@ -5,8 +5,10 @@ Gesture, four times for ImageNet. On event data attention pools as well.
 """
 
 from spikenas.architecture import Architecture, Stage
+from spikenas.exceptions import UsageError
 from spikenas.systems import spikformer
 from spikenas.systems.checkpoint import Names, Shapes
+from spikenas.systems.figures import is_published
 from spikenas.systems.variant import Setting, width_over_32
 
 NAMES: Names = spikformer.NAMES  # one code base
@@ -60,14 +62,22 @@ def published_heads(setting: Setting, width: int) -> int | None:
 
 def read(shapes: Shapes, setting: Setting, num_heads: int | None) -> Architecture:
     """Return what the shapes of a checkpoint tell; an unused layer has the number of heads."""
-    width = shapes.of("head.weight")[1]
-    told = "block.0.attn.talking_heads.weight"
+    q = shapes.shape("block.0.attn.q_{linear|conv}.weight")
+    if q is not None and len(q) < 4:  # Linear or Conv1d, here it is Conv2d
+        raise UsageError("the checkpoint is no sdt: its layers are those of a spikformer")
+    width, mlp_ratio = spikformer.read_sizes(shapes)
+    told = shapes.shape("block.0.attn.talking_heads.weight")
+    depth = shapes.count(r"block\.(\d+)\.")
+    is_known = is_published("sdt", depth, width, setting.variant)
     return architecture(
         setting,
-        depth=shapes.count(r"block\.(\d+)\."),
+        depth=depth,
         embed_dim=width,
         num_heads=shapes.heads(
-            num_heads, width, told=shapes.of(told)[0] if shapes.has(told) else None
+            num_heads,
+            width,
+            told=told[0] if told else None,
+            known=published_heads(setting, width) if is_known else None,
         ),
-        mlp_ratio=shapes.of("block.0.mlp.fc1_{conv|linear}.weight")[0] / width,
+        mlp_ratio=mlp_ratio,
     )

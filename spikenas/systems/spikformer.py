@@ -5,7 +5,9 @@ pools), ImageNet and DVS (1x1 convolutions, q, k and v without bias, four pools;
 """
 
 from spikenas.architecture import Architecture, Stage
-from spikenas.systems.checkpoint import Names, Shapes
+from spikenas.exceptions import UsageError
+from spikenas.systems.checkpoint import Names, Shapes, alternatives
+from spikenas.systems.figures import is_published
 from spikenas.systems.variant import Setting, width_over_32
 
 NAMES: Names = (
@@ -35,12 +37,11 @@ def architecture(
     embed_dim: int,
     num_heads: int,
     mlp_ratio: float = 4.0,
-    qkv_bias: bool | None = None,
 ) -> Architecture:
     """Return the network of one variant."""
     is_cifar = setting.variant == "cifar"
     options = {
-        "qkv_bias": is_cifar if qkv_bias is None else qkv_bias,
+        "qkv_bias": is_cifar,
         "scale": 0.25 if setting.variant == "dvs" else 0.125,
     }
     return Architecture(
@@ -78,12 +79,41 @@ def published_heads(setting: Setting, width: int) -> int | None:
 
 def read(shapes: Shapes, setting: Setting, num_heads: int | None) -> Architecture:
     """Return what the shapes of a checkpoint tell."""
-    width = shapes.of("head.weight")[1]
+    q = "block.0.attn.q_{linear|conv}.weight"
+    if len(shapes.shape(q) or ()) == 4:  # Conv2d, here it is Linear or Conv1d
+        raise UsageError("the checkpoint is no spikformer: its layers are those of an sdt")
+    is_linear = shapes.found(q) == alternatives(q)[0]
+    if shapes.has(q) and is_linear != (setting.variant == "cifar"):
+        fitting = "'cifar'" if is_linear else "'imagenet' or 'dvs'"
+        raise UsageError(
+            f"variant = {setting.variant!r}, but the layers of this spikformer checkpoint are "
+            f"those of variant {fitting}; give that"
+        )
+    width, mlp_ratio = read_sizes(shapes)
+    depth = shapes.count(r"block\.(\d+)\.")
+    is_known = is_published("spikformer", depth, width, setting.variant)
+    known = published_heads(setting, width) if is_known else None
     return architecture(
         setting,
-        depth=shapes.count(r"block\.(\d+)\."),
+        depth=depth,
         embed_dim=width,
-        num_heads=shapes.heads(num_heads, width),
-        mlp_ratio=shapes.of("block.0.mlp.fc1_{linear|conv}.weight")[0] / width,
-        qkv_bias=shapes.has("block.0.attn.q_{linear|conv}.bias"),
+        num_heads=shapes.heads(num_heads, width, known=known),
+        mlp_ratio=mlp_ratio,
     )
+
+
+def read_sizes(shapes: Shapes) -> tuple[int, float]:
+    """Return width and MLP ratio of a checkpoint of Spikformer or SDT."""
+    width = shapes.size(
+        "width",
+        ("head.weight", 1),
+        ("patch_embed.rpe_bn.weight", 0),
+        ("block.0.mlp.fc2_bn.weight", 0),
+    )
+    hidden = shapes.size(
+        "MLP ratio",
+        ("block.0.mlp.fc1_{linear|conv}.weight", 0),
+        ("block.0.mlp.fc1_bn.weight", 0),
+        default=4 * width,
+    )
+    return width, hidden / width

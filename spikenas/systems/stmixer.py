@@ -4,9 +4,11 @@ The matrices have as many rows as there are tokens: a checkpoint is bound to one
 event data it is as on CIFAR, 8x8 tokens, of 128x128 events.
 """
 
+from math import isqrt
+
 from spikenas.architecture import Architecture, Stage
 from spikenas.exceptions import UsageError
-from spikenas.systems.checkpoint import Names, Shapes
+from spikenas.systems.checkpoint import Names, Shape, Shapes
 from spikenas.systems.variant import Setting
 
 NAMES: Names = (
@@ -77,23 +79,45 @@ def published_heads(setting: Setting, width: int) -> int | None:
 
 def read(shapes: Shapes, setting: Setting, num_heads: int | None) -> Architecture:
     """Return what the shapes of a checkpoint tell; there is a matrix for each head."""
-    width = shapes.of("head.weight")[1]
-    patch_size = shapes.of("patch_embd.short_proj1.0.weight")[2]
-    told = shapes.count(r"block\.0\.token_mix\.attn\.linear_mix\.(\d+)\.")
-    tokens = shapes.of("block.0.token_mix.attn.linear_mix.0.weight")[0]
-    side = setting.input.height // patch_size
-    if side * side != tokens:
-        fitting = round(tokens**0.5) * patch_size
-        raise UsageError(
-            f"the matrices of this stmixer are of {tokens}x{tokens} tokens, but images of "
-            f"{setting.input.height} in patches of {patch_size} have {side * side}; "
-            f"give image_size={fitting}"
-        )
+    width = shapes.size(
+        "width",
+        ("head.weight", 1),
+        ("patch_embd.proj_conv.10.weight", 0),
+        ("block.0.token_mix.fc1.2.weight", 0),
+    )
+    hidden = shapes.size(
+        "MLP ratio",
+        ("block.0.channel_mix.fc1.1.weight", 0),
+        ("block.0.channel_mix.fc1.2.weight", 0),
+        default=4 * width,
+    )
+    patch_size = shapes.size(
+        "patch size",
+        ("patch_embd.short_proj1.0.weight", 2),
+        default=16 if setting.variant == "imagenet" else 4,
+    )
+    told = shapes.count(r"block\.\d+\.token_mix\.attn\.linear_mix\.(\d+)\.")
+    matrix = shapes.shape("block.0.token_mix.attn.linear_mix.0.weight")
+    _refuse_other_grid(matrix, setting.input.height, patch_size)
     return architecture(
         setting,
         depth=shapes.count(r"block\.(\d+)\."),
         embed_dim=width,
         num_heads=shapes.heads(num_heads, width, told=told),
         patch_size=patch_size,
-        mlp_ratio=shapes.of("block.0.channel_mix.fc1.1.weight")[0] / width,
+        mlp_ratio=hidden / width,
     )
+
+
+def _refuse_other_grid(matrix: Shape | None, image_size: int, patch_size: int) -> None:
+    """Raise where the token matrices are not of as many tokens as the image has."""
+    if not matrix:
+        return
+    tokens, side = matrix[0], -(-image_size // patch_size)
+    fitting = isqrt(tokens)
+    if side * side != tokens:
+        cure = f"; give image_size={fitting * patch_size}" if fitting * fitting == tokens else ""
+        raise UsageError(
+            f"the matrices of this stmixer are of {tokens}x{tokens} tokens, but images of "
+            f"{image_size} in patches of {patch_size} have {side * side}{cure}"
+        )

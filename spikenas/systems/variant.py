@@ -7,7 +7,7 @@ from typing import Literal, get_args
 from spikenas.architecture import InputSpec
 
 Variant = Literal["cifar", "imagenet", "dvs"]
-VARIANTS: tuple[str, ...] = get_args(Variant)
+VARIANTS: tuple[Variant, ...] = get_args(Variant)
 _IMAGENET_HEADS = {384: 6, 512: 8, 768: 12}  # by width, of every system
 
 
@@ -34,6 +34,11 @@ _VARIANTS: Mapping[str, tuple[Variant, int, int]] = {  # variant, side, classes
     "dvs128": ("dvs", 128, 11),
 }
 DATASETS = tuple(_VARIANTS)
+
+
+def datasets(variant: Variant) -> list[str]:
+    """Return the data sets of a variant."""
+    return [name for name, (of, _, _) in _VARIANTS.items() if of == variant]
 
 
 def setting_of(system: str, dataset: str) -> Setting:

@@ -10,7 +10,18 @@ from spikenas.cli import app, output
 COMMANDS = get_command(app).commands
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference" / "cli.md"
 ISSUED = (
-    *("search", "resume", "runs", "status", "pareto", "show", "check", "energy", "export"),
+    *(
+        "search",
+        "resume",
+        "runs",
+        "status",
+        "pareto",
+        "show",
+        "check",
+        "energy",
+        "export",
+        "import",
+    ),
     *("spaces", "chips", "published", "doctor"),
 )
 

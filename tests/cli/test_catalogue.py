@@ -27,8 +27,23 @@ def test_a_list_without_json_is_a_table(spikenas, command, name):
     assert ended.code == 0
 
 
-def test_published_architectures_have_name_and_parameters(spikenas):
+def test_published_architectures_have_our_counts_and_the_figures_of_their_source(spikenas):
     document = json.loads(spikenas("published", "--json").out)
 
-    parameters = {each["name"]: each["parameters"] for each in document["architectures"]}
-    assert parameters["spikformer-4-384-cifar10"] == 9_324_730
+    found = {each["name"]: each for each in document["architectures"]}
+    known = found["spikformer-8-512-imagenet"]
+    assert known["parameters"] == 29_689_384
+    assert known["macs"] == 34_283_966_464
+    assert known["operations"] == 11.09e9
+    assert known["accuracy"] == 0.7338
+    assert known["energy_mj"] == 11.577
+    assert known["architecture"]["num_classes"] == 1000
+    assert found["spikformer-4-384-cifar10"]["operations"] is None
+
+
+def test_the_published_table_has_a_line_for_each_and_says_that_others_can_be_named(spikenas):
+    ended = spikenas("published")
+
+    assert "spikformer-8-512-imagenet" in ended.out
+    assert "11.1G  73.38 %  11.6 mJ  Zhou 2023, ImageNet table" in ended.out
+    assert "<system>-<depth>-<width>-<dataset>" in ended.err

@@ -128,6 +128,28 @@ def test_a_finished_run_can_be_resumed_without_doing_more(spikenas, schema, stor
     assert document["counts"]["complete"] == 4
 
 
+@pytest.mark.usefixtures("searched")
+def test_a_search_begins_with_its_seeds_of_any_kind(spikenas, store, tmp_path, caplog):
+    spikenas("export", "tiny", "--to", tmp_path / "best", "--store", store)
+    shown = spikenas("show", "spikformer-4-384-cifar10", "--json").out
+    (tmp_path / "a.json").write_text(json.dumps(json.loads(shown)["architecture"]))
+    front = json.loads(spikenas("pareto", "tiny", "--store", store, "--json").out)["front"]
+    seeds = ("stmixer-8-512-imagenet", tmp_path / "a.json", f"tiny/{front[-1]['id']}")
+    given = [word for seed in (*seeds, tmp_path / "best") for word in ("--seed-with", seed)]
+
+    ended = spikenas(
+        *("search", *TINY, *given, "--trials", 2, "--store", store, "--name", "seeded", "--quiet")
+    )
+
+    assert ended.code == 0, ended.err
+    assert "seed stmixer-8-512-imagenet is not in space 'toy'" in caplog.text
+    assert "stages[0].embed_dim 512 -> 32" in caplog.text
+    assert f"seed tiny/{front[-1]['id']} is not" not in caplog.text
+    with Store.open(store) as opened:
+        first = opened.run("seeded").candidates()[0].architecture
+    assert first.residual == "membrane"
+
+
 @pytest.mark.parametrize("choice", [[], ["--best", "energy_uj"], ["--best", "accuracy"]])
 @pytest.mark.usefixtures("searched")
 def test_the_best_is_exported_as_a_network_that_runs(spikenas, store, tmp_path, choice):
@@ -289,6 +311,8 @@ def empty_store(tmp_path, monkeypatch):
     [
         (["--space", "toi"], 2, "toy"),
         (["--space", "toy", "--data", "digit"], 2, "digits"),
+        (["--space", "toy", "--seed-with", "stas-4-384-cifar10"], 2, "halting = 'act'"),
+        (["--space", "toy", "--seed-with", "spikformer-4-100-cifar10"], 2, "num_heads"),
         (["--space", "toy", "--chip", "async"], 2, "async_generic"),
         (["--space", "toy", "--workers", "lokal"], 2, "local"),
         (["--space", "toy", "--num-workers", "0"], 2, "num_workers"),

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from spikenas import driver
-from spikenas.driver import Progress
+from spikenas.driver import Progress, SearchSettings
 from spikenas.evaluation import State
 from spikenas.exceptions import NotFoundError
 from spikenas.store import Run, Store
@@ -47,6 +47,30 @@ def test_a_resumed_search_ends_as_the_undisturbed_one(
 
     assert resumed.status == "finished"
     assert _outcomes(resumed) == _outcomes(undisturbed)
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "random"])
+@pytest.mark.parametrize("after", [1, 3])
+def test_a_resumed_search_has_the_seeds_that_it_was_begun_with(
+    search: Search, url: str, tmp_path: Path, sampler: str, after: int
+) -> None:
+    seeded = {
+        "sampler": sampler,
+        "seed_with": ["stmixer-4-384-cifar10", "spikformer-4-384-cifar10"],
+    }
+    undisturbed = search(store=f"sqlite:///{tmp_path}/other.db", **seeded)
+    _interrupted(search, url, after=after, **seeded)
+
+    resumed = driver.resume("mine", store=url)
+
+    assert _outcomes(resumed) == _outcomes(undisturbed)
+
+
+def test_settings_from_before_there_were_seeds_are_read(search: Search) -> None:
+    run = search(trials=1)
+    old = {name: value for name, value in run.settings.items() if name != "seed_with"}
+
+    assert SearchSettings.from_dict(old) == SearchSettings.from_dict(run.settings)
 
 
 def test_resume_after_kill_9_repeats_only_what_was_in_flight(

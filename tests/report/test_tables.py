@@ -8,11 +8,12 @@ from spikenas.evaluation import State
 from spikenas.report import tables
 from spikenas.report.figures import spread
 from spikenas.store import Store
+from spikenas.systems import PUBLISHED
 
 
-def _printed(table: Table) -> str:
+def _printed(table: Table, width: int = 160) -> str:
     page = StringIO()
-    Console(file=page, width=160).print(table)
+    Console(file=page, width=width).print(table)
     return page.getvalue()
 
 
@@ -77,3 +78,11 @@ def test_values_that_look_like_markup_are_shown_as_they_are():
 
     assert "[red]x[/red]" in text
     assert "-" in text
+
+
+def test_published_systems_can_be_read_in_a_hundred_columns():
+    text = _printed(tables.published(list(PUBLISHED.values())), width=100)
+
+    lines = text.splitlines()
+    assert len(lines) <= 2 * len(PUBLISHED)
+    assert [line.split()[0] for line in lines if line[0] != " "] == ["name", *PUBLISHED]

@@ -5,10 +5,12 @@ import random
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from strategies import Document, documents, members, spaces, to_toml
+from strategies import Document, architectures, documents, members, spaces, to_toml
 
+from spikenas.architecture import Architecture, InputSpec
 from spikenas.exceptions import ArchitectureError
 from spikenas.search_space import DeadEnd, SearchSpace
+from spikenas.systems import published
 
 SEEDS = st.integers(0, 2**32)
 
@@ -142,3 +144,48 @@ def test_from_choices_names_a_value_that_is_not_offered() -> None:
 
     with pytest.raises(ArchitectureError, match="num_steps = 7 is not in this space; it has here"):
         space.from_choices({**choices, "num_steps": 7})
+
+
+@settings(max_examples=40, deadline=None)
+@given(spaces(), SEEDS)
+def test_the_nearest_of_a_member_is_itself(space: SearchSpace, seed: int) -> None:
+    member = space.sample(seed)
+
+    assert space.nearest(member) == member
+
+
+@settings(max_examples=40, deadline=None)
+@given(spaces(), architectures())
+def test_the_nearest_of_a_stranger_is_a_member(space: SearchSpace, stranger: Architecture) -> None:
+    nearest = space.nearest(stranger)
+
+    assert space.contains(nearest)
+    assert space.nearest(nearest) == nearest
+
+
+def test_the_nearest_keeps_what_the_space_has_and_takes_the_nearest_number() -> None:
+    space = SearchSpace.load("cifar10")
+
+    nearest = space.nearest(published("spikformer-8-768-imagenet"))
+
+    (stage,) = nearest.stages
+    assert (nearest.neuron, nearest.residual, nearest.stem) == ("lif", "spike", "sps")
+    assert (nearest.num_steps, nearest.tau, nearest.patch_size) == (4, 2.0, 4)
+    assert (stage.embed_dim, stage.depth, stage.num_heads) == (512, 6, 8)
+    assert (stage.mixer[0], stage.mlp_ratio) == ("ssa", 4.0)
+
+
+def test_the_nearest_has_as_many_stages_and_the_last_one_speaks_for_more() -> None:
+    space = SearchSpace.load("cifar10").with_input(InputSpec(channels=3, height=32, width=32), 10)
+
+    hierarchy = space.nearest(published("qkformer-4-384-cifar10"))
+
+    assert len(hierarchy.stages) == 3
+    assert [stage.mixer[0] for stage in hierarchy.stages] == ["qk_token", "qk_token", "ssa"]
+
+
+def test_a_published_system_that_is_a_member_is_its_own_nearest() -> None:
+    space = SearchSpace.load("cifar10")
+
+    for name in ("spikformer-4-384-cifar10", "stmixer-4-384-cifar10"):
+        assert space.nearest(published(name)) == published(name)

@@ -60,6 +60,20 @@ def test_equal_seeds_give_equal_proposals_and_others_do_not(method: str) -> None
 
 
 @pytest.mark.parametrize("method", METHODS)
+def test_what_is_to_be_first_is_proposed_first_whatever_was_told(method: str) -> None:
+    space = SearchSpace.load("digits")
+    first = [space.sample(seed) for seed in (5, 6)]
+    sampler = OptunaSampler(
+        space, method=method, seed=1, objectives=[objective("accuracy")], first=first
+    )
+
+    asked = [sampler.ask(number) for number in (0, 1, 2)]
+
+    assert [proposal.architecture for proposal in asked[:2]] == first
+    assert space.from_choices(asked[0].choices) == first[0]
+
+
+@pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("killed_after", [7, 25])
 def test_a_restored_sampler_goes_on_as_the_undisturbed_one(method: str, killed_after: int) -> None:
     space = SearchSpace.load("digits")

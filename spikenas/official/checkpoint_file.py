@@ -1,0 +1,86 @@
+"""Files of weights, read without running code: safetensors, or PyTorch's own format.
+
+The one `torch.load` of spikenas is here. With ``weights_only=True`` it builds tensors and plain
+containers; beside these ``argparse.Namespace`` alone is allowed, and only for this one call, since
+training scripts in the manner of timm put their options into the file.
+"""
+
+import argparse
+import logging
+import pickle
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import safetensors
+import safetensors.torch
+import torch
+from torch import Tensor
+
+from spikenas.exceptions import UsageError
+
+_log = logging.getLogger(__name__)
+# Where training scripts keep the weights, the first that is there; averages only if alone.
+_PLACES = ("state_dict", "model", "module", "net", "state_dict_ema", "model_ema")
+
+
+def read_checkpoint(path: str | Path) -> dict[str, Tensor]:
+    """Return the tensors of a ``.safetensors`` or PyTorch file; no code in it is ever run.
+
+    Raises:
+        UsageError: there is no such file, it holds code, or it holds no weights.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise UsageError(f"{path}: no such file; needed: a .safetensors, .pth, .pt or .tar file")
+    content = _safetensors(path) if path.suffix == ".safetensors" else _pytorch(path)
+    return _weights(content, path)
+
+
+def _safetensors(path: Path) -> dict[str, Tensor]:
+    try:
+        return safetensors.torch.load_file(path)
+    except (safetensors.SafetensorError, OSError, ValueError, KeyError) as error:
+        raise UsageError(f"{path}: is no safetensors file: {error}") from None
+
+
+def _pytorch(path: Path) -> Any:
+    try:
+        with torch.serialization.safe_globals([argparse.Namespace]):
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        named = re.search(r"GLOBAL (\S+)", str(error))
+        raise UsageError(
+            f"{path}: holds more than tensors{f' ({named[1]})' if named else ''}, and unpickling "
+            "that could run code; needed: a safetensors file, or one with nothing but the weights: "
+            "torch.save(model.state_dict(), ...), made where you trust the file"
+        ) from None
+    except Exception as error:  # bytes of any kind end in errors of any kind
+        raise UsageError(
+            f"{path}: is no checkpoint of PyTorch: {type(error).__name__}: {_first_line(error)}"
+        ) from None
+
+
+def _weights(content: Any, path: Path) -> dict[str, Tensor]:
+    """Return the weights from among what a training script saved with them."""
+    while isinstance(content, Mapping):
+        places = [key for key in _PLACES if isinstance(content.get(key), Mapping)]
+        if not places:
+            break
+        if len(places) > 1:
+            _log.warning("%s: taking %r, not %s", path.name, places[0], ", ".join(places[1:]))
+        content = content[places[0]]
+    found = content if isinstance(content, Mapping) else {}
+    weights = {name: value for name, value in found.items() if isinstance(value, Tensor)}
+    if not weights:
+        held = ", ".join(map(str, found)) if found else type(content).__name__
+        raise UsageError(
+            f"{path}: holds no weights, but {held[:200] or 'nothing'}; needed: names with tensors, "
+            f"alone or under one of {', '.join(_PLACES)}"
+        )
+    return weights
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).split("\n", maxsplit=1)[0]

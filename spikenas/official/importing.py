@@ -1,0 +1,215 @@
+"""`import_official`: from official names with their tensors to one of our networks.
+
+What names and shapes tell is inferred, the rest is asked for; every tensor must find its place.
+The network is built without memory first; nothing is copied before all names and shapes agree.
+"""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from spikenas.exceptions import UnknownNameError, UsageError
+from spikenas.nn.network import SpikingTransformer, build_network
+from spikenas.systems import SYSTEMS, VARIANTS, Setting, Variant, input_of
+from spikenas.systems.checkpoint import Match, Shape, Shapes, is_unused, match
+
+_log = logging.getLogger(__name__)
+_PREFIXES = ("module.", "_orig_mod.")  # of DistributedDataParallel and of torch.compile
+
+
+def import_official(
+    system: str,
+    state_dict: Mapping[str, Tensor],
+    *,
+    num_steps: int,
+    image_size: int,
+    variant: Variant = "cifar",
+    num_heads: int | None = None,
+) -> SpikingTransformer:
+    """Return the network of an official checkpoint, in evaluation mode, on the CPU.
+
+    It is of float32, of float64 where all given tensors are.
+
+    Args:
+        system: ``spikformer``, ``qkformer``, ``msvit``, ``sdt`` or ``stmixer``.
+        state_dict: official names to tensors; ``module.`` before all of them is passed over.
+        num_steps: T, which no weight tells.
+        image_size: side of the images or events, in pixels.
+        variant: which of the released codes it comes from: ``cifar``, ``imagenet`` or ``dvs``.
+        num_heads: where neither the weights nor a published configuration tell it.
+
+    Raises:
+        UsageError: something else is needed, or tensors are missing, unexpected, of another
+            shape or not finite; each is named.
+    """
+    if system not in SYSTEMS:
+        raise UnknownNameError("system", system, SYSTEMS)
+    if variant not in VARIANTS:
+        raise UnknownNameError("variant", variant, VARIANTS)
+    numbers = {"num_steps": num_steps, "image_size": image_size}
+    if num_heads is not None:
+        numbers["num_heads"] = num_heads
+    for name, value in numbers.items():
+        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+            raise UsageError(f"{name} = {value!r}; needed: a whole number above 0")
+    given = _tensors(state_dict)
+    shapes = {name: tuple(tensor.shape) for name, tensor in given.items()}
+    _refuse_another_system(system, shapes)
+    reading = _Reading(
+        system=system,
+        shapes=shapes,
+        num_steps=num_steps,
+        image_size=image_size,
+        num_heads=num_heads,
+    )
+    try:
+        network, found = reading.as_variant(variant)
+    except UsageError as error:
+        raise type(error)(f"{error}{reading.hint(variant)}") from None
+    if found.problems:
+        raise UsageError(
+            f"the checkpoint is not a {system} of variant {variant!r} as released"
+            f"{reading.hint(variant)}; {len(found.problems)} tensors differ:\n  "
+            + "\n  ".join(found.problems)
+        )
+    _say_what_differs(system, list(given))
+    if variant == "cifar" and network.architecture.num_classes == 1000:
+        _log.warning(
+            "1000 classes, but variant 'cifar': if the checkpoint is of ImageNet, give "
+            "variant='imagenet'; the weights would fit both, the pooling is another"
+        )
+    network.load_state_dict(_state(network, given, found), assign=True)
+    return network.eval()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Reading:
+    """The shapes of a checkpoint with what the caller says of it."""
+
+    system: str
+    shapes: Mapping[str, Shape]
+    num_steps: int
+    image_size: int
+    num_heads: int | None
+
+    def as_variant(self, variant: Variant) -> tuple[SpikingTransformer, Match]:
+        """Return the network that the shapes tell of, without memory, and how it agrees."""
+        family, known = SYSTEMS[self.system], Shapes(self.system, self.shapes)
+        is_events = variant == "dvs"
+        channels = known.size("input", (family.ANCHORS[0], 1), default=2 if is_events else 3)
+        if (channels == 2) != is_events:
+            cure = "variant='cifar' or variant='imagenet'" if is_events else "variant='dvs'"
+            raise UsageError(
+                f"variant = {variant!r}, but the first convolution of the checkpoint has "
+                f"{channels} input channels, and only events have 2; give {cure}"
+            )
+        setting = Setting(
+            variant=variant,
+            dataset=variant,
+            input=input_of(variant, self.image_size, channels),
+            num_classes=known.size("classes", ("head.weight", 0), ("head.bias", 0), default=10),
+            num_steps=self.num_steps,
+        )
+        with torch.device("meta"):
+            network = build_network(family.read(known, setting, self.num_heads))
+        needed = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
+        trunk = 2 if is_events else 1
+        return network, match(family.NAMES, needed, known, unused=family.UNUSED, trunk=trunk)
+
+    def hint(self, variant: Variant) -> str:
+        """Say which other variant every tensor would fit."""
+        for other in VARIANTS:
+            if other != variant:
+                try:
+                    _, found = self.as_variant(other)
+                except UsageError:
+                    continue
+                if not found.problems:
+                    return f"; all of it fits variant={other!r}"
+        return ""
+
+
+def _tensors(state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return the tensors by official name, none of which may lie about its size."""
+    if not isinstance(state_dict, Mapping) or not state_dict:
+        raise UsageError("the checkpoint is empty; needed: official names with their tensors")
+    problems = []
+    for name, tensor in state_dict.items():
+        if not isinstance(name, str) or not isinstance(tensor, Tensor):
+            raise UsageError(
+                f"{name}: is {type(tensor).__module__}.{type(tensor).__name__}; needed: a "
+                "torch.Tensor under a name (of NumPy: torch.from_numpy)"
+            )
+        if tensor.layout != torch.strided or tensor.device.type == "meta" or tensor.is_quantized:
+            problems.append(f"{name}: is {tensor.layout}, on {tensor.device}")
+        elif tensor.untyped_storage().nbytes() < tensor.numel() * tensor.element_size():
+            problems.append(f"{name}: holds fewer numbers than its shape {[*tensor.shape]} says")
+    if problems:
+        raise UsageError("needed are plain tensors in memory, but:\n  " + "\n  ".join(problems))
+    given = dict(state_dict)
+    while prefix := next((p for p in _PREFIXES if all(n.startswith(p) for n in given)), None):
+        given = {name.removeprefix(prefix): tensor for name, tensor in given.items()}
+    return given
+
+
+def _refuse_another_system(system: str, shapes: Mapping[str, tuple[int, ...]]) -> None:
+    """Raise where the names are those of another system, or of none that is known."""
+    known = Shapes(system, shapes)
+    missing = [name for name in SYSTEMS[system].ANCHORS if not known.has(name)]
+    if not missing:
+        return
+    fitting = [
+        name for name, family in SYSTEMS.items() if all(known.has(each) for each in family.ANCHORS)
+    ]
+    if not fitting and len(missing) < len(SYSTEMS[system].ANCHORS):
+        return  # a layer that was renamed: all that differs will be named
+    lacking = ", ".join(known.likely(name) for name in missing)
+    looks = (
+        f"its names are those of {' or '.join(fitting)}; import it as that"
+        if fitting
+        else f"its first names are {', '.join(known.names[:3])}; known systems: "
+        f"{', '.join(SYSTEMS)}"
+    )
+    raise UsageError(f"the checkpoint is no {system}: it lacks {lacking}; {looks}")
+
+
+def _say_what_differs(system: str, names: list[str]) -> None:
+    family = SYSTEMS[system]
+    unused = [name for name in names if is_unused(name, family.UNUSED)]
+    unused = sorted(name for name in unused if not name.endswith("num_batches_tracked"))
+    if unused:
+        _log.warning(
+            "%d tensors that the official code never reads are left out: %s",
+            len(unused),
+            ", ".join(unused[:3]) + (", ..." if len(unused) > 3 else ""),
+        )
+    note = getattr(family, "NOTE", None)
+    if note:
+        _log.warning("%s", note)
+
+
+def _state(
+    network: SpikingTransformer, given: Mapping[str, Tensor], found: Match
+) -> dict[str, Tensor]:
+    """Return copies of the tensors under our names, in our shapes and one type."""
+    names = [name for parts in found.sources.values() for name in parts]
+    is_double = all(given[name].dtype == torch.float64 for name in names)
+    dtype = torch.float64 if is_double else torch.float32
+    used, strange = {}, []
+    for name in names:
+        is_real = given[name].is_floating_point()
+        if is_real:
+            used[name] = given[name].detach().to("cpu", dtype)
+        if not is_real or not used[name].isfinite().all():
+            strange.append(f"{name}: {given[name].dtype}")
+    if strange:
+        raise UsageError(
+            f"{len(strange)} tensors hold other than finite numbers:\n  " + "\n  ".join(strange)
+        )
+    return {
+        ours: torch.stack([used[name] for name in found.sources[ours]]).reshape(needed.shape)
+        for ours, needed in network.state_dict().items()
+    }
