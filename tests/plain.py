@@ -132,12 +132,24 @@ def conv(x, layer, stride=1, padding=1):
     return out
 
 
-def max_pool(x):
-    """3x3 maxima of stride 2 and padding 1 of a map [C, H, W]."""
+def conv_over_tokens(x, layer):
+    """Sum over the offsets of the kernel along the raster order; a linear map has kernel 1."""
+    weight = layer.weight if layer.weight.dim() == 3 else layer.weight.unsqueeze(2)
+    k = weight.shape[2]
+    out = x.new_zeros(len(x), len(weight))
+    for n in range(len(x)):
+        for i in range(k):
+            if 0 <= n + i - k // 2 < len(x):
+                out[n] += weight[:, :, i] @ x[n + i - k // 2]
+    return out
+
+
+def max_pool(x, stride=2):
+    """3x3 maxima of padding 1 of a map [C, H, W]."""
     C, H, W = x.shape
-    out = x.new_zeros(C, (H + 1) // 2, (W + 1) // 2)
+    out = x.new_zeros(C, -(-H // stride), -(-W // stride))
     for i in range(out.shape[1]):
         for j in range(out.shape[2]):
-            window = x[:, max(2 * i - 1, 0) : 2 * i + 2, max(2 * j - 1, 0) : 2 * j + 2]
-            out[:, i, j] = window.amax((1, 2))
+            top, left = stride * i - 1, stride * j - 1
+            out[:, i, j] = x[:, max(top, 0) : top + 3, max(left, 0) : left + 3].amax((1, 2))
     return out

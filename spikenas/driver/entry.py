@@ -20,8 +20,9 @@ from spikenas.search_space import SearchSpace
 from spikenas.store import Candidate, Run, Store
 from spikenas.strategy.sampler import Observation, OptunaSampler
 from spikenas.strategy.screening import Limits
-from spikenas.training import default_recipe
+from spikenas.training import Recipe, default_recipe
 from spikenas.training import recipe as load_recipe
+from spikenas.training.surrogate_modules import check_mixers
 
 _DATA_OF_SPACE = {"toy": "digits"}
 
@@ -113,6 +114,7 @@ def search(
         allow_plugins=allow_plugins,
     )
     space = _fitted(space, settings)
+    _refuse_untrainable(space, chosen)
     with Store.open(store) as record:
         _refuse_taken(record, name)
         asker = _sampler(space, settings)
@@ -203,6 +205,13 @@ def _fitted(space: SearchSpace, settings: SearchSettings) -> SearchSpace:
     """Return the space for the images of the data set, whose files are checked on the way."""
     info = data_sets.describe(settings.data)
     return space.with_input(info.input, info.num_classes)
+
+
+def _refuse_untrainable(space: SearchSpace, recipe: Recipe) -> None:
+    """Refuse a recipe by which some member of the space cannot be trained."""
+    if recipe.surrogate_module_learning:
+        mixers = [values for name, values in space.domain() if name.endswith(".mixer")]
+        check_mixers({str(name) for values in mixers for name in values})
 
 
 def _refuse_taken(store: Store, name: str | None) -> None:

@@ -74,7 +74,7 @@ class _Recorder:
 
 
 def trace(network: SpikingTransformer) -> Workload:
-    """Return the workload, without rates. The network's own device and mode do not matter."""
+    """Return the workload, without rates. The network's own device, type and mode do not matter."""
     a = network.architecture
     recorder = _Recorder()
     hooks = [

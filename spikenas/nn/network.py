@@ -41,7 +41,9 @@ class SpikingTransformer(nn.Module):
         for i, stage in enumerate(a.stages):
             if i:
                 self.downsampling.append(_downsampling(a, i, neuron))
-            self.stages.append(_blocks(a, stage, self.grids[i], neuron))
+            self.stages.append(
+                build_blocks(stage, grid=self.grids[i], residual=a.residual, neuron=neuron)
+            )
         head = operator("head", a.head)
         self.head = head.load()(
             embed_dim=a.stages[-1].embed_dim,
@@ -109,6 +111,32 @@ def build_network(architecture: Architecture) -> SpikingTransformer:
     return SpikingTransformer(architecture)
 
 
+def build_blocks(
+    stage: Stage, *, grid: tuple[int, int], residual: str, neuron: NeuronFactory
+) -> nn.Sequential:
+    """Return the blocks of one stage, for tokens on ``grid`` (height, width)."""
+    blocks = nn.Sequential()
+    for name in stage.mixer:
+        kind = operator("mixer", name)
+        mixer = kind.load()(
+            embed_dim=stage.embed_dim,
+            grid=grid,
+            neuron=neuron,
+            **{gene: getattr(stage, gene) for gene in kind.genes},
+            **_options(kind.options, stage.options),
+        )
+        blocks.append(
+            Block(
+                embed_dim=stage.embed_dim,
+                mlp_ratio=stage.mlp_ratio,
+                mixer=mixer,
+                residual=residual,
+                neuron=neuron,
+            )
+        )
+    return blocks
+
+
 def _neuron_factory(a: Architecture) -> NeuronFactory:
     kind = operator("neuron", a.neuron)
     genes = {gene: getattr(a, gene) for gene in kind.genes}
@@ -133,31 +161,6 @@ def _downsampling(a: Architecture, i: int, neuron: NeuronFactory) -> nn.Module:
         **_options(kind.options, a.stages[i].options),
     )
     return made
-
-
-def _blocks(
-    a: Architecture, stage: Stage, grid: tuple[int, int], neuron: NeuronFactory
-) -> nn.Sequential:
-    blocks = nn.Sequential()
-    for name in stage.mixer:
-        kind = operator("mixer", name)
-        mixer = kind.load()(
-            embed_dim=stage.embed_dim,
-            grid=grid,
-            neuron=neuron,
-            **{gene: getattr(stage, gene) for gene in kind.genes},
-            **_options(kind.options, stage.options),
-        )
-        blocks.append(
-            Block(
-                embed_dim=stage.embed_dim,
-                mlp_ratio=stage.mlp_ratio,
-                mixer=mixer,
-                residual=a.residual,
-                neuron=neuron,
-            )
-        )
-    return blocks
 
 
 def _halting(a: Architecture, halting: Halting) -> nn.Module:

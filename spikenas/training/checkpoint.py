@@ -1,5 +1,6 @@
 """A checkpoint: weights and optimizer state as safetensors, the rest as JSON in its header.
 
+The weights are the network's and those of side heads, which only the rest of the training needs.
 No pickle anywhere. Each epoch draws from generators seeded by (seed, epoch), so the seed and the
 epoch reached are the whole state of the generators, and the schedule is that of the recipe.
 """
@@ -16,7 +17,7 @@ from torch import Tensor, nn
 
 from spikenas.exceptions import ArtefactError
 
-_FORMAT = "spikenas-checkpoint-1"
+_FORMAT = "spikenas-checkpoint-2"
 _MOMENTS = ("step", "exp_avg", "exp_avg_sq")  # what AdamW keeps of each parameter
 
 
@@ -29,18 +30,18 @@ class Progress:
     history: tuple[Mapping[str, float], ...]
 
 
-def pack(network: nn.Module, optimizer: torch.optim.Optimizer, progress: Progress) -> bytes:
+def pack(objective: nn.Module, optimizer: torch.optim.Optimizer, progress: Progress) -> bytes:
     """Return the checkpoint of a training between two epochs."""
-    tensors = {f"weights.{name}": tensor for name, tensor in network.state_dict().items()}
-    for name, parameter in network.named_parameters():
+    tensors = {f"weights.{name}": tensor for name, tensor in objective.state_dict().items()}
+    for name, parameter in objective.named_parameters():
         for moment, tensor in optimizer.state.get(parameter, {}).items():
             tensors[f"optimizer.{name}.{moment}"] = tensor
     metadata = {"format": _FORMAT, "progress": json.dumps(asdict(progress))}
     return save({name: _plain(tensor) for name, tensor in tensors.items()}, metadata)
 
 
-def unpack(checkpoint: bytes, network: nn.Module, optimizer: torch.optim.Optimizer) -> Progress:
-    """Put the state into the network and the optimizer, and return the progress.
+def unpack(checkpoint: bytes, objective: nn.Module, optimizer: torch.optim.Optimizer) -> Progress:
+    """Put the state into the objective and the optimizer, and return the progress.
 
     Raises ArtefactError where the bytes are damaged or are of another network.
     """
@@ -51,10 +52,10 @@ def unpack(checkpoint: bytes, network: nn.Module, optimizer: torch.optim.Optimiz
         if name.startswith("weights.")
     }
     try:
-        network.load_state_dict(weights)
+        objective.load_state_dict(weights)
     except RuntimeError as error:
         raise ArtefactError(f"the checkpoint is of another network: {error}") from error
-    for name, parameter in network.named_parameters():
+    for name, parameter in objective.named_parameters():
         for moment in _MOMENTS:
             tensor = tensors.get(f"optimizer.{name}.{moment}")
             if tensor is not None:  # a frozen parameter has none

@@ -1,8 +1,8 @@
 """`train`: the training loop. Equal seeds give equal weights, whole or resumed.
 
 The device is the network's. Weights start as the caller built them; all else that is random
-(order, augmentation, and whatever a network draws) follows from (seed, epoch). On a GPU that holds
-as far as its kernels repeat themselves.
+(order, augmentation, and whatever a network draws) follows from (seed, epoch), the first weights
+of side heads from the seed. On a GPU that holds as far as its kernels repeat themselves.
 """
 
 import math
@@ -13,11 +13,11 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
 
 from spikenas.data import Augmentation, ImageSet
 from spikenas.exceptions import DataError, DivergedError, UsageError
 from spikenas.training import checkpoint as checkpoints
+from spikenas.training.objective import TrainingObjective
 from spikenas.training.recipe import Recipe
 from spikenas.training.schedule import Schedule
 
@@ -26,13 +26,21 @@ _RESIDENT_BYTES = 2**31  # sets up to here move to the GPU as a whole
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Epoch:
-    """One epoch just done: ``epoch`` of ``epochs``, from 1, with its mean loss."""
+    """One epoch just done: ``epoch`` of ``epochs``, from 1, with its mean loss.
+
+    ``loss`` is all that is minimised; ``ponder``, where tokens halt, is its rho without its weight.
+    """
 
     epoch: int
     epochs: int
     loss: float
     learning_rate: float  # of its last step
     seconds: float
+    ponder: float | None = None
+
+    def to_dict(self) -> dict[str, float]:
+        """Return the JSON form; what the network does not have is absent."""
+        return {name: value for name, value in asdict(self).items() if value is not None}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,8 +76,8 @@ def train(
 
     Raises:
         DivergedError: at the first loss or gradient that is not finite.
-        UsageError: the checkpoint is of other settings, or the recipe is not for such data;
-            ArtefactError where the checkpoint is damaged.
+        UsageError: the checkpoint is of other settings, or the recipe asks for what the network or
+            the data do not have; ArtefactError where the checkpoint is damaged.
     """
     recipe.check_kind("events" if train_set.images.dim() == 5 else "frames")
     if len(train_set) < 2:
@@ -80,7 +88,8 @@ def train(
     batch_size = min(recipe.batch_size, len(train_set))
     steps_per_epoch = len(train_set) // batch_size
     schedule = Schedule(recipe=recipe, epochs=epochs, steps_per_epoch=steps_per_epoch)
-    optimizer = _optimizer(network, recipe)
+    objective = _objective(network, recipe, seed)
+    optimizer = _optimizer(objective, recipe)
     terms = {
         "recipe": recipe.fingerprint,
         "epochs": epochs,
@@ -89,7 +98,7 @@ def train(
     }
     progress = checkpoints.Progress(epoch=0, terms=terms, history=())
     if checkpoint is not None:
-        progress = checkpoints.unpack(checkpoint, network, optimizer)
+        progress = checkpoints.unpack(checkpoint, objective, optimizer)
         _same_terms(progress.terms, terms)
     device = next(network.parameters()).device
     if train_set.images.nbytes <= _RESIDENT_BYTES:
@@ -99,9 +108,9 @@ def train(
     for epoch in range(progress.epoch, last):
         start = time.perf_counter()
         forked = [device] if device.type == "cuda" else []
-        with torch.random.fork_rng(devices=forked):
-            loss = _train_epoch(
-                network,
+        with torch.random.fork_rng(devices=forked), objective.dropping_blocks():
+            loss, ponder = _train_epoch(
+                objective,
                 train_set,
                 optimizer=optimizer,
                 schedule=schedule,
@@ -114,28 +123,29 @@ def train(
             loss=loss,
             learning_rate=optimizer.param_groups[0]["lr"],
             seconds=time.perf_counter() - start,
+            ponder=ponder,
         )
-        progress = replace(progress, epoch=epoch + 1, history=(*progress.history, asdict(done)))
+        progress = replace(progress, epoch=epoch + 1, history=(*progress.history, done.to_dict()))
         if on_epoch:
             on_epoch(done)
     return TrainingResult(
         history=tuple(dict(record) for record in progress.history),
-        checkpoint=checkpoints.pack(network, optimizer, progress),
+        checkpoint=checkpoints.pack(objective, optimizer, progress),
     )
 
 
 def _train_epoch(
-    network: nn.Module,
+    objective: TrainingObjective,
     train_set: ImageSet,
     *,
     optimizer: torch.optim.Optimizer,
     schedule: Schedule,
     epoch: int,
     seed: int,
-) -> float:
-    """Return the mean loss of the epoch, counted from 0."""
+) -> tuple[float, float | None]:
+    """Return the mean loss of the epoch, counted from 0, and the mean ponder if there is one."""
     recipe, steps = schedule.recipe, schedule.steps_per_epoch
-    device = next(network.parameters()).device
+    device = next(objective.parameters()).device
     # Both generators start anew each epoch, so a checkpoint need not hold their state.
     epoch_seed = (seed * 1_000_003 + epoch) % 2**63
     torch.default_generator.manual_seed(epoch_seed)
@@ -144,7 +154,8 @@ def _train_epoch(
     generator = torch.Generator().manual_seed(epoch_seed)
     augment = _augmentation(train_set, recipe, is_mixing=schedule.is_mixing(epoch))
     total = torch.zeros((), device=device)
-    network.train()
+    ponders: list[Tensor] = []
+    objective.train()
     batches = train_set.batches(
         min(recipe.batch_size, len(train_set)),
         generator=generator,
@@ -154,15 +165,23 @@ def _train_epoch(
     for step, (images, labels) in enumerate(batches, start=epoch * steps):
         for group in optimizer.param_groups:
             group["lr"] = schedule.learning_rate(step)
-        logits = network(images.to(device))  # [B, num_classes]
-        loss = cross_entropy(logits, labels.to(device), label_smoothing=recipe.label_smoothing)
+        loss = objective(images.to(device), labels.to(device))
         optimizer.zero_grad()
-        loss.backward()
-        norm = nn.utils.clip_grad_norm_(network.parameters(), recipe.gradient_clip or math.inf)
-        _check_finite(loss.detach(), norm, optimizer, epoch, step % steps)
+        loss.total.backward()
+        norm = nn.utils.clip_grad_norm_(objective.parameters(), recipe.gradient_clip or math.inf)
+        _check_finite(loss.total.detach(), norm, optimizer, epoch, step % steps)
         optimizer.step()
-        total += loss.detach()
-    return float(total) / steps
+        total += loss.total.detach()
+        if loss.ponder is not None:
+            ponders.append(loss.ponder)
+    return float(total) / steps, float(torch.stack(ponders).mean()) if ponders else None
+
+
+def _objective(network: nn.Module, recipe: Recipe, seed: int) -> TrainingObjective:
+    """Return it with side heads, if any, drawn by the seed, on the network's device."""
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed((seed * 1_000_003 - 1) % 2**63)  # of no epoch
+        return TrainingObjective(network, recipe).to(next(network.parameters()).device)
 
 
 def _check_finite(
@@ -178,9 +197,9 @@ def _check_finite(
     )
 
 
-def _optimizer(network: nn.Module, recipe: Recipe) -> torch.optim.AdamW:
+def _optimizer(objective: TrainingObjective, recipe: Recipe) -> torch.optim.AdamW:
     """Return AdamW that leaves biases and norms, all 1-d parameters, undecayed, as timm does."""
-    parameters = [p for p in network.parameters() if p.requires_grad]
+    parameters = [p for p in objective.parameters() if p.requires_grad]
     groups: list[dict[str, Any]] = [
         {"params": [p for p in parameters if p.ndim > 1], "weight_decay": recipe.weight_decay},
         {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},

@@ -83,7 +83,7 @@ _RECIPES = (
         learning_rate=1e-3,
     ),
     # STMixer, github.com/brain-intelligence-lab/STMixer_demo, data/cifar10.yml; 64 images on each
-    # of 2 GPUs. Its surrogate-module learning loss belongs to the network and is left out.
+    # of 2 GPUs.
     replace(
         _SPIKFORMER_CIFAR10,
         name="stmixer-cifar10",
@@ -92,10 +92,17 @@ _RECIPES = (
         warmup_learning_rate=1e-4,
         label_smoothing=0.01,
         cutmix=0.5,
+        surrogate_module_learning=0.9,
     ),
     _SPIKFORMER_IMAGENET,
     # STMixer, data/imagenet.yml; the batch is that of one GPU.
-    replace(_SPIKFORMER_IMAGENET, name="stmixer-imagenet", batch_size=128, learning_rate=3e-4),
+    replace(
+        _SPIKFORMER_IMAGENET,
+        name="stmixer-imagenet",
+        batch_size=128,
+        learning_rate=3e-4,
+        surrogate_module_learning=0.9,
+    ),
     _SPIKFORMER_CIFAR10DVS,
     # Zhou 2024, cifar10-dvs/train.py and dvs128-gesture/train.py. The latter mirrors too, though
     # that makes a wave of the right hand one of the left; here it is off.

@@ -10,7 +10,7 @@ from spikenas.exceptions import UsageError, did_you_mean
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
-    """AdamW with a cosine schedule, and what is done to the images.
+    """AdamW with a cosine schedule, what it minimises, and what is done to the images.
 
     Attributes:
         epochs: that the schedule spans, unless a caller overrides it.
@@ -26,6 +26,11 @@ class Recipe:
         random_erasing: its probability per image.
         event_drop: whether events are left out at random; of event data only.
         snn_augment_wide: whether event frames are moved, turned or cut; of event data only.
+        stochastic_depth: probability of leaving the last block's branches out of a sample in
+            training, and evenly less of earlier ones' down to 0 in the first. The released codes
+            build it and never apply it, so published recipes have 0.
+        surrogate_module_learning: weight of the soft loss of `spikenas.training.surrogate_modules`,
+            for networks of mixer ``stm`` alone; 0 trains without side heads.
     """
 
     name: str
@@ -48,6 +53,8 @@ class Recipe:
     random_erasing: float = 0.0
     event_drop: bool = False
     snn_augment_wide: bool = False
+    stochastic_depth: float = 0.0
+    surrogate_module_learning: float = 0.0
 
     def __post_init__(self) -> None:
         for setting, (low, high, kind) in _RANGES.items():
@@ -127,4 +134,6 @@ _RANGES: dict[str, tuple[float, float, Any]] = {
     "cutmix": (0, 100, int | float),
     "mixup_off_epoch": (0, 100_000, int),
     "random_erasing": (0, 1, int | float),
+    "stochastic_depth": (0, 0.9, int | float),
+    "surrogate_module_learning": (0, 0.99, int | float),  # the hard loss alone knows the labels
 }

@@ -3,11 +3,13 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from safetensors.torch import load_file
 
 from spikenas.distributed import InlinePool
 from spikenas.driver import Progress, entry
 from spikenas.evaluation import State
-from spikenas.exceptions import BudgetError, InfeasibleError, UsageError
+from spikenas.exceptions import BudgetError, InfeasibleError, StoreError, UsageError
+from spikenas.nn.network import build_network
 from spikenas.search_space import SearchSpace
 from spikenas.store import Store
 
@@ -29,6 +31,42 @@ mixer = ["conv", "ssa", "none"]
 mlp_ratio = 2
 [stages.when.mixer.ssa]
 num_heads = 2
+"""
+
+_STMIXER = """
+[space]
+description = "STMixers, which surrogate module learning can train."
+[choices]
+num_steps = 1
+neuron = "stmixer_lif"
+residual = "membrane"
+stem = "conv_side"
+patch_size = 2
+[[stages]]
+embed_dim = 16
+depth = [2, 4]
+mixer = "stm"
+num_heads = 2
+mlp_ratio = 2
+"""
+_HALTING = """
+[space]
+description = "Spikformers whose tokens halt."
+[choices]
+num_steps = 2
+neuron = "lif"
+residual = "spike"
+stem = "i_sps"
+patch_size = 2
+halting = "act"
+threshold = [0.5, 1.0]
+ponder_cost = 0.05
+[[stages]]
+embed_dim = 16
+depth = 2
+mixer = "ssa"
+num_heads = 2
+mlp_ratio = 2
 """
 
 
@@ -264,3 +302,31 @@ def _calls(kind: str = "train") -> list[str]:
     file = Path("calls.txt")
     lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
     return [key for called, key in (line.split() for line in lines) if called == kind]
+
+
+@pytest.mark.parametrize(
+    ("toml", "recipe"), [(_STMIXER, "stmixer-cifar10"), (_HALTING, "digits")], ids=["sml", "ponder"]
+)
+def test_a_search_minimises_more_than_cross_entropy(
+    search: Search, tmp_path: Path, toml: str, recipe: str
+) -> None:
+    space = tmp_path / "mine.toml"
+    space.write_text(toml)
+
+    run = search(space=space, recipe=recipe, trials=2)
+
+    assert run.counts()[State.COMPLETE] == 2
+    member = run.pareto_front()[0]
+    assert member.weights_path
+    kept = load_file(member.weights_path)
+    assert {*kept} == {*build_network(member.architecture).state_dict()}  # and of no side head
+
+
+def test_a_recipe_with_side_heads_is_refused_before_the_search_of_another_mixer(
+    search: Search, url: str
+) -> None:
+    with pytest.raises(UsageError, match="take mixer 'stm' alone, or a recipe with"):
+        search(recipe="stmixer-cifar10")
+
+    with pytest.raises(StoreError):
+        Store.open(url, create=False)

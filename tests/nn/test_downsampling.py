@@ -2,6 +2,7 @@ import plain
 import pytest
 
 from spikenas import registry
+from spikenas.nn.downsampling.deformed_shortcut import DeformedShortcutDownsampling
 from spikenas.nn.neurons.lif import LIF
 from spikenas.testing import DownsamplingContract
 
@@ -46,7 +47,27 @@ def test_the_neuron_stands_before_the_convolution_only_in_a_membrane_stream(name
     plain.assert_as_by_the_equations(module, step, x)
 
 
-@pytest.mark.parametrize("name", ["max_pool", "strided_conv"])
+@pytest.mark.parametrize("is_early", [False, True])
+@pytest.mark.parametrize("size", [(4, 6), (5, 3)])
+def test_the_deformed_shortcut_adds_a_strided_path_of_its_own_neuron(is_early, size):
+    made = DeformedShortcutDownsampling(
+        in_channels=4, embed_dim=6, residual="spike", neuron=lif, early_pool=is_early
+    )
+    module = plain.randomised(made)
+    last = 3 if is_early else 2  # where the first layer's neuron stands
+
+    def step(image, neuron):
+        x = plain.on_map(plain.conv(image, module.branch[0][0]), module.branch[0][1])
+        x = neuron(f"branch.0.{last}", plain.max_pool(x) if is_early else x)
+        x = plain.on_map(plain.conv(x, module.branch[1][0]), module.branch[1][1])
+        x = neuron(f"branch.1.{5 - last}", x if is_early else plain.max_pool(x))
+        side = plain.conv(image, module.shortcut[0], 2, padding=0)
+        return x + neuron("shortcut.2", plain.on_map(side, module.shortcut[1]))
+
+    plain.assert_as_by_the_equations(module, step, plain.spikes_like(3, 2, 4, *size))
+
+
+@pytest.mark.parametrize("name", ["deformed_shortcut", "max_pool", "strided_conv"])
 def test_odd_maps_are_halved_upwards(name):
     kind = registry.operator("downsampling", name).load()
     module = kind(in_channels=4, embed_dim=6, residual="spike", neuron=lif)

@@ -1,43 +1,35 @@
-"""Our operators against what the authors' own code computes, in float64."""
+"""Our operators against what the authors' own code computes."""
 
-import json
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pytest
 import torch
-import torch.nn.functional as F
+from authors import Layout, Place, arrays_of, compare, compare_in_float32, load, tensor
 from torch import Tensor, nn
 
-from spikenas.architecture import Architecture, InputSpec, Stage
 from spikenas.nn.block import Block
+from spikenas.nn.downsampling.deformed_shortcut import DeformedShortcutDownsampling
 from spikenas.nn.layout import to_tokens
 from spikenas.nn.mixers.mixer import Mixer
+from spikenas.nn.mixers.multi_scale import MultiScaleAttention
 from spikenas.nn.mixers.qk_token import QKTokenAttention
+from spikenas.nn.mixers.spike_driven import SpikeDrivenAttention
 from spikenas.nn.mixers.ssa import SpikingSelfAttention
 from spikenas.nn.mixers.stm import SpikingTokenMixing
 from spikenas.nn.mlp import MLP
-from spikenas.nn.network import build_network
 from spikenas.nn.neurons.lif import LIF
 from spikenas.nn.neurons.neuron import NeuronFactory
 from spikenas.nn.neurons.stmixer_lif import STMixerLIF
 from spikenas.nn.operations import TokenMixing
 from spikenas.nn.residuals import MembraneResidual, SpikeResidual
 from spikenas.nn.stems.conv_side import ConvSideStem
+from spikenas.nn.stems.deformed_shortcut import DeformedShortcutStem
 from spikenas.nn.stems.sps import SpikingPatchSplitting
+from spikenas.nn.stems.sps_membrane import MembranePatchSplitting
+from spikenas.systems import msvit, qkformer, sdt, spikformer, stmixer
 
 pytestmark = pytest.mark.golden
-
-
-Arrays = Mapping[str, Any]
-
-
-def _arrays(shared: Path, name: str) -> Arrays:
-    with np.load(shared / "golden" / f"{name}.npz") as file:
-        return dict(file)
 
 
 def _lif(threshold: float = 1.0) -> LIF:
@@ -48,145 +40,63 @@ def _stmixer_lif(threshold: float = 1.0) -> STMixerLIF:
     return STMixerLIF(v_threshold=threshold)
 
 
-_SSA = {
-    r"(q|k|v)_(linear|conv)": r"\1",
-    r"proj_(linear|conv)": "projection",
-    "proj_bn": "projection_bn",
-}
-_MLP = {r"(fc|mlp)(\d)_(linear|conv)": r"fc\2", r"(fc|mlp)(\d)_bn": r"bn\2"}
-_SPS = {
-    r"^(.*)proj_(conv|bn)(\d?)\.": lambda m: (
-        f"{m[1]}stages.{m[3] or 0}.{0 if m[2] == 'conv' else 1}."
-    ),
-    r"rpe_conv": "position.0",
-    r"rpe_bn": "position.1",
-}
-_STM = {
-    r"fc(\d)\.1": r"fc\1",
-    r"fc(\d)\.2": r"bn\1",
-    r"attn\.linear_mix\.(\d+)\.weight": r"mixing.weight.\1",
-}
-_FFN = {r"fc(\d)\.1": r"fc\1", r"fc(\d)\.2": r"bn\1"}
-_CONV_SIDE = {"short_proj1": "side", "proj_conv": "main"}
+@pytest.mark.parametrize("threshold", [0.5, 1.0])
+@pytest.mark.parametrize("detach", [0, 1])
+def test_lif_equals_spikingjelly(shared: Path, threshold: float, detach: int) -> None:
+    arrays = arrays_of(shared, f"lif_spikingjelly_vth{threshold}_detach{detach}")
+    neuron = _lif(threshold)
+    neuron.detach_reset = bool(detach)
+
+    compare(neuron, arrays, Place(system=spikformer))
+    compare_in_float32(neuron, arrays)
 
 
-def test_lif_equals_spikingjelly(shared: Path) -> None:
-    for threshold in (0.5, 1.0):
-        for detach in (0, 1):
-            arrays = _arrays(shared, f"lif_spikingjelly_vth{threshold}_detach{detach}")
-            neuron = _lif(threshold)
-            neuron.detach_reset = bool(detach)
+@pytest.mark.parametrize("threshold", [0.5, 1.0])
+def test_the_membrane_of_a_lif_equals_spikingjellys(shared: Path, threshold: float) -> None:
+    arrays = arrays_of(shared, f"lif_spikingjelly_vth{threshold}_detach1")
+    neuron, x = _lif(threshold), tensor(arrays, "x")
+    v = torch.zeros_like(x[0])
+    membranes = []
 
-            _compare(neuron, arrays, arrays["x"])
+    for x_t, spikes in zip(x, neuron(x), strict=True):
+        v = neuron.charge(x_t, v) * (1.0 - spikes)
+        membranes.append(v)
+
+    assert torch.stack(membranes).equal(tensor(arrays, "v_post"))
 
 
 @pytest.mark.parametrize("name", ["lif_stmixer_T6", "lif_stmixer_T1"])
 def test_stmixer_lif_equals_the_authors(shared: Path, name: str) -> None:
-    arrays = _arrays(shared, name)
+    arrays = arrays_of(shared, name)
+    steps = (1, -1) if name.endswith("T1") else (6, 1)
 
-    leading = (1, -1) if name.endswith("T1") else (6, 1)
-    _compare(_stmixer_lif(), arrays, arrays["x"], lambda x: x.unflatten(0, leading))
+    def layout(x: Tensor) -> Tensor:
+        return x.unflatten(0, steps)
+
+    compare(_stmixer_lif(), arrays, Place(system=stmixer), (layout, layout))
+    compare_in_float32(_stmixer_lif(), arrays, (layout, layout))
 
 
 def _identity(x: Tensor) -> Tensor:
     return x
 
 
-def _maps(x: Tensor) -> Tensor:
-    return to_tokens(x)
+def _time_major(x: Tensor) -> Tensor:
+    """From [T B, ...] of two samples to [T, B, ...]."""
+    return x.unflatten(0, (-1, 2))
 
 
-def _channels_first(num_steps: int) -> Callable[[Tensor], Tensor]:
-    """From STMixer's [T B, C, N] to tokens [T, B, N, C]."""
-    return lambda x: x.unflatten(0, (num_steps, -1)).mT
+def _grid(x: Tensor) -> Tensor:
+    """From [T, B, C, N] to a map [T, B, C, 4, 4]."""
+    return x.unflatten(3, (4, 4))
 
 
-def _block(mixer: Mixer, residual: str, neuron: NeuronFactory) -> Block:
-    return Block(embed_dim=32, mlp_ratio=4.0, mixer=mixer, residual=residual, neuron=neuron)
+_TOKENS: tuple[Layout, Layout] = (_identity, _identity)
+_MAPS: tuple[Layout, Layout] = (to_tokens, to_tokens)
+_CHANNELS: tuple[Layout, Layout] = (lambda x: _time_major(x).mT, lambda y: _time_major(y).mT)
 
 
-def _ssa(bias: bool) -> SpikingSelfAttention:
-    return SpikingSelfAttention(embed_dim=32, num_heads=4, grid=(4, 4), neuron=_lif, qkv_bias=bias)
-
-
-def _stm() -> SpikingTokenMixing:
-    return SpikingTokenMixing(embed_dim=32, num_heads=4, grid=(4, 4), neuron=_stmixer_lif)
-
-
-def _mlp(neuron: NeuronFactory, *, bias: bool) -> MLP:
-    return MLP(embed_dim=32, hidden_dim=128, bias=bias, neuron=neuron)
-
-
-_BLOCKS: dict[str, tuple[Callable[[], nn.Module], Mapping[str, Any], str]] = {
-    "spikformer_ssa_cifar": (lambda: SpikeResidualBranch(_ssa(True), _lif), _SSA, "tokens"),
-    "spikformer_mlp_cifar": (
-        lambda: SpikeResidualBranch(_mlp(_lif, bias=True), _lif),
-        _MLP,
-        "tokens",
-    ),
-    "spikformer_block_cifar": (
-        lambda: _block(_ssa(True), "spike", _lif),
-        {**_SSA, **_MLP, r"^attn\.": "sub_blocks.0.branch.", r"^mlp\.": "sub_blocks.1.branch."},
-        "tokens",
-    ),
-    "qk_token_attn": (
-        lambda: SpikeResidualBranch(
-            QKTokenAttention(embed_dim=32, num_heads=4, grid=(4, 4), neuron=_lif), _lif
-        ),
-        _SSA,
-        "maps",
-    ),
-    "qk_token_block": (
-        lambda: _block(
-            QKTokenAttention(embed_dim=32, num_heads=4, grid=(4, 4), neuron=_lif), "spike", _lif
-        ),
-        {**_SSA, **_MLP, r"^tssa\.": "sub_blocks.0.branch.", r"^mlp\.": "sub_blocks.1.branch."},
-        "maps",
-    ),
-    "qk_mlp": (lambda: SpikeResidualBranch(_mlp(_lif, bias=True), _lif), _MLP, "maps"),
-    "qk_ssa_fixed": (lambda: SpikeResidualBranch(_ssa(False), _lif), _SSA, "maps"),
-    "qk_ssa_block_fixed": (
-        lambda: _block(_ssa(False), "spike", _lif),
-        {**_SSA, **_MLP, r"^ssa\.": "sub_blocks.0.branch.", r"^mlp\.": "sub_blocks.1.branch."},
-        "maps",
-    ),
-    "stmixer_stm_T4": (
-        lambda: TokenMixing(16, 4),
-        {r"linear_mix\.(\d+)\.weight": r"weight.\1"},
-        "channels",
-    ),
-    "stmixer_tokenmixer_T4": (
-        lambda: MembraneResidualBranch(_stm(), _stmixer_lif),
-        _STM,
-        "channels",
-    ),
-    "stmixer_ffn_T4": (
-        lambda: MembraneResidualBranch(_mlp(_stmixer_lif, bias=False), _stmixer_lif),
-        _FFN,
-        "channels",
-    ),
-    "stmixer_encoder_T1": (
-        lambda: _block(_stm(), "membrane", _stmixer_lif),
-        {
-            **_STM,
-            r"^token_mix\.": "sub_blocks.0.branch.",
-            r"^channel_mix\.": "sub_blocks.1.branch.",
-        },
-        "channels",
-    ),
-    "stmixer_encoder_T4": (
-        lambda: _block(_stm(), "membrane", _stmixer_lif),
-        {
-            **_STM,
-            r"^token_mix\.": "sub_blocks.0.branch.",
-            r"^channel_mix\.": "sub_blocks.1.branch.",
-        },
-        "channels",
-    ),
-}
-
-
-class SpikeResidualBranch(SpikeResidual):
+class _SpikeBranch(SpikeResidual):
     """The branch and its neuron without the sum, as the authors' sub-blocks end."""
 
     def forward(self, x: Tensor) -> Tensor:
@@ -194,7 +104,7 @@ class SpikeResidualBranch(SpikeResidual):
         return out
 
 
-class MembraneResidualBranch(MembraneResidual):
+class _MembraneBranch(MembraneResidual):
     """The neuron and its branch without the sum."""
 
     def forward(self, x: Tensor) -> Tensor:
@@ -202,166 +112,195 @@ class MembraneResidualBranch(MembraneResidual):
         return out
 
 
-@pytest.mark.parametrize("name", _BLOCKS)
-def test_a_block_equals_the_authors(shared: Path, name: str) -> None:
-    build, names, layout = _BLOCKS[name]
-    arrays = _arrays(shared, name)
+_SIZES = {"embed_dim": 32, "num_heads": 4, "grid": (4, 4)}
+
+
+def _block(mixer: Mixer, residual: str, neuron: NeuronFactory = _lif) -> Block:
+    return Block(embed_dim=32, mlp_ratio=4.0, mixer=mixer, residual=residual, neuron=neuron)
+
+
+def _ssa(**options: float | bool) -> SpikingSelfAttention:
+    return SpikingSelfAttention(**_SIZES, neuron=_lif, **options)
+
+
+def _qk() -> QKTokenAttention:
+    return QKTokenAttention(**_SIZES, neuron=_lif)
+
+
+def _multi_scale() -> MultiScaleAttention:
+    return MultiScaleAttention(**_SIZES, neuron=_lif)
+
+
+def _spike_driven() -> SpikeDrivenAttention:
+    return SpikeDrivenAttention(**_SIZES, neuron=_lif)
+
+
+def _stm() -> SpikingTokenMixing:
+    return SpikingTokenMixing(**_SIZES, neuron=_stmixer_lif)
+
+
+def _mlp(neuron: NeuronFactory = _lif, *, bias: bool = True) -> MLP:
+    return MLP(embed_dim=32, hidden_dim=128, bias=bias, neuron=neuron)
+
+
+_STEM = {"in_channels": 3, "embed_dim": 32, "patch_size": 4}
+_HALVE = {"residual": "spike", "neuron": _lif}
+_BLOCK, _MIX, _FEED = "stages.0.0.", "stages.0.0.sub_blocks.0.", "stages.0.0.sub_blocks.1."
+
+
+def _in_spikformer(ours: str, theirs: str) -> Place:
+    return Place(system=spikformer, ours=ours, theirs=theirs)
+
+
+def _in_qkformer(ours: str, theirs: str) -> Place:
+    return Place(system=qkformer, ours=ours, theirs=theirs)
+
+
+def _in_msvit(ours: str, theirs: str) -> Place:
+    return Place(system=msvit, ours=ours, theirs=theirs)
+
+
+def _in_sdt(ours: str, theirs: str) -> Place:
+    return Place(system=sdt, ours=ours, theirs=theirs)
+
+
+def _in_stmixer(ours: str, theirs: str) -> Place:
+    return Place(system=stmixer, ours=ours, theirs=theirs)
+
+
+_CASES: dict[str, tuple[Callable[[], nn.Module], Place, tuple[Layout, Layout]]] = {
+    "spikformer_ssa_cifar": (
+        lambda: _SpikeBranch(_ssa(), _lif),
+        _in_spikformer(_MIX, "block.0.attn."),
+        _TOKENS,
+    ),
+    "spikformer_mlp_cifar": (
+        lambda: _SpikeBranch(_mlp(), _lif),
+        _in_spikformer(_FEED, "block.0.mlp."),
+        _TOKENS,
+    ),
+    "spikformer_block_cifar": (
+        lambda: _block(_ssa(), "spike"),
+        _in_spikformer(_BLOCK, "block.0."),
+        _TOKENS,
+    ),
+    "spikformer_sps_cifar": (
+        lambda: SpikingPatchSplitting(**_STEM, residual="spike", neuron=_lif),
+        _in_spikformer("stem.", "patch_embed."),
+        (_identity, lambda y: _grid(y.mT)),
+    ),
+    "qk_token_attn": (
+        lambda: _SpikeBranch(_qk(), _lif),
+        _in_qkformer(_MIX, "stage1.0.tssa."),
+        _MAPS,
+    ),
+    "qk_token_block": (lambda: _block(_qk(), "spike"), _in_qkformer(_BLOCK, "stage1.0."), _MAPS),
+    "qk_mlp": (lambda: _SpikeBranch(_mlp(), _lif), _in_qkformer(_FEED, "stage1.0.mlp."), _MAPS),
+    "qk_ssa_fixed": (
+        lambda: _SpikeBranch(_ssa(qkv_bias=False), _lif),
+        _in_qkformer(_MIX, "stage1.0.ssa."),
+        _MAPS,
+    ),
+    "qk_ssa_block_fixed": (
+        lambda: _block(_ssa(qkv_bias=False), "spike"),
+        _in_qkformer(_BLOCK, "stage1.0."),
+        _MAPS,
+    ),
+    "qk_patchinit_cifar": (
+        lambda: DeformedShortcutStem(in_channels=3, embed_dim=16, patch_size=1, **_HALVE),
+        _in_qkformer("stem.", "patch_embed1."),
+        _TOKENS,
+    ),
+    "qk_patchstage_cifar": (
+        lambda: DeformedShortcutDownsampling(in_channels=16, embed_dim=32, **_HALVE),
+        _in_qkformer("downsampling.0.", "patch_embed2."),
+        _TOKENS,
+    ),
+    "msvit_attn_cifar10": (
+        lambda: _SpikeBranch(_multi_scale(), _lif),
+        _in_msvit(_MIX, "stage1.0.tssa."),
+        _MAPS,
+    ),
+    "msvit_ssa_fixed": (
+        lambda: _SpikeBranch(_ssa(qkv_bias=False, attention_threshold=1.0), _lif),
+        _in_msvit(_MIX, "stage1.0.ssa."),
+        _MAPS,
+    ),
+    "msvit_token_block": (
+        lambda: _block(_multi_scale(), "spike"),
+        _in_msvit(_BLOCK, "stage1.0."),
+        _MAPS,
+    ),
+    "msvit_patchstage2_cifar": (
+        lambda: DeformedShortcutDownsampling(in_channels=32, embed_dim=32, **_HALVE),
+        _in_msvit("downsampling.0.", "patch_embed2."),
+        _TOKENS,
+    ),
+    "sdt_sdsa": (
+        lambda: MembraneResidual(_spike_driven(), _lif),
+        _in_sdt(_MIX, "block.0.attn."),
+        _MAPS,
+    ),
+    "sdt_mlp": (lambda: MembraneResidual(_mlp(), _lif), _in_sdt(_FEED, "block.0.mlp."), _MAPS),
+    "sdt_block": (
+        lambda: _block(_spike_driven(), "membrane"),
+        _in_sdt(_BLOCK, "block.0."),
+        _MAPS,
+    ),
+    "sdt_sps_0011": (
+        lambda: MembranePatchSplitting(**_STEM, residual="membrane", neuron=_lif),
+        _in_sdt("stem.", "patch_embed."),
+        _TOKENS,
+    ),
+    "stmixer_stm_T4": (
+        lambda: TokenMixing(16, 4),
+        _in_stmixer(f"{_MIX}branch.mixing.", "block.0.token_mix.attn."),
+        _CHANNELS,
+    ),
+    "stmixer_tokenmixer_T4": (
+        lambda: _MembraneBranch(_stm(), _stmixer_lif),
+        _in_stmixer(_MIX, "block.0.token_mix."),
+        _CHANNELS,
+    ),
+    "stmixer_ffn_T4": (
+        lambda: _MembraneBranch(_mlp(_stmixer_lif, bias=False), _stmixer_lif),
+        _in_stmixer(_FEED, "block.0.channel_mix."),
+        _CHANNELS,
+    ),
+    **{
+        f"stmixer_encoder_T{num_steps}": (
+            lambda: _block(_stm(), "membrane", _stmixer_lif),
+            _in_stmixer(_BLOCK, "block.0."),
+            _CHANNELS,
+        )
+        for num_steps in (1, 4)
+    },
+    **{
+        f"stmixer_spsv2_d2_T{num_steps}": (
+            lambda: ConvSideStem(**_STEM, residual="membrane", neuron=_stmixer_lif),
+            _in_stmixer("stem.", "patch_embd."),
+            (_time_major, lambda y: _grid(_time_major(y))),
+        )
+        for num_steps in (1, 4)
+    },
+}
+
+
+@pytest.mark.parametrize("name", _CASES)
+def test_an_operator_equals_the_authors(shared: Path, name: str) -> None:
+    build, place, layout = _CASES[name]
+    arrays = arrays_of(shared, name)
     module = build()
-    if isinstance(module, SpikeResidual | MembraneResidual):
-        names = {**names, r"^(?!branch)": "branch."}
-    _load(module, arrays, names)
-    T = 1 if name.endswith("T1") else 4
-    inward = {"tokens": _identity, "maps": _maps, "channels": _channels_first(T)}[layout]
+    load(module, arrays, place)
 
-    _compare(module, arrays, arrays["x"], inward)
+    compare(module, arrays, place, layout)
 
 
-def test_the_spikformer_stem_equals_the_authors(shared: Path) -> None:
-    arrays = _arrays(shared, "spikformer_sps_cifar")
-    stem = SpikingPatchSplitting(
-        in_channels=3, embed_dim=32, patch_size=4, residual="spike", neuron=_lif
-    )
-    _load(stem, arrays, _SPS)
+@pytest.mark.parametrize("name", _CASES)
+def test_an_operator_in_float32_equals_the_authors(shared: Path, name: str) -> None:
+    build, place, layout = _CASES[name]
+    arrays = arrays_of(shared, name)
+    module = build()
+    load(module, arrays, place)
 
-    _compare(nn.Sequential(stem, _Tokens()), arrays, arrays["x"])
-
-
-@pytest.mark.parametrize("num_steps", [1, 4])
-def test_the_stmixer_stem_equals_the_authors(shared: Path, num_steps: int) -> None:
-    arrays = _arrays(shared, f"stmixer_spsv2_d2_T{num_steps}")
-    stem = ConvSideStem(
-        in_channels=3, embed_dim=32, patch_size=4, residual="membrane", neuron=_stmixer_lif
-    )
-    _load(stem, arrays, _CONV_SIDE)
-
-    def inward(x: Tensor) -> Tensor:
-        return x.unflatten(0, (num_steps, -1))
-
-    _compare(stem, arrays, arrays["x"], inward, outward=lambda y: y.flatten(0, 1).flatten(2))
-
-
-class _Tokens(nn.Module):
-    def forward(self, x: Tensor) -> Tensor:
-        return to_tokens(x)
-
-
-_SPIKFORMER = {
-    **{pattern.replace("^(.*)", "^(patch_embed.)"): ours for pattern, ours in _SPS.items()},
-    **_SSA,
-    **_MLP,
-    r"^patch_embed\.": "stem.",
-    r"^block\.(\d+)\.attn\.": r"stages.0.\1.sub_blocks.0.branch.",
-    r"^block\.(\d+)\.mlp\.": r"stages.0.\1.sub_blocks.1.branch.",
-    r"^head\.": "head.classifier.",
-}
-_STMIXER = {
-    **_CONV_SIDE,
-    **_STM,
-    r"^patch_embd\.": "stem.",
-    r"^block\.(\d+)\.token_mix\.": r"stages.0.\1.sub_blocks.0.branch.",
-    r"^block\.(\d+)\.channel_mix\.": r"stages.0.\1.sub_blocks.1.branch.",
-    r"^head\.": "head.classifier.",
-}
-_TINY: dict[str, Any] = {"input": InputSpec(channels=3, height=32, width=32), "num_classes": 10}
-
-
-def _tiny(name: str) -> tuple[Architecture, Mapping[str, Any]]:
-    if "spikformer" in name:
-        stage = Stage(embed_dim=32, depth=2, mixer=("ssa",), num_heads=4)
-        return Architecture(
-            **_TINY,
-            num_steps=_steps(name),
-            neuron="lif",
-            residual="spike",
-            stem="sps",
-            patch_size=4,
-            stages=(stage,),
-        ), _SPIKFORMER
-    stage = Stage(embed_dim=32, depth=2, mixer=("stm",), num_heads=4)
-    return Architecture(
-        **_TINY,
-        num_steps=_steps(name),
-        neuron="stmixer_lif",
-        residual="membrane",
-        stem="conv_side",
-        patch_size=4,
-        stages=(stage,),
-    ), _STMIXER
-
-
-def _steps(name: str) -> int:
-    return 1 if name.endswith("T1") else 4
-
-
-@pytest.mark.parametrize(
-    "name", ["model_spikformer_cifar", "model_stmixer_cifar_T1", "model_stmixer_cifar_T4"]
-)
-def test_a_tiny_model_equals_the_authors(shared: Path, name: str) -> None:
-    arrays = _arrays(shared, name)
-    architecture, names = _tiny(name)
-    network = build_network(architecture)
-    _load(network, arrays, names)
-
-    _compare(network, arrays, arrays["x"])
-
-    network.train()
-    network.zero_grad()
-    logits = network(torch.from_numpy(arrays["x"]).double())
-    loss = F.cross_entropy(logits, torch.from_numpy(arrays["train_target"]).long())
-    torch.testing.assert_close(
-        logits.detach(), torch.from_numpy(arrays["train_logits"]).double(), atol=1e-10, rtol=0
-    )
-    assert float(loss.detach()) == pytest.approx(float(arrays["train_loss"]), abs=1e-10)
-
-
-def _load(module: nn.Module, arrays: Arrays, names: Mapping[str, Any]) -> None:
-    """Fill every parameter and buffer from the official names, none left out."""
-    unused = set(json.loads(str(arrays["meta"])).get("unused_params", ()))
-    state: dict[str, Tensor] = {}
-    stacked: dict[str, dict[int, Tensor]] = {}
-    for key in arrays:
-        official = key.removeprefix("w/")
-        if official == key or official in unused:
-            continue
-        value = torch.from_numpy(arrays[key]).double()
-        ours = official
-        for pattern, replacement in names.items():
-            ours = re.sub(pattern, replacement, ours, count=1)
-        if match := re.fullmatch(r"(.*weight)\.(\d+)", ours):  # the matrices of STM, one a head
-            stacked.setdefault(match[1], {})[int(match[2])] = value
-            continue
-        state[ours] = value[..., 0, 0] if value.dim() == 4 and value.shape[-1] == 1 else value
-        if value.dim() == 3:
-            state[ours] = value[..., 0]
-    for ours, matrices in stacked.items():
-        state[ours] = torch.stack([matrices[i] for i in range(len(matrices))])
-    module.double().load_state_dict(state)
-
-
-def _compare(
-    module: nn.Module,
-    arrays: Arrays,
-    x: Any,
-    inward: Callable[[Tensor], Tensor] = _identity,
-    outward: Callable[[Tensor], Tensor] | None = None,
-) -> None:
-    """Spikes equal, reals to 1e-10, and the gradient of the input."""
-    module.double().eval()
-    given = torch.from_numpy(x).double().requires_grad_()
-    y = module(inward(given))
-    expected = torch.from_numpy(arrays["y"])
-    cotangent = torch.from_numpy(arrays["cot"]).double()
-    if outward is None:
-        outward = _identity
-        if expected.shape != y.shape or inward is not _identity:
-            expected, cotangent = inward(expected), inward(cotangent)
-    y = outward(y)
-    if not expected.is_floating_point():
-        assert torch.equal(y.detach(), expected.double())
-    torch.testing.assert_close(y.detach(), expected.double(), atol=1e-10, rtol=0)
-
-    y.backward(cotangent)
-    assert given.grad is not None
-    gradient = torch.from_numpy(arrays["gx"])
-    tolerance = 1e-10 if gradient.dtype == torch.float64 else 1e-6  # of how it was stored
-    torch.testing.assert_close(given.grad, gradient.double(), atol=tolerance, rtol=tolerance)
+    compare_in_float32(module, arrays, layout)

@@ -3,6 +3,7 @@ import pytest
 import torch
 
 from spikenas.nn.heads.mean_linear import MeanLinearHead
+from spikenas.nn.heads.neuron_linear import NeuronLinearHead
 from spikenas.nn.heads.spiking import SpikingHead
 from spikenas.nn.neurons.lif import LIF
 from spikenas.testing import HeadContract
@@ -37,6 +38,23 @@ def test_the_mean_is_over_tokens_and_steps():
         mean = sum(x[t, b, n] for t in range(T) for n in range(3)) / (T * 3)
         expected = module.classifier.weight @ mean + module.classifier.bias
         torch.testing.assert_close(logits[b], expected, rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize("residual", ["spike", "membrane", "none"])
+def test_a_neuron_on_the_mean_token_feeds_the_classifier_at_every_step(residual):
+    module = built(NeuronLinearHead, residual)
+    x = 3.0 * plain.pixels(T, 2, 3, 8)
+
+    def step(tokens, neuron):
+        spikes = neuron("neuron", sum(tokens) / len(tokens))
+        return module.classifier.weight @ spikes + module.classifier.bias
+
+    logits, spikes = plain.seen(module, x)
+    expected, expected_spikes = plain.run(step, x)
+
+    assert spikes["neuron"].equal(expected_spikes["neuron"])
+    assert 0 < spikes["neuron"].mean() < 1
+    torch.testing.assert_close(logits, expected.sum(0) / T, rtol=0, atol=1e-10)
 
 
 @pytest.mark.parametrize("residual", ["spike", "membrane", "none"])

@@ -2,11 +2,13 @@ import pytest
 import torch
 
 from spikenas.architecture import Architecture, InputSpec, Stage
+from spikenas.nn.downsampling.deformed_shortcut import DeformedShortcutDownsampling
 from spikenas.nn.network import build_network
-from spikenas.nn.operations import Conv, Linear
+from spikenas.nn.neurons.lif import LIF
+from spikenas.nn.operations import BatchNorm, Conv, ConvOverTokens, Linear
 
 
-def network(mixer, *, residual="spike", stem="conv", **genes):
+def network(mixer, *, residual="spike", stem="conv", head="mean_linear", **genes):
     torch.manual_seed(0)
     stage = Stage(embed_dim=64, depth=1, mixer=(mixer,), num_heads=4, mlp_ratio=4.0, **genes)
     return build_network(
@@ -19,6 +21,7 @@ def network(mixer, *, residual="spike", stem="conv", **genes):
             stem=stem,
             patch_size=2,
             stages=(stage,),
+            head=head,
         )
     )
 
@@ -51,13 +54,61 @@ def test_ssa_blocks_start_as_spikformers_cifar_code():
 
 
 @pytest.mark.parametrize(
-    ("mixer", "options"), [("qk_token", ()), ("ssa", (("qkv_bias", False),)), ("conv", ())]
+    ("mixer", "options"),
+    [
+        ("qk_token", ()),
+        ("qk_channel", ()),
+        ("ssa", (("qkv_bias", False),)),
+        ("conv", ()),
+        ("multi_scale", ()),
+    ],
 )
 def test_blocks_of_released_convolutions_keep_pytorchs_default(mixer, options):
     block = network(mixer, options=options).stages
 
-    for layer in weights_of(block).values():
+    for layer in weights_of(block, Linear | ConvOverTokens).values():
         assert_uniform(layer)
+
+
+def assert_normal(layer):
+    """Normal of 0.02, bias 0."""
+    assert layer.weight.std().item() == pytest.approx(0.02, rel=0.15)
+    assert layer.weight.abs().max() > 2 * 0.02  # truncated at 2, not at two deviations
+    assert layer.bias is None or not layer.bias.any()
+
+
+def test_spike_driven_blocks_start_from_a_normal_of_a_fiftieth():
+    block = network("spike_driven", residual="membrane").stages
+
+    layers = weights_of(block)
+    assert len(layers) == 6  # q, k, v, projection, fc1, fc2
+    assert [layer.bias is not None for layer in layers.values()] == [False] * 3 + [True] * 3
+    for layer in layers.values():
+        assert_normal(layer)
+
+
+@pytest.mark.parametrize("stem", ["sps_membrane", "i_sps"])
+def test_the_stem_of_a_membrane_starts_from_a_normal_of_a_fiftieth(stem):
+    made = network("spike_driven", residual="membrane", stem=stem).stem
+
+    layers = weights_of(made, Conv)
+    assert len(layers) == 5
+    for layer in layers.values():
+        assert_normal(layer)
+    for bn in weights_of(made, BatchNorm).values():
+        assert bn.weight.eq(1).all()
+        assert bn.bias.eq(0).all()
+
+
+def test_the_deformed_shortcuts_and_the_stem_of_counts_keep_pytorchs_default():
+    embeddings = [network("qk_token", stem=stem).stem for stem in ("deformed_shortcut", "i_sps")]
+    embeddings.append(
+        DeformedShortcutDownsampling(in_channels=32, embed_dim=64, residual="spike", neuron=LIF)
+    )
+
+    for embedding in embeddings:
+        for layer in weights_of(embedding, Conv).values():
+            assert_uniform(layer)
 
 
 def test_stm_blocks_start_he_normal_over_the_fan_out():
@@ -88,7 +139,15 @@ def test_the_head_starts_small_but_for_membranes():
     assert_uniform(default.classifier)
 
 
-@pytest.mark.parametrize(("mixer", "has_bias"), [("ssa", True), ("qk_token", True), ("stm", False)])
+def test_the_head_with_a_neuron_starts_as_pytorch():
+    for residual in ("spike", "membrane"):
+        assert_uniform(network("conv", residual=residual, head="neuron_linear").head.classifier)
+
+
+@pytest.mark.parametrize(
+    ("mixer", "has_bias"),
+    [("ssa", True), ("qk_token", True), ("spike_driven", True), ("stm", False)],
+)
 def test_an_mlp_has_biases_where_its_paper_has(mixer, has_bias):
     block = network(mixer).stages
 

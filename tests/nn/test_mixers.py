@@ -3,7 +3,10 @@ import pytest
 import torch
 
 from spikenas.nn.mixers.conv import ConvMixer
+from spikenas.nn.mixers.multi_scale import MultiScaleAttention
+from spikenas.nn.mixers.qk_channel import QKChannelAttention
 from spikenas.nn.mixers.qk_token import QKTokenAttention
+from spikenas.nn.mixers.spike_driven import SpikeDrivenAttention
 from spikenas.nn.mixers.ssa import SpikingSelfAttention
 from spikenas.nn.mixers.stm import SpikingTokenMixing
 from spikenas.nn.neurons.lif import LIF
@@ -75,6 +78,91 @@ def test_qk_token_attention_lets_those_tokens_of_k_go_on_whose_head_of_q_fires()
         counts = torch.stack([q[:, :4].sum(1), q[:, 4:].sum(1)], 1)
         attn = neuron("attention_neuron", counts, 0.5)
         masked = torch.stack([attn[:, c // 4] * k[:, c] for c in range(D)], 1)
+        return plain.batch_norm(plain.linear(masked, module.projection), module.projection_bn)
+
+    plain.assert_as_by_the_equations(module, step, tokens())
+
+
+@pytest.mark.parametrize("threshold", [0.5, 2.0])
+def test_qk_channel_attention_lets_those_channels_of_k_go_on_whose_q_fires_often(threshold):
+    made = QKChannelAttention(**SIZES, neuron=lif, attention_threshold=threshold)
+    module = plain.randomised(made)
+    with torch.no_grad():
+        module.q_bn.bias.sub_(0.5)  # else every channel has a spike
+
+    def step(x, neuron):
+        q, k = (projected(x, module, name, neuron) for name in "qk")
+        attn = neuron("attention_neuron", sum(q), threshold)
+        masked = torch.stack([attn * token for token in k])
+        return plain.batch_norm(plain.linear(masked, module.projection), module.projection_bn)
+
+    plain.assert_as_by_the_equations(module, step, tokens())
+
+
+@pytest.mark.parametrize("is_elementwise", [False, True])
+@pytest.mark.parametrize("scales", [(1, 3), (1, 1), (3,), (5, 1, 3)])
+def test_multi_scale_attention_adds_the_counts_of_all_scales(scales, is_elementwise):
+    threshold = 0.5 if len(scales) == 1 else 1.0  # one spike alone never charges a LIF to 1
+    made = MultiScaleAttention(
+        **SIZES,
+        num_heads=HEADS,
+        neuron=lif,
+        scales=scales,
+        elementwise=is_elementwise,
+        attention_threshold=threshold,
+    )
+    module = plain.randomised(made)
+    with torch.no_grad():
+        for scale in module.scales:
+            scale.bn.bias.add_(1.0)  # else one scale alone convinces no head
+
+    def step(x, neuron):
+        votes = torch.zeros(len(x), D if is_elementwise else HEADS).double()
+        for i, scale in enumerate(module.scales):
+            currents = plain.batch_norm(plain.conv_over_tokens(x, scale.conv), scale.bn)
+            spikes = neuron(f"scales.{i}.neuron", currents)
+            if is_elementwise and i == len(scales) - 1:
+                votes += spikes
+                continue
+            for c in range(votes.shape[1]):
+                head = c // 4 if is_elementwise else c
+                votes[:, c] += sum(spikes[:, 4 * head + j] for j in range(4))
+        k = projected(x, module, "k", neuron)
+        attn = neuron("attention_neuron", votes, threshold)
+        masked = [attn[:, c if is_elementwise else c // 4] * k[:, c] for c in range(D)]
+        out = plain.linear(torch.stack(masked, 1), module.projection)
+        return plain.batch_norm(out, module.projection_bn)
+
+    plain.assert_as_by_the_equations(module, step, tokens())
+
+
+def over_map(x):
+    """3x3 maxima of tokens [N, D] on their grid."""
+    pooled = plain.max_pool(torch.stack([x[:3], x[3:]]).permute(2, 0, 1), stride=1)
+    return torch.stack([pooled[:, n // 3, n % 3] for n in range(6)])
+
+
+def over_planes(x):
+    """3x3 maxima of the planes [N, d] of the heads."""
+    return torch.cat([plain.max_pool(head.unsqueeze(0), stride=1)[0] for head in x.split(4, 1)], 1)
+
+
+@pytest.mark.parametrize("has_pools", [False, True])
+def test_spike_driven_attention_lets_channels_of_q_go_on_where_k_and_v_coincide(has_pools):
+    made = SpikeDrivenAttention(**SIZES, num_heads=HEADS, neuron=lif, event_pooling=has_pools)
+    module = plain.randomised(made)
+    with torch.no_grad():
+        for bn in (module.k_bn, module.v_bn):
+            bn.bias.sub_(1.5 if has_pools else 0.0)  # else every channel coincides
+
+    def step(x, neuron):
+        q, k, v = (projected(x, module, name, neuron) for name in "qkv")
+        if has_pools:
+            k, v = over_map(k), over_map(v)
+        kv = over_planes(k * v) if has_pools else k * v
+        gate = neuron("attention_neuron", sum(kv), 0.5)
+        masked = torch.stack([gate * token for token in q])
+        masked = over_planes(masked) if has_pools else masked
         return plain.batch_norm(plain.linear(masked, module.projection), module.projection_bn)
 
     plain.assert_as_by_the_equations(module, step, tokens())

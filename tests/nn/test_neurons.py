@@ -3,11 +3,16 @@ import pytest
 import torch
 
 from spikenas import registry
+from spikenas.architecture import Architecture, InputSpec, Stage
+from spikenas.measurement import trace
 from spikenas.nn import surrogate
+from spikenas.nn.network import build_network
 from spikenas.nn.neurons.integrate_and_fire import IntegrateAndFire
 from spikenas.nn.neurons.lif import LIF
+from spikenas.nn.neurons.plif import ParametricLIF
 from spikenas.nn.neurons.stmixer_lif import STMixerLIF
 from spikenas.testing import NeuronContract
+from spikenas.workload import Kind
 
 NEURONS = ["if", "lif", "plif", "stmixer_lif"]
 THRESHOLDS = [0.5, 1.0, 2.5]
@@ -53,6 +58,111 @@ def test_integrate_and_fire_keeps_all_and_the_stmixer_lif_keeps_half():
 
     assert kept == [0, 1, 0, 1]
     assert halved == [0, 0, 1, 0]
+
+
+def test_plif_fires_as_worked_out_by_hand():
+    # tau = 4: H = v + (x - v) / 4, row by row; * fires
+    x = torch.tensor(
+        [
+            [2.0, 5.0, 1.0],  #  0.5       1.25*     0.25
+            [2.0, 2.0, 1.0],  #  0.875     0.5       0.4375
+            [2.0, 3.0, 3.0],  #  1.15625*  1.125*    1.078125*
+        ]
+    )
+
+    spikes = ParametricLIF(tau=4.0)(x.unsqueeze(1)).squeeze(1)
+
+    assert spikes.tolist() == [[0, 1, 0], [0, 0, 0], [1, 1, 1]]
+
+
+@pytest.mark.parametrize("tau", [1.25, 2.0, 5.0])
+def test_plif_starts_as_the_lif_of_its_tau(tau):
+    x = currents(6, 2, 50)
+    learnt = ParametricLIF(tau=tau, surrogate="sigmoid").double()
+
+    assert learnt.leak().item() == pytest.approx(1 / tau, rel=1e-6)
+    assert learnt(x).equal(LIF(tau=tau)(x))
+
+
+def test_plif_refuses_a_tau_that_no_weight_can_give():
+    with pytest.raises(ValueError, match="tau must be above 1"):
+        ParametricLIF(tau=1.0)
+
+
+@pytest.mark.parametrize("surrogate_name", surrogate.SURROGATES)
+@pytest.mark.parametrize("num_steps", [1, 2, 7])
+def test_the_gradient_of_the_learnt_leak_is_that_of_autograd(num_steps, surrogate_name):
+    x, weights = currents(num_steps, 3, 40), currents(num_steps, 3, 40, seed=1)
+    fast, slow = (ParametricLIF(tau=3.0, surrogate=surrogate_name).double() for _ in range(2))
+
+    (fast(x) * weights).sum().backward()
+    (slow.definition(x) * weights).sum().backward()
+
+    assert slow.weight.grad.abs() > 1e-3
+    torch.testing.assert_close(fast.weight.grad, slow.weight.grad, rtol=1e-11, atol=1e-11)
+
+
+def test_the_gradient_of_the_learnt_leak_is_the_slope_of_the_smooth_neuron():
+    # The surrogate is the slope of S = atan(pi u) / pi; the spikes of the reset are constants.
+    x, weights = currents(5, 2, 40), currents(5, 2, 40, seed=1)
+    made = ParametricLIF(tau=3.0).double()
+    spikes = made(x)
+
+    def smooth(weight):
+        k, v, total = torch.sigmoid(weight), torch.zeros_like(x[0]), 0.0
+        for x_t, s_t, w_t in zip(x, spikes.detach(), weights, strict=True):
+            h = v + k * (x_t - v)
+            total += (w_t * torch.atan(torch.pi * (h - 1.0)) / torch.pi).sum()
+            v = h * (1.0 - s_t)
+        return total
+
+    (spikes * weights).sum().backward()
+
+    step = 1e-5
+    weight = made.weight.detach()
+    by_differences = (smooth(weight + step) - smooth(weight - step)) / (2 * step)
+    torch.testing.assert_close(made.weight.grad, by_differences, rtol=1e-7, atol=1e-7)
+
+
+def test_a_trace_counts_each_learnt_leak_once():
+    a = Architecture(
+        input=InputSpec(channels=1, height=8, width=8),
+        num_classes=3,
+        num_steps=2,
+        neuron="plif",
+        tau=4.0,
+        residual="spike",
+        stem="conv",
+        patch_size=2,
+        stages=(Stage(embed_dim=8, depth=1, mixer=("ssa",), num_heads=2),),
+    )
+    network = build_network(a)
+
+    workload = trace(network)
+
+    neurons = [o for o in workload.operations if o.kind is Kind.NEURON]
+    assert [o.weights for o in neurons] == [1] * len(neurons)
+    assert sum(isinstance(m, ParametricLIF) for m in network.modules()) == len(neurons)
+    assert sum(o.weights + o.biases for o in workload.operations) == workload.parameters
+    assert {o.attributes["tau"] for o in neurons} == {4.0}
+    assert {o.attributes["leak"] for o in neurons} == {0.25}
+
+
+@pytest.mark.parametrize("name", ["if", "lif", "plif"])
+@pytest.mark.parametrize("option", surrogate.SURROGATES)
+def test_the_surrogate_is_an_option_that_changes_gradients_alone(name, option):
+    made = registry.operator("neuron", name).load()(surrogate=option)
+    default = neuron(name, 1.0)
+    x = currents(1, 1, 20)
+    given = x.clone().requires_grad_()
+
+    spikes = made(given)
+    spikes.sum().backward()
+
+    h = x * made.dh_dx
+    assert spikes.equal(default(x))
+    expected = surrogate.SURROGATES[option](h - 1.0) * made.dh_dx
+    torch.testing.assert_close(given.grad, expected, rtol=0, atol=1e-7)
 
 
 @pytest.mark.parametrize("name", NEURONS)

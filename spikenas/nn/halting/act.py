@@ -10,8 +10,8 @@ output (batch norm's bias would make it fire) and in the head, whose means are o
 In training batch norm sees active tokens only; the mask's gradient is that of a sigmoid of
 slope 4 (straight-through), so the task reaches the scores. The ponder loss is Graves 2016's
     rho = mean over k, t of (n + 1 - H_k(n - 1, t) / threshold) / L,   n blocks passed
-Evaluation computes the rows of active tokens alone. What the paper leaves open, and why it is
-decided so, stands in docs/explanation/halting.md.
+Evaluation without gradients computes the rows of active tokens alone. What the paper leaves open,
+and why it is decided so, stands in docs/explanation/halting.md.
 """
 
 from collections.abc import Callable, Sequence
@@ -46,8 +46,8 @@ class AdaptiveComputation(nn.Module):
     """Runs the blocks on the tokens that have not halted.
 
     Attributes:
-        is_compact: whether evaluation computes rows of active tokens alone; False masks as in
-            training, for comparison.
+        is_compact: whether evaluation computes rows of active tokens alone, without gradients;
+            False masks as in training, with them.
     """
 
     def __init__(self, *, num_blocks: int, threshold: float, ponder_cost: float) -> None:

@@ -12,7 +12,7 @@ from math import prod
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from spikenas.nn import layout
 from spikenas.nn.active_tokens import MaskedTokens, PackedTokens
@@ -20,7 +20,8 @@ from spikenas.nn.operations import Facts, Leaf
 from spikenas.nn.surrogate import SURROGATES, Spike, Surrogate
 from spikenas.workload import Kind, Signal
 
-NeuronFactory = Callable[..., "Neuron"]  # (threshold: float = 1.0), in units of the gene
+# (threshold: float = 1.0), in units of the gene; makes a neuron, or what stands in for one
+NeuronFactory = Callable[..., nn.Module]
 
 
 class Neuron(Leaf):
@@ -56,20 +57,11 @@ class Neuron(Leaf):
         """
         active = layout.active_tokens()
         if isinstance(active, PackedTokens) and x.dim() == 2:
-            return self._fire_rows(x, active)
+            rows: Tensor = _Rows.apply(x, active, self)  # type: ignore[no-untyped-call]
+            return rows
         spikes: Tensor = _MultiStep.apply(x, self.leak(), self)  # type: ignore[no-untyped-call]
         if isinstance(active, MaskedTokens) and x.dim() == 4:
             return active.masked(spikes)
-        return spikes
-
-    def _fire_rows(self, x: Tensor, active: PackedTokens) -> Tensor:
-        """Return spikes [R, D]; at each step there are fewer membranes left."""
-        v = x.new_zeros(len(active.tokens), x.shape[1])
-        spikes = torch.empty_like(x)
-        for x_t, s_t in zip(active.steps(x), active.steps(spikes), strict=True):
-            h = self.charge(x_t, v[: len(x_t)])
-            torch.ge(h, self.v_threshold, out=s_t)
-            v = torch.addcmul(h, h, s_t, value=-1.0)
         return spikes
 
     def definition(self, x: Tensor) -> Tensor:
@@ -138,3 +130,24 @@ class _MultiStep(torch.autograd.Function):
             drive[1:] -= before  # dH/dk = x_t - v_{t-1}
             grad_leak = (grad_h * drive).sum().view_as(learnt[1])
         return grad_h.mul_(dh_dx), grad_leak, None
+
+
+class _Rows(torch.autograd.Function):
+    """Spikes [R, D] of active tokens; at each step there are fewer membranes left."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, active: PackedTokens, neuron: Neuron) -> Tensor:
+        v = x.new_zeros(len(active.tokens), x.shape[1])
+        spikes = torch.empty_like(x)
+        for x_t, s_t in zip(active.steps(x), active.steps(spikes), strict=True):
+            h = neuron.charge(x_t, v[: len(x_t)])
+            torch.ge(h, neuron.v_threshold, out=s_t)
+            v = torch.addcmul(h, h, s_t, value=-1.0)
+        return spikes
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None]:
+        raise RuntimeError(
+            "evaluation computes the rows of active tokens alone, which have no gradient; for "
+            "gradients in evaluation mode set network.halting.is_compact = False"
+        )

@@ -41,11 +41,12 @@ class MeanOverSteps(Leaf):
     def forward(self, x: Tensor) -> Tensor:
         """Return [B, D], the mean over those steps at which a sample has active tokens."""
         active = active_tokens()
-        mean = x.mean(0)
         if active is None:
-            return mean
-        steps = (active.counts > 0).sum(0).clamp(min=1).to(x.dtype)  # [B]
-        return mean / (steps / x.shape[0]).unsqueeze(1)
+            return x.mean(0)
+        is_active = active.counts > 0  # [T, B]
+        share = is_active.sum(0).clamp(min=1).to(x.dtype) / x.shape[0]  # [B]
+        # Where nothing computes, biases of what comes before would still be there.
+        return (x * is_active.to(x.dtype).unsqueeze(2)).mean(0) / share.unsqueeze(1)
 
     def facts(self, inputs: Sequence[Tensor], output: Tensor) -> Facts:
         """Time ends here."""

@@ -1,0 +1,77 @@
+"""`TrainingObjective`: what training minimises, and all weights that it trains.
+
+    cross entropy                                   of every network
+    + ponder_cost rho                               of one with halting (`spikenas.nn.halting.act`)
+    or the loss of `surrogate_modules` instead      where a recipe asks for it
+It owns side heads beside the network, never inside it: they end with the training.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from spikenas.exceptions import UsageError
+from spikenas.nn.network import SpikingTransformer
+from spikenas.training.recipe import Recipe
+from spikenas.training.surrogate_modules import SurrogateModules, surrogate_loss
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loss:
+    """Of one batch; ``ponder`` is rho of a network with halting, about 1 where none halts."""
+
+    total: Tensor
+    ponder: Tensor | None = None
+
+
+class TrainingObjective(nn.Module):
+    """Any module that maps images to logits, with the loss that the recipe asks for.
+
+    Side heads, where there are any, draw their first weights from PyTorch's generator.
+    """
+
+    def __init__(self, network: nn.Module, recipe: Recipe) -> None:
+        super().__init__()
+        if recipe.stochastic_depth and not isinstance(network, SpikingTransformer):
+            raise UsageError(
+                f"stochastic_depth drops blocks, which a {type(network).__name__} does not show; "
+                "take a network of build_network, or stochastic_depth = 0"
+            )
+        self.network = network
+        self.recipe = recipe
+        self.surrogates = SurrogateModules(network) if recipe.surrogate_module_learning else None
+
+    def forward(self, images: Tensor, labels: Tensor) -> Loss:
+        """Return the loss; labels are classes [B] or their probabilities [B, classes]."""
+        network, smoothing = self.network, self.recipe.label_smoothing
+        if not isinstance(network, SpikingTransformer):
+            logits = network(images)
+            return Loss(total=cross_entropy(logits, labels, label_smoothing=smoothing))
+        if self.surrogates is not None:
+            logits, side = self.surrogates(network, images)
+            weight = self.recipe.surrogate_module_learning
+            return Loss(
+                total=surrogate_loss(logits, side, labels, weight=weight, label_smoothing=smoothing)
+            )
+        logits, ponder = network.with_ponder(images)
+        total = cross_entropy(logits, labels, label_smoothing=smoothing)
+        if ponder is None:
+            return Loss(total=total)
+        halting = network.architecture.halting
+        assert halting is not None
+        return Loss(total=total + halting.ponder_cost * ponder, ponder=ponder.detach())
+
+    @contextmanager
+    def dropping_blocks(self) -> Iterator[None]:
+        """Train with the recipe's stochastic depth inside, and without it again afterwards."""
+        if not isinstance(self.network, SpikingTransformer):
+            yield
+            return
+        self.network.drop_blocks(self.recipe.stochastic_depth)
+        try:
+            yield
+        finally:
+            self.network.drop_blocks(0.0)
