@@ -15,10 +15,18 @@ from spikenas.objectives import OBJECTIVES
 from spikenas.report.figures import LABELS, genes, shown, text
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.transforms import Bbox
+
     from spikenas.store import Candidate, Run
 
 _LOG_SPAN = 5  # an axis that spans more is logarithmic
 _MOST_LABELS = 12
+# Left above a point and right below it: the steps of a front run through neither.
+_LABEL_PLACES = (
+    {"position": (-3, 4), "ha": "right", "va": "bottom"},
+    {"position": (3, -4), "ha": "left", "va": "top"},
+)
 _PALE, _STRONG = "#b9c2cc", "#0b5cad"
 _HOVER = ("accuracy", "test_accuracy", "energy_uj", "spike_rate", "parameters")
 
@@ -120,17 +128,6 @@ def _draw_png(picture: _Picture, path: Path) -> None:
         axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         axes.xaxis.set_major_formatter("{x:g}")
         axes.xaxis.set_minor_formatter(NullFormatter())
-    if len(picture.front) <= _MOST_LABELS:
-        for member, x, y in zip(picture.front, *picture.points(picture.front), strict=True):
-            axes.annotate(
-                member.id[:8],
-                (x, y),
-                xytext=(-3, 4),  # above and to the left, where no front runs
-                ha="right",
-                textcoords="offset points",
-                fontsize=7,
-                color=_STRONG,
-            )
     axes.margins(x=0.1, y=0.1)
     axes.set_xlabel(LABELS[picture.across])
     axes.set_ylabel(LABELS[picture.up])
@@ -139,7 +136,36 @@ def _draw_png(picture: _Picture, path: Path) -> None:
     axes.set_axisbelow(True)
     axes.legend(loc="lower right", frameon=False)
     figure.supxlabel(picture.caption, fontsize=8, color="#667788")
+    if len(picture.front) <= _MOST_LABELS:
+        figure.draw_without_rendering()  # so that everything has its place
+        _label_front(picture, axes)
     figure.savefig(path)
+
+
+def _label_front(picture: _Picture, axes: "Axes") -> None:
+    """Write ids beside their points, but for those that would cover another or be cut off."""
+    taken: list[Bbox] = []
+    for member, x, y in zip(picture.front, *picture.points(picture.front), strict=True):
+        label = axes.annotate(
+            member.id[:8],
+            (x, y),
+            xytext=(0, 0),
+            textcoords="offset points",
+            fontsize=7,
+            color=_STRONG,
+        )
+        for place in _LABEL_PLACES:
+            label.set(**place)
+            box = label.get_window_extent()
+            if not box.count_overlaps(taken) and _is_within(box, axes):
+                taken.append(box)
+                break
+        else:
+            label.remove()
+
+
+def _is_within(box: "Bbox", axes: "Axes") -> bool:
+    return all(axes.bbox.contains(x, y) for x, y in box.corners())
 
 
 def _draw_html(picture: _Picture, path: Path) -> None:

@@ -1,7 +1,12 @@
+from itertools import combinations
+from types import SimpleNamespace
+
 import pytest
+from matplotlib.figure import Figure
 from matplotlib.image import imread
 
 from spikenas.exceptions import SpikeNASError
+from spikenas.report import plots
 from spikenas.report.plots import plot_front
 from spikenas.store import Store
 
@@ -35,6 +40,27 @@ def test_the_name_of_a_run_is_text_and_never_markup(stored, tmp_path):
 
     assert name not in path.read_text()
     assert "<script>document.title" not in path.read_text()
+
+
+def test_no_label_of_a_crowded_front_covers_another_or_is_cut_off(tmp_path, monkeypatch):
+    figures = []
+    monkeypatch.setattr(Figure, "savefig", lambda figure, _: figures.append(figure))
+    places = [(0.90, 1.0), (0.9001, 1.001), (0.9002, 1.002), (0.9003, 1.003), (0.95, 1.9)]
+    front = [
+        SimpleNamespace(id=f"{number:012}", accuracy=accuracy, energy_uj=energy_uj)
+        for number, (accuracy, energy_uj) in enumerate(places)
+    ]
+    picture = plots._Picture(
+        title="crowd", caption="", across="energy_uj", up="accuracy", others=[], front=front
+    )
+
+    plots._draw_png(picture, tmp_path / "front.png")
+
+    axes = figures[0].axes[0]
+    boxes = [label.get_window_extent() for label in axes.texts]
+    assert 3 <= len(boxes) < len(front)
+    assert not any(one.overlaps(other) for one, other in combinations(boxes, 2))
+    assert all(axes.bbox.contains(x, y) for box in boxes for x, y in box.corners())
 
 
 @pytest.mark.parametrize("objectives", [["parameters", "energy_uj"], ["energy_uj", "accuracy"]])
