@@ -49,25 +49,37 @@ def counts(by_state: Mapping[str, int]) -> Table:
 
 
 def operations(workload: "Workload") -> Table:
-    """Return every operation of a network with what it costs."""
+    """Return every operation of a network: who feeds it, what it costs and keeps.
+
+    Rates and synaptic operations join once they are known.
+    """
     table = _table()
-    for heading in ("operation", "kind", "input", "output"):
+    for heading in ("operation", "kind", "fed by", "input", "output"):
         table.add_column(heading, overflow="fold")
-    for heading in ("MACs", "steps", "weights", "input rate", "synops"):
+    figures = ["MACs", "steps", "weights", "biases", "neurons", "state"]
+    if workload.is_measured:
+        figures += ["input rate", "synops", "events"]
+    for heading in figures:
         table.add_column(heading, justify="right", no_wrap=True)
     for operation in workload.operations:
         first = operation.inputs[0] if operation.inputs else None
-        table.add_row(
+        cells = [
             escape(operation.name),
             operation.kind.value,
-            " + ".join(map(_operand, operation.inputs)),
+            escape("\n".join(operand.source for operand in operation.inputs)),
+            "\n".join(map(_operand, operation.inputs)),
             f"{_shape(operation.output_shape)} {operation.signal.value}",
             count(operation.macs),
             str(operation.steps),
-            count(operation.weights),
-            text("spike_rate", first.spike_rate if first else None),
-            text("synops", operation.synops),
-        )
+            *map(count, (operation.weights, operation.biases, operation.neurons, operation.state)),
+        ]
+        if workload.is_measured:
+            cells += [
+                text("spike_rate", first.spike_rate if first else None),
+                text("synops", operation.synops),
+                text("synops", operation.events),
+            ]
+        table.add_row(*cells)
     return table
 
 

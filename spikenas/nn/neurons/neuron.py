@@ -87,6 +87,7 @@ class Neuron(Leaf):
         """One membrane per element of a step."""
         return Facts(
             neurons=output[0, 0].numel(),
+            state=output[0, 0].numel(),
             attributes={"v_threshold": self.v_threshold, "leak": 1.0 - self.dh_dv, "reset": "zero"},
         )
 
