@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from spikenas import exceptions
-from spikenas.cli import architectures, catalogue, doctor, export, runs, search
+from spikenas.cli import architectures, catalogue, doctor, energy, export, runs, search
 from spikenas.cli.output import redacted, say
 
 _EXIT_CODES: dict[type[Exception], int] = {
@@ -39,7 +39,7 @@ app.command("status")(runs.status)
 app.command("pareto")(runs.pareto)
 app.command("show")(architectures.show)
 app.command("check")(architectures.check)
-app.command("energy")(architectures.energy)
+app.command("energy")(energy.energy)
 app.command("export")(export.export)
 app.command("spaces")(catalogue.spaces)
 app.command("chips")(catalogue.chips)
