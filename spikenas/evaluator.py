@@ -21,7 +21,7 @@ from safetensors.torch import save as save_weights
 from spikenas.architecture import Architecture
 from spikenas.data import DataSpec, load
 from spikenas.evaluation import Evaluation, State
-from spikenas.exceptions import DivergedError
+from spikenas.exceptions import DivergedError, UsageError
 from spikenas.hardware import energy_model
 from spikenas.measurement import Measurement, measure
 from spikenas.nn.network import SpikingTransformer, build_network
@@ -180,9 +180,12 @@ def _evaluation(
     workload = found.workload
     assert workload.spike_rate is not None
     assert workload.synops is not None
+    energy_uj = model.estimate(workload).total_uj
+    if energy_uj is None:
+        raise UsageError(f"energy model {model.name!r} gives no joules")
     return Evaluation(
         accuracy=found.accuracy,
-        energy_uj=model.estimate(workload).total_uj,
+        energy_uj=energy_uj,
         energy_model=job.energy_model,
         energy_variants_uj=model.variants(workload),
         spike_rate=workload.spike_rate,

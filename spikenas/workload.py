@@ -65,8 +65,14 @@ class Operation:
         weights: number of trained weights, biases and batch norm apart.
         biases: number of trained biases, or of batch-norm scales and shifts.
         neurons: membranes that it keeps; only of kind ``neuron``.
+        state: values that it keeps from one step to the next, one a membrane.
         attributes: what a chip must know: kernel, stride, padding, groups, heads, tau ...
         spike_rate: of the output, measured; for a neuron its spikes per step.
+        events: multiply-accumulates per inference whose factors are both non-zero, counted on
+            data: a spike and a weight that it meets, or two spikes that coincide. Unlike
+            ``synops`` it knows of padding and of the right operand. None before it is counted.
+        active_share: the part of its MACs, or neurons, that was computed, 0 to 1: less than 1
+            where tokens had halted. Rates are over all tokens, halted ones as zeros.
     """
 
     name: str
@@ -79,8 +85,11 @@ class Operation:
     weights: int = 0
     biases: int = 0
     neurons: int = 0
+    state: int = 0
     attributes: Mapping[str, int | float | str] = field(default_factory=dict)
     spike_rate: float | None = None
+    events: float | None = None
+    active_share: float = 1.0
 
     @property
     def synops(self) -> float | None:
@@ -93,11 +102,16 @@ class Operation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Workload:
-    """Every operation of one network, in the order in which it runs."""
+    """Every operation of one network, in the order in which it runs.
+
+    Attributes:
+        assumed_rate: the spike rate that was assumed for all; None where rates were measured.
+    """
 
     operations: tuple[Operation, ...]
     num_steps: int
     parameters: int
+    assumed_rate: float | None = None
 
     @property
     def is_measured(self) -> bool:
@@ -134,13 +148,17 @@ class Workload:
         return spikes / sum(operation.neurons for operation in neurons)
 
     def with_rate(self, spike_rate: float) -> "Workload":
-        """Assume one rate, 0 to 1, for every spike; analog and membrane inputs count as dense."""
+        """Assume one rate, 0 to 1, for every spike, instead of all that was measured.
+
+        Analog and membrane inputs count as dense, and no token as halted.
+        """
 
         def assumed(signal: Signal) -> float:
             return spike_rate if signal in (Signal.SPIKES, Signal.COUNTS) else 1.0
 
         return replace(
             self,
+            assumed_rate=spike_rate,
             operations=tuple(
                 replace(
                     operation,
@@ -149,6 +167,8 @@ class Workload:
                         for operand in operation.inputs
                     ),
                     spike_rate=assumed(operation.signal),
+                    events=None,
+                    active_share=1.0,
                 )
                 for operation in self.operations
             ),
@@ -159,6 +179,7 @@ class Workload:
         return {
             "num_steps": self.num_steps,
             "parameters": self.parameters,
+            "assumed_rate": self.assumed_rate,
             "operations": [asdict(operation) for operation in self.operations],
         }
 
@@ -168,13 +189,16 @@ class Workload:
         return cls(
             num_steps=record["num_steps"],
             parameters=record["parameters"],
+            assumed_rate=record.get("assumed_rate"),
             operations=tuple(_operation(fields) for fields in record["operations"]),
         )
 
 
 def _operation(fields: Mapping[str, Any]) -> Operation:
+    """Read one operation; records of older versions tell less."""
     return Operation(
         **{
+            "state": fields["neurons"],
             **fields,
             "kind": Kind(fields["kind"]),
             "signal": Signal(fields["signal"]),

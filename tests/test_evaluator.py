@@ -182,6 +182,29 @@ def test_a_network_beyond_all_memory_ends_as_out_of_memory():
     assert outcome.state is State.OUT_OF_MEMORY
 
 
+@pytest.mark.parametrize(
+    ("model", "variant"),
+    [
+        ("memory_aware", "execution=time_step,sram=by_size,word_bits=32"),
+        ("spinnaker2", "end=high"),
+        ("truenorth", "reading=all_in"),
+    ],
+)
+def test_the_record_names_the_model_and_holds_its_variants(model, variant):
+    found = evaluate(job(energy_model=model)).evaluation
+
+    assert found.energy_model == model
+    assert found.energy_uj == pytest.approx(found.energy_variants_uj[variant])
+    assert len(found.energy_variants_uj) > 1
+
+
+def test_a_model_without_joules_fails_the_job_not_the_search():
+    outcome = evaluate(job(energy_model="loihi2"))
+
+    assert outcome.state is State.FAILED
+    assert "no joules" in outcome.error
+
+
 def test_an_unknown_energy_model_fails_the_job_not_the_search():
     outcome = evaluate(job(energy_model="perpetual"))
 

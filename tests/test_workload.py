@@ -100,3 +100,26 @@ def test_json_there_and_back_gives_the_same() -> None:
     text = json.dumps(WORKLOAD.to_dict())
 
     assert Workload.from_dict(json.loads(text)) == WORKLOAD
+
+
+def test_records_of_older_versions_still_load() -> None:
+    record = json.loads(json.dumps(WORKLOAD.to_dict()))
+    del record["assumed_rate"]
+    for fields in record["operations"]:
+        for later in ("state", "events", "active_share"):
+            del fields[later]
+
+    loaded = Workload.from_dict(record)
+
+    assert [operation.state for operation in loaded.operations] == [0, 10, 0, 30]
+    assert {operation.active_share for operation in loaded.operations} == {1.0}
+    assert loaded.synops == WORKLOAD.synops
+    assert loaded.assumed_rate is None
+
+
+def test_an_assumed_rate_is_known_as_one_and_forgets_what_was_counted() -> None:
+    counted = replace(LINEAR, events=60.0, active_share=0.5)
+    assumed = replace(WORKLOAD, operations=(CONV, counted)).with_rate(0.25)
+
+    assert (WORKLOAD.assumed_rate, assumed.assumed_rate) == (None, 0.25)
+    assert (assumed.operations[1].events, assumed.operations[1].active_share) == (None, 1.0)

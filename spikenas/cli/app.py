@@ -13,7 +13,16 @@ from typing import Annotated
 import typer
 
 from spikenas import exceptions
-from spikenas.cli import architectures, catalogue, doctor, export, importing, runs, search
+from spikenas.cli import (
+    architectures,
+    catalogue,
+    doctor,
+    energy,
+    export,
+    importing,
+    runs,
+    search,
+)
 from spikenas.cli.output import redacted, say
 
 _EXIT_CODES: dict[type[Exception], int] = {
@@ -39,7 +48,7 @@ app.command("status")(runs.status)
 app.command("pareto")(runs.pareto)
 app.command("show")(architectures.show)
 app.command("check")(architectures.check)
-app.command("energy")(architectures.energy)
+app.command("energy")(energy.energy)
 app.command("export")(export.export)
 app.command("import")(importing.import_)
 app.command("spaces")(catalogue.spaces)

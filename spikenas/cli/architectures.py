@@ -1,15 +1,15 @@
-"""Commands about one architecture: show, check, energy."""
+"""Commands about one architecture: show, check; `spikenas.cli.energy` has the third."""
 
 import json
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import typer
 
 from spikenas.cli import documents
 from spikenas.cli.options import ArchArgument, JsonOption, StoreOption
-from spikenas.cli.output import print_document, print_table, say
+from spikenas.cli.output import print_document, print_table
 from spikenas.cli.references import resolve
-from spikenas.exceptions import InfeasibleError, UsageError
+from spikenas.exceptions import InfeasibleError
 
 _EVERY = "all"
 
@@ -101,67 +101,6 @@ def check(
         raise InfeasibleError(
             f"{arch} does not fit; the first of {len(violations)} violations: {violations[0]}"
         )
-
-
-def energy(
-    *,
-    arch: ArchArgument,
-    model: Annotated[str, typer.Option(metavar="NAME", help="The energy model.")] = "cmos45",
-    spike_rate: Annotated[
-        float | None,
-        typer.Option(min=0, max=1, help="Assume this rate, 0 to 1, for what was never measured."),
-    ] = None,
-    store: StoreOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Estimate the energy of one inference.
-
-    A trained candidate or export uses its measured spike rates; anything else needs --spike-rate.
-    """
-    from spikenas import hardware
-
-    chosen = hardware.energy_model(model)
-    reference = resolve(arch, store)
-    workload = reference.workload()
-    if reference.measured is not None:
-        if spike_rate is not None:
-            say(f"warning: --spike-rate {spike_rate:g} is not used: {arch} has measured rates")
-    elif spike_rate is None:
-        raise UsageError(
-            f"{arch} was never trained, so its spike rates are unknown; "
-            "assume one, for example --spike-rate 0.15"
-        )
-    else:
-        workload = workload.with_rate(spike_rate)
-    estimate = chosen.estimate(workload)
-    rates: Literal["measured", "assumed"]
-    rates = "measured" if reference.measured is not None else "assumed"
-    if as_json:
-        print_document(
-            documents.Energy(
-                id=reference.architecture.id,
-                key=reference.architecture.key,
-                model=estimate.model,
-                rates=rates,
-                spike_rate=workload.spike_rate,
-                energy_uj=estimate.total_uj,
-                synops=workload.synops,
-                variants_uj=chosen.variants(workload),
-                operations=estimate.to_dict()["operations"],
-                assumptions=list(estimate.assumptions),
-            )
-        )
-        return
-    from spikenas.report import tables
-    from spikenas.report.figures import text
-
-    print_table(
-        tables.energy(estimate),
-        f"{reference.architecture.id}: {text('energy_uj', estimate.total_uj)} by {estimate.model}, "
-        f"spike rates {rates}, {text('spike_rate', workload.spike_rate)} on average",
-    )
-    for assumption in estimate.assumptions:
-        print(f"assumed: {assumption}")
 
 
 def _flat(genes: Any, place: str = "") -> list[tuple[str, str]]:

@@ -121,16 +121,29 @@ class Check(Document):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Energy(Document):
-    """``energy``: by one model with its default knobs; ``variants_uj`` has every setting."""
+    """``energy``: by one model; ``variants_uj`` has every setting of its knobs.
+
+    Where published figures disagree, ``energy_uj`` is the upper end. Where none is public, ``unit``
+    is ``score``, all joules are null, and ``score`` is in millions of chip operations.
+    """
 
     id: str
     key: str
     model: str
+    title: str
+    unit: Literal["joules", "score"]
+    settings: dict[str, str]
     rates: Literal["measured", "assumed"]
     spike_rate: float | None
-    energy_uj: float
+    energy_uj: float | None
+    energy_low_uj: float | None
+    static_uj: float  # in energy_uj, and of no operation
+    score: float | None
     synops: float | None
+    counts: dict[str, float]  # what was charged for: synops, macs, updates, spikes
+    terms_uj: dict[str, float]  # what the energy is for
     variants_uj: dict[str, float]
+    comparison: list[dict[str, Any]]  # networks of equal size that do not spike
     operations: list[dict[str, Any]]
     assumptions: list[str]
 

@@ -63,6 +63,13 @@ class SearchSettings:
             raise UnknownNameError("sampler", self.sampler, METHODS)
         if self.energy_model not in energy_models():
             raise UnknownNameError("energy model", self.energy_model, energy_models())
+        if self.energy_model not in energy_models("joules"):
+            raise UsageError(
+                f"energy model {self.energy_model!r} gives no joules, as no figure of that chip is "
+                "public; keep cmos45 and search with --objectives accuracy,synops, which that chip "
+                "is scored by, or take another: "
+                f"{', '.join(energy_models('joules'))}"
+            )
         if self.trials < 1:
             raise UsageError(f"trials = {self.trials}; a search trains at least 1 candidate")
         self.recipe.check_kind(self.data.kind)

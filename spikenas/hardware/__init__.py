@@ -1,14 +1,17 @@
 """Chips and energy: two readers of a `spikenas.workload.Workload`, plain data without torch.
 
 A chip is one TOML file (`chip`, `chips`); `check` holds a workload against it. An energy model
-turns a measured workload into joules (`energy_model`, `energy_models`).
+turns a measured workload into joules (`energy_model`, `energy_models`), and `compare` sets networks
+that do not spike beside it.
 """
 
 from spikenas.hardware.energy import (
+    Comparison,
     Constant,
     EnergyEstimate,
     EnergyModel,
     OperationEnergy,
+    compare,
     energy_model,
     energy_models,
 )
@@ -17,6 +20,7 @@ from spikenas.hardware.verdict import Verdict, Violation, check
 
 __all__ = [
     "ChipProfile",
+    "Comparison",
     "Constant",
     "EnergyEstimate",
     "EnergyModel",
@@ -28,6 +32,7 @@ __all__ = [
     "check",
     "chip",
     "chips",
+    "compare",
     "energy_model",
     "energy_models",
 ]

@@ -1,4 +1,4 @@
-"""`measure`: accuracy and spike rates of a network on data, in one pass."""
+"""`measure`: accuracy, spike rates and events of a network on data, in one pass."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
@@ -9,9 +9,10 @@ from torch import Tensor, nn
 from torch.utils.weak import WeakTensorKeyDictionary
 
 from spikenas.measurement.trace import trace_architecture
+from spikenas.nn import layout
 from spikenas.nn.network import SpikingTransformer
 from spikenas.nn.operations import Leaf
-from spikenas.workload import Operation, Workload
+from spikenas.workload import Kind, Operation, Workload
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,24 +24,73 @@ class Measurement:
 
 
 class _Counter:
-    """The non-zero elements on the inputs and output of each operation, over batches."""
+    """What each operation saw, summed over batches; figures stay on the device."""
 
-    def __init__(self) -> None:
-        self.counts: dict[str, list[Tensor]] = {}
+    def __init__(self, operations: Iterable[Operation]) -> None:
+        self.operations = {operation.name: operation for operation in operations}
+        self.samples = 0  # those of the batch at hand among them
+        self.batch = 0
+        self._non_zeros: dict[str, list[Tensor]] = {}  # of inputs and output
+        self._events: dict[str, Tensor] = {}
+        self._active: dict[str, Tensor | int] = {}  # in samples x steps
         self._known = WeakTensorKeyDictionary()  # one tensor feeds several operations
 
-    def ran(self, name: str, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+    def starts(self, batch: int) -> None:
+        """Say how many samples come next."""
+        self.batch = batch
+        self.samples += batch
+
+    def ran(self, name: str, leaf: Leaf, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        """Count one operation of one batch."""
         counts = [self._non_zero(x) for x in (*inputs, output)]
-        before = self.counts.get(name)
+        before = self._non_zeros.get(name)
         if before is not None:
             counts = [a + b for a, b in zip(before, counts, strict=True)]
-        self.counts[name] = counts
+        self._non_zeros[name] = counts
+        events = leaf.events(inputs, output)
+        if events is not None:
+            self._events[name] = self._events.get(name, torch.zeros_like(events)) + events
+        self._active[name] = self._active.get(name, 0) + self._active_now(self.operations[name])
+
+    def measured(self, name: str) -> Operation:
+        """Return the operation with what was counted; elements of halted tokens are zeros."""
+        operation = self.operations[name]
+        runs = self.samples * operation.steps
+        shapes = (*(operand.shape for operand in operation.inputs), operation.output_shape)
+        rates = [
+            float(count) / (runs * prod(shape))
+            for count, shape in zip(self._non_zeros[name], shapes, strict=True)
+        ]
+        inputs = tuple(
+            replace(operand, spike_rate=rate)
+            for operand, rate in zip(operation.inputs, rates[:-1], strict=True)
+        )
+        found = replace(
+            operation,
+            inputs=inputs,
+            spike_rate=rates[-1],
+            active_share=float(self._active[name]) / runs,
+        )
+        counted = self._events.get(name)
+        return replace(
+            found, events=found.synops if counted is None else float(counted) / self.samples
+        )
 
     def _non_zero(self, x: Tensor) -> Tensor:
         count: Tensor | None = self._known.get(x)
         if count is None:
             count = self._known[x] = torch.count_nonzero(x)
         return count
+
+    def _active_now(self, operation: Operation) -> Tensor | int:
+        """Return the active share of tokens, or of their pairs, summed over samples and steps."""
+        active = layout.active_tokens()
+        has_tokens = any(len(x.shape) > 1 for x in operation.inputs)
+        if active is None or not has_tokens:
+            return operation.steps * self.batch
+        tokens = operation.inputs[-1].shape[-2]
+        share = active.counts.double() / tokens  # [T, B]
+        return (share**2 if operation.kind is Kind.SPIKE_PRODUCT else share).sum()
 
 
 def measure(network: SpikingTransformer, batches: Iterable[tuple[Tensor, Tensor]]) -> Measurement:
@@ -50,52 +100,37 @@ def measure(network: SpikingTransformer, batches: Iterable[tuple[Tensor, Tensor]
         ValueError: there is no sample.
     """
     workload = trace_architecture(network.architecture)
-    counter = _Counter()
-    needed = {o.name for o in workload.operations if o.macs or o.neurons}
+    counter = _Counter(o for o in workload.operations if o.macs or o.neurons)
     hooks = [
         leaf.register_forward_hook(_watcher(counter, name))
         for name, leaf in network.named_modules()
-        if isinstance(leaf, Leaf) and name in needed
+        if isinstance(leaf, Leaf) and name in counter.operations
     ]
     was_training = network.training
-    correct = samples = 0
+    correct = 0
     try:
         network.eval()
         with torch.no_grad():
             for images, labels in batches:
+                counter.starts(len(labels))
                 correct += int((network(images).argmax(1) == labels).sum())
-                samples += len(labels)
     finally:
         network.train(was_training)
         for hook in hooks:
             hook.remove()
-    if samples == 0:
+    if counter.samples == 0:
         raise ValueError("measure needs at least one sample, but the batches are empty")
     operations = tuple(
-        _with_rates(o, counter.counts[o.name], samples) if o.name in needed else o
-        for o in workload.operations
+        counter.measured(o.name) if o.name in counter.operations else o for o in workload.operations
     )
     return Measurement(
-        accuracy=correct / samples, workload=replace(workload, operations=operations)
+        accuracy=correct / counter.samples, workload=replace(workload, operations=operations)
     )
-
-
-def _with_rates(operation: Operation, counts: list[Tensor], samples: int) -> Operation:
-    """Return the operation with its rates; elements of halted tokens count as zeros."""
-    runs = samples * operation.steps
-    shapes = (*(operand.shape for operand in operation.inputs), operation.output_shape)
-    rates = [
-        float(count) / (runs * prod(shape)) for count, shape in zip(counts, shapes, strict=True)
-    ]
-    inputs = tuple(
-        replace(operand, spike_rate=rate)
-        for operand, rate in zip(operation.inputs, rates[:-1], strict=True)
-    )
-    return replace(operation, inputs=inputs, spike_rate=rates[-1])
 
 
 def _watcher(counter: _Counter, name: str) -> Callable[..., None]:
     def watch(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-        counter.ran(name, inputs, output)
+        assert isinstance(module, Leaf)
+        counter.ran(name, module, inputs, output)
 
     return watch

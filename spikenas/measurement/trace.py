@@ -75,6 +75,7 @@ class _Recorder:
                 weights=facts.weights,
                 biases=facts.biases,
                 neurons=facts.neurons,
+                state=facts.state,
                 attributes=facts.attributes,
             )
         )

@@ -1,7 +1,10 @@
 """Figures as people read them: names with units, values with the digits that mean something."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from spikenas.hardware import EnergyEstimate
 
 LABELS = {
     "accuracy": "validation accuracy (%)",
@@ -13,6 +16,7 @@ LABELS = {
     "latency_steps": "latency (time steps)",
 }
 Member = TypeVar("Member")
+_UNITS = ((1e6, "J"), (1e3, "mJ"))
 _SHARES = ("accuracy", "test_accuracy", "spike_rate")
 
 
@@ -30,8 +34,33 @@ def text(name: str, value: float | None) -> str:
     if name in ("parameters", "synops"):
         return count(value)
     if name == "energy_uj":
-        return f"{value:#.3g}".rstrip(".") + " µJ" if value < 1000 else f"{count(value)} µJ"
+        return energy(value)
     return f"{value:g}"
+
+
+def energy(microjoules: float) -> str:
+    """Return an energy with its unit: ``0.412 µJ``, ``11.6 mJ``."""
+    value, unit = next(
+        ((microjoules / limit, unit) for limit, unit in _UNITS if microjoules >= limit),
+        (microjoules, "µJ"),
+    )
+    return f"{value:#.3g}".rstrip(".") + f" {unit}"
+
+
+def energy_range(low: float, high: float) -> str:
+    """Return both ends, the unit once where they share it: ``2.3 to 2.5 µJ``."""
+    ends, last = energy(low), energy(high)
+    if ends == last:
+        return last
+    number, unit = ends.split(" ")
+    return f"{number if last.endswith(' ' + unit) else ends} to {last}"
+
+
+def energy_text(estimate: "EnergyEstimate") -> str:
+    """Return the energy of an inference: a figure, a range, or a score without joules."""
+    if estimate.total_uj is None or estimate.low_uj is None:
+        return f"{count((estimate.score or 0.0) * 1e6)} chip operations, no joules,"
+    return energy_range(estimate.low_uj, estimate.total_uj)
 
 
 def count(value: float) -> str:

@@ -1,4 +1,4 @@
-"""The Pareto front as a picture: PNG for papers and READMEs, HTML to look around in.
+"""The Pareto front, and where energy goes, as pictures: PNG for papers, HTML to look around in.
 
 matplotlib and plotly are imported by the function that draws, as both cost a second.
 """
@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any
 from spikenas.evaluation import State
 from spikenas.exceptions import NotFoundError, UsageError
 from spikenas.objectives import OBJECTIVES
-from spikenas.report.figures import LABELS, genes, shown, text
+from spikenas.report.figures import LABELS, energy_text, genes, shown, text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.transforms import Bbox
 
+    from spikenas.hardware import Comparison, EnergyEstimate
     from spikenas.store import Candidate, Run
 
 _LOG_SPAN = 5  # an axis that spans more is logarithmic
@@ -28,6 +29,8 @@ _LABEL_PLACES = (
     {"position": (3, -4), "ha": "left", "va": "top"},
 )
 _PALE, _STRONG = "#b9c2cc", "#0b5cad"
+_ENERGY = "energy_uj"
+_COLOURS = (_STRONG, "#e08e2b", "#3a9e6e", "#a05195", "#d45087", "#8c6d4f", _PALE, "#444f5a")
 _HOVER = ("accuracy", "test_accuracy", "energy_uj", "spike_rate", "parameters")
 
 
@@ -78,6 +81,26 @@ def plot_front(
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         drawings[path.suffix](picture, path)
+    except OSError as error:
+        raise UsageError(f"{path}: the plot cannot be written: {error.strerror}") from error
+    return path
+
+
+def plot_energy(
+    estimate: "EnergyEstimate", others: Sequence["Comparison"], path: str | Path, *, name: str
+) -> Path:
+    """Draw to a ``.png`` file what each part of a network costs, and networks of equal size.
+
+    Raises UsageError for another suffix, or where nothing costs anything.
+    """
+    path = Path(path)
+    if path.suffix != ".png":
+        raise UsageError(f"{path}: a plot of energy is a file ending in .png")
+    if not any(operation.share for operation in estimate.operations):
+        raise UsageError(f"{path}: nothing to draw, as no operation costs anything")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _draw_energy(estimate, others, path, name)
     except OSError as error:
         raise UsageError(f"{path}: the plot cannot be written: {error.strerror}") from error
     return path
@@ -166,6 +189,89 @@ def _label_front(picture: _Picture, axes: "Axes") -> None:
 
 def _is_within(box: "Bbox", axes: "Axes") -> bool:
     return all(axes.bbox.contains(x, y) for x, y in box.corners())
+
+
+def _draw_energy(
+    estimate: "EnergyEstimate", others: Sequence["Comparison"], path: Path, name: str
+) -> None:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415  (costs a second)
+    from matplotlib.figure import Figure  # noqa: PLC0415
+
+    scale, unit = 1.0, "score (millions of chip operations)"
+    if estimate.total_uj is not None:
+        scale, unit = (1e-3, "mJ") if estimate.total_uj >= 1000 else (1.0, "µJ")
+        unit = f"energy per inference ({unit})"
+    parts = _parts(estimate)
+    priced = [each for each in others if each.energy_uj is not None]
+    if estimate.static_uj:
+        parts["static power"] = {"static power": estimate.static_uj}
+    rows = len(parts) + len(priced) + 1
+    figure = Figure(figsize=(8, 1.9 + 0.27 * rows), dpi=150, layout="constrained")
+    FigureCanvasAgg(figure)
+    by_part, whole = figure.subplots(2, height_ratios=[len(parts) + 1, len(priced) + 2])
+
+    sums: dict[str, float] = {}
+    for costs in parts.values():
+        for what, cost in costs.items():
+            sums[what] = sums.get(what, 0.0) + cost
+    lefts = [0.0] * len(parts)
+    seen = [w for w in sorted(sums, key=lambda w: -sums[w]) if sums[w] > sum(sums.values()) / 500]
+    for what, colour in zip(seen, _COLOURS, strict=False):
+        widths = [scale * costs.get(what, 0.0) for costs in parts.values()]
+        by_part.barh(list(parts), widths, left=lefts, color=colour, label=what)
+        lefts = [left + width for left, width in zip(lefts, widths, strict=True)]
+    which = ", upper end" if estimate.is_range else ""
+    by_part.set(xlabel=unit + which, xlim=(0, 1.05 * max(lefts)))
+    by_part.legend(frameon=False, fontsize=8)
+
+    high = estimate.score if estimate.total_uj is None else estimate.total_uj
+    assert high is not None
+    totals = {"spiking": scale * high}
+    for each in priced:
+        bits = "" if each.bits is None else f", {each.bits} bits"
+        totals[f"{each.network.replace('_', '-')}{bits}"] = scale * (each.energy_uj or 0.0)
+    bars = whole.barh(list(totals), list(totals.values()), color=[_STRONG, _PALE, _PALE][:rows])
+    written = [energy_text(estimate), *(text(_ENERGY, each.energy_uj) for each in priced)]
+    whole.bar_label(bars, written, padding=4, fontsize=8)
+    if estimate.is_range:
+        whole.barh(["spiking"], [scale * (estimate.low_uj or 0.0)], color="#062f5b")
+    whole.margins(x=0.25)
+    whole.set_xlabel(unit)
+    for axes in (by_part, whole):
+        axes.invert_yaxis()
+        axes.tick_params(labelsize=8)
+        axes.grid(visible=True, axis="x", color="#eceff2")
+        axes.set_axisbelow(True)
+    figure.suptitle(
+        f"{name}: {energy_text(estimate)} by {estimate.model}", fontsize=11, parse_math=False
+    )
+    figure.supxlabel(f"spike rates {estimate.rates}", fontsize=8, color="#667788")
+    figure.savefig(path)
+
+
+def _parts(estimate: "EnergyEstimate") -> dict[str, dict[str, float]]:
+    """Return what each part of the network costs, by what for, or else by kind of operation."""
+    has_terms = len(estimate.terms_uj) > 2
+    parts: dict[str, dict[str, float]] = {}
+    for operation in estimate.operations:
+        if not operation.share:
+            continue
+        cost = operation.score if estimate.total_uj is None else operation.energy_uj
+        costs = dict(operation.terms_uj) if has_terms else {str(operation.kind): cost or 0.0}
+        part = parts.setdefault(_part(operation.name), {})
+        for what, value in costs.items():
+            part[what] = part.get(what, 0.0) + value
+    return parts
+
+
+def _part(name: str) -> str:
+    """Return where an operation stands: ``stem``, ``stage 1, block 3``, ``head``."""
+    first, *rest = name.split(".")
+    if first == "stages" and len(rest) > 1:
+        return f"stage {int(rest[0]) + 1}, block {int(rest[1]) + 1}"
+    if first == "downsampling" and rest:
+        return f"downsampling {int(rest[0]) + 1}"
+    return first
 
 
 def _draw_html(picture: _Picture, path: Path) -> None:

@@ -6,13 +6,15 @@ from typing import TYPE_CHECKING, Any
 from rich.markup import escape
 from rich.table import Table
 
-from spikenas.report.figures import count, genes, text
+from spikenas.report.figures import count, energy_range, genes, text
 
 if TYPE_CHECKING:
-    from spikenas.hardware import EnergyEstimate, Verdict
+    from spikenas.hardware import Comparison, EnergyEstimate, Verdict
     from spikenas.store import Candidate
     from spikenas.systems import PublishedSystem
     from spikenas.workload import Operand, Workload
+
+_FEW_TERMS, _MOST_TERMS = 2, 6  # two terms are the columns of synops and MACs in joules
 
 
 def front(members: Sequence["Candidate"], *, total: int | None = None) -> Table:
@@ -50,47 +52,101 @@ def counts(by_state: Mapping[str, int]) -> Table:
 
 
 def operations(workload: "Workload") -> Table:
-    """Return every operation of a network with what it costs."""
+    """Return every operation of a network: who feeds it, what it costs and keeps.
+
+    Rates and synaptic operations join once they are known.
+    """
     table = _table()
-    for heading in ("operation", "kind", "input", "output"):
+    for heading in ("operation", "kind", "fed by", "input", "output"):
         table.add_column(heading, overflow="fold")
-    for heading in ("MACs", "steps", "weights", "input rate", "synops"):
+    figures = ["MACs", "steps", "weights", "biases", "neurons", "state"]
+    if workload.is_measured:
+        figures += ["input rate", "synops", "events"]
+    for heading in figures:
         table.add_column(heading, justify="right", no_wrap=True)
     for operation in workload.operations:
         first = operation.inputs[0] if operation.inputs else None
-        table.add_row(
+        cells = [
             escape(operation.name),
             operation.kind.value,
-            " + ".join(map(_operand, operation.inputs)),
+            escape("\n".join(operand.source for operand in operation.inputs)),
+            "\n".join(map(_operand, operation.inputs)),
             f"{_shape(operation.output_shape)} {operation.signal.value}",
             count(operation.macs),
             str(operation.steps),
-            count(operation.weights),
-            text("spike_rate", first.spike_rate if first else None),
-            text("synops", operation.synops),
-        )
+            *map(count, (operation.weights, operation.biases, operation.neurons, operation.state)),
+        ]
+        if workload.is_measured:
+            cells += [
+                text("spike_rate", first.spike_rate if first else None),
+                text("synops", operation.synops),
+                text("synops", operation.events),
+            ]
+        table.add_row(*cells)
     return table
 
 
 def energy(estimate: "EnergyEstimate") -> Table:
-    """Return the energy of each operation that costs any, and its share of the whole."""
+    """Return what each operation costs that costs any, its share, and what it is for."""
+    terms = list(estimate.terms_uj)[:_MOST_TERMS]
     table = _table()
     table.add_column("operation", overflow="fold")
     table.add_column("kind")
-    for heading in ("energy", "share", "synops", "MACs"):
+    headings = ["score" if estimate.total_uj is None else "energy", "share", "synops", "MACs"]
+    for heading in (*headings, *(terms if len(terms) > _FEW_TERMS else ())):
         table.add_column(heading, justify="right", no_wrap=True)
     for row in estimate.operations:
-        if row.energy_uj:
+        if row.share:
             table.add_row(
                 escape(row.name),
                 str(row.kind),
-                text("energy_uj", row.energy_uj),
+                _amount(row.low_uj, row.energy_uj, row.score),
                 f"{100 * row.share:.1f} %",
                 text("synops", row.synops),
                 count(row.macs),
+                *(
+                    text("energy_uj", row.terms_uj.get(term))
+                    for term in terms
+                    if len(terms) > _FEW_TERMS
+                ),
             )
+    if estimate.static_uj:
+        share = estimate.static_uj / (estimate.total_uj or 1.0)
+        static = text("energy_uj", estimate.static_uj)
+        table.add_row("static power", "", static, f"{100 * share:.1f} %")
     table.add_section()
-    table.add_row("total", "", text("energy_uj", estimate.total_uj), "100 %", "", "")
+    table.add_row(
+        "total",
+        "",
+        _amount(estimate.low_uj, estimate.total_uj, estimate.score),
+        "100 %",
+        text("synops", estimate.counts["synops"]),
+        count(estimate.counts["macs"]),
+        *(text("energy_uj", estimate.terms_uj[term]) for term in terms if len(terms) > _FEW_TERMS),
+    )
+    return table
+
+
+def comparison(estimate: "EnergyEstimate", others: Sequence["Comparison"]) -> Table:
+    """Return the spiking network beside those of equal size that do not spike."""
+    table = _table()
+    table.add_column("network")
+    headings = ("activations", "MACs", "energy", "times the spiking", "equal at a spike rate of")
+    for heading in headings:
+        table.add_column(heading, justify="right", no_wrap=True)
+    counts = estimate.counts
+    spiking = f"{count(counts['synops'])} synops + {count(counts['macs'])}"
+    amount = _amount(estimate.low_uj, estimate.total_uj, estimate.score)
+    table.add_row("spiking", "spikes", spiking, amount, "", "")
+    for other in others:
+        table.add_row(
+            other.network.replace("_", "-"),
+            "full" if other.bits is None else f"{other.bits} bits",
+            count(other.macs),
+            text("energy_uj", other.energy_uj),
+            "-" if other.times is None else f"{other.times:.3g}",
+            _break_even(other.break_even_rate),
+        )
     return table
 
 
@@ -140,6 +196,20 @@ def records(rows: Sequence[Mapping[str, Any]]) -> Table:
     for row in rows:
         table.add_row(*("-" if value is None else escape(str(value)) for value in row.values()))
     return table
+
+
+def _amount(low_uj: float | None, high_uj: float | None, score: float | None) -> str:
+    if high_uj is None:
+        return count((score or 0.0) * 1e6)
+    return energy_range(high_uj if low_uj is None else low_uj, high_uj)
+
+
+def _break_even(rate: float | None) -> str:
+    if rate is None:
+        return "-"
+    return {0.0: "none, always dearer", 1.0: "any, always cheaper"}.get(
+        rate, text("spike_rate", rate)
+    )
 
 
 def _table(*, caption: str | None = None) -> Table:

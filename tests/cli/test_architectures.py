@@ -3,15 +3,7 @@ import json
 import pytest
 from jsonschema import validate
 
-from spikenas.store import Store
-
 PUBLISHED = "spikformer-4-384-cifar10"
-
-
-@pytest.fixture
-def candidate(stored):
-    with Store.open(stored) as store:
-        return f"first/{store.run().best('accuracy').id[:8]}"
 
 
 @pytest.mark.parametrize(
@@ -20,7 +12,6 @@ def candidate(stored):
         ("show", []),
         ("show", ["--workload"]),
         ("check", ["--chip", "all"]),
-        ("energy", ["--spike-rate", "0.15"]),
     ],
 )
 def test_a_document_obeys_its_schema(spikenas, schema, command, options):
@@ -76,38 +67,6 @@ def test_all_chips_end_with_0_whatever_fits(spikenas):
     assert "sync_generic" in ended.out
 
 
-def test_the_energy_of_what_was_never_trained_needs_a_rate(spikenas):
-    ended = spikenas("energy", PUBLISHED)
-
-    assert ended.code == 2
-    assert "--spike-rate" in ended.err
-
-
-def test_an_assumed_rate_is_said_to_be_one(spikenas):
-    ended = spikenas("energy", PUBLISHED, "--spike-rate", "0.15")
-
-    assert "assumed" in ended.out.splitlines()[0]
-
-
-def test_measured_rates_win_over_an_assumed_one(spikenas, stored, candidate):
-    measured = spikenas("energy", candidate, "--store", stored, "--json")
-
-    both = spikenas("energy", candidate, "--store", stored, "--json", "--spike-rate", "0.9")
-
-    assert json.loads(both.out) == json.loads(measured.out)
-    assert json.loads(both.out)["rates"] == "measured"
-    assert "not used" in both.err
-
-
-def test_energy_grows_with_the_assumed_rate(spikenas):
-    low, high = (
-        json.loads(spikenas("energy", PUBLISHED, "--spike-rate", rate, "--json").out)["energy_uj"]
-        for rate in ("0.1", "0.2")
-    )
-
-    assert 0 < low < high
-
-
 @pytest.mark.parametrize(
     ("arguments", "code", "complaint"),
     [
@@ -115,8 +74,6 @@ def test_energy_grows_with_the_assumed_rate(spikenas):
         (["show", "nothing.json"], 2, "nothing.json"),
         (["check", PUBLISHED, "--chip", "async"], 2, "async_generic"),
         (["check", PUBLISHED], 2, "--chip"),
-        (["energy", PUBLISHED, "--model", "cmos54", "--spike-rate", "0.1"], 2, "cmos45"),
-        (["energy", PUBLISHED, "--spike-rate", "1.5"], 2, "--spike-rate"),
     ],
 )
 def test_wrong_usage_is_said(spikenas, arguments, code, complaint):

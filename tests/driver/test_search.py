@@ -279,6 +279,7 @@ def test_progress_tells_what_there_is_and_what_is_left(search: Search) -> None:
         ({"sampler": "tpee"}, "did you mean 'tpe'"),
         ({"objectives": ("acuracy",)}, "did you mean 'accuracy'"),
         ({"energy_model": "cmos54"}, "did you mean 'cmos45'"),
+        ({"energy_model": "loihi2"}, "gives no joules.*--objectives accuracy,synops"),
         ({"chip": "async_generik"}, "did you mean 'async_generic'"),
         ({"recipe": "digit"}, "did you mean 'digits'"),
         ({"time_budget_s": 0}, "time_budget_s = 0"),

@@ -1,6 +1,6 @@
 import pytest
 
-from spikenas.report.figures import count, duration, genes, shown, text
+from spikenas.report.figures import count, duration, energy_range, genes, shown, text
 
 
 @pytest.mark.parametrize(
@@ -9,6 +9,9 @@ from spikenas.report.figures import count, duration, genes, shown, text
         ("accuracy", 0.97249, "97.2 %"),
         ("spike_rate", 0.125, "12.5 %"),
         ("energy_uj", 0.41234, "0.412 µJ"),
+        ("energy_uj", 11_577.0, "11.6 mJ"),
+        ("energy_uj", 1_508.0, "1.51 mJ"),
+        ("energy_uj", 151_000.0, "151 mJ"),
         ("parameters", 9_324_362, "9.32M"),
         ("latency_steps", 4, "4"),
         ("test_accuracy", None, "-"),
@@ -16,6 +19,14 @@ from spikenas.report.figures import count, duration, genes, shown, text
 )
 def test_a_figure_is_shown_with_its_unit(name, value, expected):
     assert text(name, value) == expected
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "expected"),
+    [(2.3, 2.5, "2.30 to 2.50 µJ"), (53.1, 2390, "53.1 µJ to 2.39 mJ"), (4.0, 4.0, "4.00 µJ")],
+)
+def test_a_range_shows_both_ends(low, high, expected):
+    assert energy_range(low, high) == expected
 
 
 def test_only_shares_are_scaled_to_percent():

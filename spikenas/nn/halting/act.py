@@ -41,6 +41,10 @@ class HaltingScore(Leaf):
         """Count one multiply-accumulate per token."""
         return Facts(macs=inputs[0].shape[-2])
 
+    def events(self, inputs: Sequence[Tensor], output: Tensor) -> Tensor:
+        """Count the tokens whose score is not that of silence."""
+        return torch.count_nonzero(inputs[0][..., 0])
+
 
 class AdaptiveComputation(nn.Module):
     """Runs the blocks on the tokens that have not halted.

@@ -78,7 +78,8 @@ class Neuron(Leaf):
 
     def facts(self, inputs: Sequence[Tensor], output: Tensor) -> Facts:
         """One membrane per element of a step."""
-        return Facts(neurons=prod(output.shape[2:]), attributes=self.numbers())
+        membranes = prod(output.shape[2:])
+        return Facts(neurons=membranes, state=membranes, attributes=self.numbers())
 
     def numbers(self) -> dict[str, int | float | str]:
         """Return what a chip must know of each membrane."""

@@ -6,6 +6,7 @@ rows [R, D] of the active ones; products then see each sample's own (`layout.by_
 
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor
 
 from spikenas.nn.layout import as_rows, by_sample
@@ -32,6 +33,11 @@ class TokenSimilarity(Leaf):
         N, D = inputs[0].shape[-2:]
         return Facts(macs=N * N * D, attributes={"num_heads": self.num_heads})
 
+    def events(self, inputs: Sequence[Tensor], output: Tensor) -> Tensor:
+        """Count the pairs of a non-zero of Q and one of K in the same channel."""
+        q, k = (by_sample(x) != 0 for x in inputs)
+        return (q.sum(2) * k.sum(2)).sum()  # [T, B, D], then all
+
     def carries(self, signals: Sequence[Signal]) -> Signal:
         """Sums of products of spikes are counts."""
         return Signal.COUNTS
@@ -51,6 +57,12 @@ class TokenAggregation(Leaf):
         """Count N N D coincidences."""
         N, D = output.shape[-2:]
         return Facts(macs=N * N * D, attributes={"num_heads": int(inputs[0].shape[2])})
+
+    def events(self, inputs: Sequence[Tensor], output: Tensor) -> Tensor:
+        """Count the pairs of a non-zero of A and one of V at the same token."""
+        attn, v = inputs[0] != 0, by_sample(inputs[1]) != 0
+        spikes = _heads(v, attn.shape[2]).sum(4)  # [T, B, h, N]
+        return (attn.sum(3) * spikes).sum()
 
     def carries(self, signals: Sequence[Signal]) -> Signal:
         """Sums of products of counts and spikes are counts."""
@@ -109,6 +121,10 @@ class _Mask(Leaf):
         """Count N D conjunctions."""
         N, D = output.shape[-2:]
         return Facts(macs=N * D)
+
+    def events(self, inputs: Sequence[Tensor], output: Tensor) -> Tensor:
+        """Count where both are non-zero."""
+        return torch.count_nonzero(output)
 
     def carries(self, signals: Sequence[Signal]) -> Signal:
         """A masked signal stays what it was."""

@@ -19,6 +19,7 @@ class Facts:
     weights: int = 0
     biases: int = 0
     neurons: int = 0
+    state: int = 0
     attributes: dict[str, int | float | str] = field(default_factory=dict)
     ends_time: bool = False  # the output has no step axis
 
@@ -31,6 +32,14 @@ class Leaf(nn.Module):
     def facts(self, inputs: Sequence[Tensor], output: Tensor) -> Facts:
         """Return the costs for inputs of these shapes; ``output`` may be a meta tensor."""
         return Facts()
+
+    def events(self, inputs: Sequence[Tensor], output: Tensor) -> Tensor | None:
+        """Return how many multiply-accumulates had two non-zero factors, weights being non-zero.
+
+        None where each element of the first input meets equally many weights, so that the part
+        of them that is not zero tells as much.
+        """
+        return None
 
     def carries(self, signals: Sequence[Signal]) -> Signal:
         """Return the signal of the output, given those of the inputs."""

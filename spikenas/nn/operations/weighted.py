@@ -5,6 +5,7 @@ last axis only, so they also take the rows of active tokens [R, D] (see ``spiken
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import torch
 import torch.nn.functional as F
@@ -52,6 +53,16 @@ class Conv(nn.Conv2d, Leaf):
                 "padding": int(self.padding[0]),
             },
         )
+
+    def events(self, inputs: Sequence[Tensor], output: Tensor) -> Tensor:
+        """Count the weights that each non-zero element meets: fewer at the border of the map."""
+        maps = (inputs[0] != 0).sum((0, 1, 2))  # [H, W]
+        high, wide = (
+            _reach(size, out, int(self.kernel_size[0]), int(self.stride[0]), int(self.padding[0]))
+            for size, out in zip(maps.shape, output.shape[-2:], strict=True)
+        )
+        reached = torch.outer(high, wide).to(maps.device)
+        return (maps * reached).sum() * self.out_channels
 
 
 class Linear(nn.Linear, Leaf):
@@ -103,6 +114,13 @@ class ConvOverTokens(Leaf):
             },
         )
 
+    def events(self, inputs: Sequence[Tensor], output: Tensor) -> Tensor:
+        """Count the weights that each non-zero element meets: fewer at both ends."""
+        tokens = (inputs[0] != 0).sum((0, 1, 3))  # [N]
+        N = len(tokens)
+        reached = _reach(N, N, self.kernel_size, 1, self.kernel_size // 2).to(tokens.device)
+        return (tokens * reached).sum() * self.weight.shape[0]
+
 
 class TokenMixing(Leaf):
     """``Y[:, c] = M_i X[:, c]`` for the d channels c of head i; ``weight`` is [h, N, N]."""
@@ -129,3 +147,11 @@ class TokenMixing(Leaf):
         return Facts(
             macs=N * N * D, weights=self.weight.numel(), attributes={"num_heads": self.num_heads}
         )
+
+
+@lru_cache(maxsize=256)
+def _reach(size: int, out: int, kernel_size: int, stride: int, padding: int) -> Tensor:
+    """Return how many outputs along one axis each of its ``size`` inputs takes part in."""
+    starts = stride * torch.arange(out).unsqueeze(1) - padding
+    inputs = (starts + torch.arange(kernel_size)).flatten()
+    return torch.bincount(inputs[(inputs >= 0) & (inputs < size)], minlength=size)

@@ -3,10 +3,11 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from workloads import operand, operation, worked_example, workload
 
 from spikenas.exceptions import UnknownNameError, UsageError
-from spikenas.hardware import energy_model, energy_models
-from spikenas.workload import Kind, Operand, Operation, Signal, Workload
+from spikenas.hardware import energy_model
+from spikenas.workload import Kind, Signal
 
 # Spikformer on ImageNet as ENERGY.md quotes it: OPs in G, published mJ.
 SPIKFORMER_IMAGENET = {
@@ -17,47 +18,6 @@ SPIKFORMER_IMAGENET = {
     "8-768": (22.09, 21.477),
 }
 CONV1_MACS = 9 * 3 * 64 * 224 * 224  # that table takes 64 channels for every width
-
-
-def operand(signal, rate=None, source="before"):
-    return Operand(source=source, shape=(4, 8), signal=signal, spike_rate=rate)
-
-
-def operation(kind, *inputs, macs=0, steps=4, name=None, **facts):
-    return Operation(
-        name=name or kind,
-        kind=kind,
-        inputs=inputs,
-        output_shape=(4, 8),
-        signal=Signal.MEMBRANE,
-        macs=macs,
-        steps=steps,
-        **facts,
-    )
-
-
-def workload(*operations):
-    return Workload(operations=operations, num_steps=4, parameters=0)
-
-
-def worked_example(rate=0.25):
-    """One of each price, T = 4, small enough for paper."""
-    return workload(
-        operation(Kind.CONV, operand(Signal.ANALOG, source="input"), macs=1000),
-        operation(Kind.BATCH_NORM, operand(Signal.MEMBRANE, 1.0), biases=16),
-        operation(Kind.NEURON, operand(Signal.MEMBRANE, 1.0), neurons=32),
-        operation(Kind.LINEAR, operand(Signal.SPIKES, rate), macs=2000),
-        operation(
-            Kind.SPIKE_PRODUCT,
-            operand(Signal.COUNTS, rate),
-            operand(Signal.SPIKES, 0.9),
-            macs=400,
-        ),
-        operation(Kind.MASK, operand(Signal.SPIKES, rate), operand(Signal.SPIKES, 0.9), macs=32),
-        operation(Kind.LINEAR, operand(Signal.COUNTS, 0.5), macs=100, name="on_counts"),
-        operation(Kind.MAX_POOL, operand(Signal.SPIKES, rate)),
-        operation(Kind.LINEAR, operand(Signal.MEMBRANE, 1.0), macs=10, steps=1, name="head"),
-    )
 
 
 def test_the_worked_example_costs_what_paper_and_pencil_say():
@@ -172,12 +132,9 @@ def test_every_assumption_and_constant_is_said_in_words():
     assert "multiply-accumulate for each non-zero input" in text
 
 
-def test_an_unknown_model_or_setting_names_the_nearest():
-    with pytest.raises(UnknownNameError, match="did you mean 'cmos45'"):
-        energy_model("cmos_45")
+def test_an_unknown_setting_names_the_nearest():
     with pytest.raises(UnknownNameError, match="did you mean 'per_step'"):
         energy_model("cmos45").estimate(worked_example(), first_layer="per-step")
-    assert energy_models() == ["cmos45"]
 
 
 @pytest.mark.oracle

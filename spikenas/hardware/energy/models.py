@@ -1,0 +1,44 @@
+"""The energy models by name: those in Python, and one a TOML file in ``chips``."""
+
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+
+from spikenas.exceptions import SpecError, UnknownNameError
+from spikenas.hardware.energy import cmos45, memory_aware
+from spikenas.hardware.energy.chip_events import ChipEvents
+from spikenas.hardware.energy.model import EnergyModel, Unit
+
+_FOLDER = files("spikenas.hardware.energy") / "chips"
+
+
+def energy_models(unit: Unit | None = None) -> list[str]:
+    """Return the names of the models: first those that give joules, the default in front."""
+    models = _models().values()
+    ranked = sorted(models, key=lambda m: (m.unit != "joules", m.name != "cmos45", m.name))
+    return [model.name for model in ranked if unit in (None, model.unit)]
+
+
+def energy_model(name_or_path: str | Path) -> EnergyModel:
+    """Return a model by name, or a chip of the user's own by a path ending in ``.toml``."""
+    name = str(name_or_path)
+    if name.endswith(".toml"):
+        try:
+            text = Path(name).read_text(encoding="utf-8")
+        except (OSError, ValueError) as error:
+            raise SpecError(f"{name}: cannot be read as a text file: {error}") from error
+        return ChipEvents.from_toml(text, source=name)
+    if name not in _models():
+        hint = "To price a chip of your own, give the path of its file ending in .toml"
+        raise UnknownNameError("energy model", name, _models(), hint=hint)
+    return _models()[name]
+
+
+@cache
+def _models() -> dict[str, EnergyModel]:
+    chips = [
+        ChipEvents.from_toml(file.read_text(encoding="utf-8"), source=f"energy of {file.name}")
+        for file in _FOLDER.iterdir()
+        if file.name.endswith(".toml")
+    ]
+    return {model.name: model for model in (cmos45.MODEL, memory_aware.MODEL, *chips)}
