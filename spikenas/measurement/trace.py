@@ -13,6 +13,7 @@ from functools import lru_cache
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 from torch.utils.weak import WeakTensorKeyDictionary
@@ -162,6 +163,33 @@ class _Undrawn(TorchFunctionMode):
         return func(*args, **(kwargs or {}))
 
 
+class _Unconvolved(TorchFunctionMode):
+    """Answers convolutions by their shape; PyTorch's would lay out their whole weights first."""
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Iterable[type],
+        args: tuple[Any, ...] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        if func not in (F.conv1d, F.conv2d):
+            return func(*args, **(kwargs or {}))
+        given = dict(zip(("x", "weight", "bias", "stride", "padding"), args, strict=False))
+        given |= kwargs or {}
+        x, weight = given["x"], given["weight"]
+        dims = range(x.dim() - 2)
+        stride, padding = (_each(given.get(n, d), x) for n, d in (("stride", 1), ("padding", 0)))
+        sizes = (
+            (x.shape[2 + i] + 2 * padding[i] - weight.shape[2 + i]) // stride[i] + 1 for i in dims
+        )
+        return x.new_empty(x.shape[0], weight.shape[0], *sizes)
+
+
+def _each(value: Any, x: Tensor) -> tuple[int, ...]:
+    return tuple(value) if isinstance(value, tuple | list) else (value,) * (x.dim() - 2)
+
+
 def _in_units(operation: Operation, v_threshold: float) -> Operation:
     if operation.kind is not Kind.NEURON:
         return operation
@@ -211,7 +239,7 @@ def _run(recorder: _Recorder, module: nn.Module, x: Tensor) -> None:
     was_training = module.training
     try:
         module.eval()
-        with torch.no_grad():
+        with torch.no_grad(), _Unconvolved():
             torch.func.functional_call(module, _without_memory(module), (x,))
     finally:
         module.train(was_training)
