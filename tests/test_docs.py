@@ -87,6 +87,7 @@ def _copy_of_spikenas(folder: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)  # a dozen commands; at a load of 9 on two cores README took 215 s
 @pytest.mark.parametrize("page", RUNNABLE, ids=_name)
 def test_the_code_of_a_page_runs(page, tmp_path):
     blocks = _blocks(page)
