@@ -137,9 +137,10 @@ class _Shapes(TorchFunctionMode):
         if func is F.linear:
             x, weight, *_ = args
             return torch.empty(*x.shape[:-1], weight.shape[0], device="meta")
-        if func is torch.Tensor.mean:
-            x, axis = args
-            return torch.empty(*x.shape[:axis], *x.shape[axis + 1 :], device="meta")
+        if func is torch.Tensor.mean and len(args) == 2 and isinstance(args[1], int):
+            shape = list(args[0].shape)
+            del shape[args[1]]
+            return torch.empty(shape, device="meta")
         return func(*args)
 
 

@@ -3,6 +3,7 @@ import torch
 
 from spikenas.architecture import Architecture, InputSpec, Stage
 from spikenas.measurement import trace, trace_architecture
+from spikenas.measurement.trace import _Shapes
 from spikenas.nn.network import build_network
 from spikenas.search_space import SearchSpace
 from spikenas.workload import Kind, Signal
@@ -204,3 +205,29 @@ def test_a_built_network_traces_as_its_architecture_and_stays_as_it_was():
     assert network.training
     assert all(tensor.equal(before[name]) for name, tensor in network.state_dict().items())
     assert not any(m._forward_hooks for m in network.modules())
+
+
+@pytest.mark.parametrize(
+    "compute",
+    [
+        lambda x, row, weight: x + row,
+        lambda x, row, weight: 2.0 * x * row - 1,
+        lambda x, row, weight: x / row,
+        lambda x, row, weight: x.mean(1),
+        lambda x, row, weight: x.mean(-1),
+        lambda x, row, weight: x.mean((0, 2)),
+        lambda x, row, weight: x.mean(),
+        lambda x, row, weight: x.mean(dim=0, keepdim=True),
+        lambda x, row, weight: torch.nn.functional.linear(x, weight, weight[:, 0]),
+    ],
+)
+def test_shapes_on_meta_are_those_of_real_tensors(compute):
+    real = torch.rand(2, 3, 4), torch.rand(4) + 1, torch.rand(5, 4)
+
+    with _Shapes():
+        traced = compute(*(x.to("meta") for x in real))
+        computed = compute(*real)
+
+    assert traced.shape == computed.shape
+    assert traced.is_meta
+    assert not computed.is_meta
