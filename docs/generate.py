@@ -19,6 +19,7 @@ from spikenas import registry
 from spikenas.cli import app, documents
 from spikenas.distributed import WorkerProfile
 from spikenas.hardware import ChipProfile
+from spikenas.hardware.energy.chip_events import ChipFigures
 from spikenas.search_space import genes
 
 REFERENCE = Path(__file__).parent / "reference"
@@ -141,7 +142,10 @@ def _options(command: Any) -> str:
 
 
 def _toml() -> str:
-    return "\n\n".join(["# TOML files", GENERATED, *_space(), *_workers(), *_chip()]) + "\n"
+    return (
+        "\n\n".join(["# TOML files", GENERATED, *_space(), *_workers(), *_chip(), *_chip_energy()])
+        + "\n"
+    )
 
 
 def _space() -> Iterator[str]:
@@ -198,6 +202,12 @@ def _chip() -> Iterator[str]:
     yield "## Chip profile"
     yield "For `--chip FILE.toml`."
     yield from _models(ChipProfile)
+
+
+def _chip_energy() -> Iterator[str]:
+    yield "## Energy of a chip"
+    yield "For `spikenas energy --model FILE.toml`; see [energy](../explanation/energy.md)."
+    yield from _models(ChipFigures)
 
 
 def _models(model: type) -> Iterator[str]:

@@ -62,7 +62,9 @@ def energy(
     store: StoreOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Estimate the energy of one inference, and of networks of equal size without spikes.
+    """Estimate the energy of one inference.
+
+    Networks of equal size that do not spike stand beside it, where the model prices them.
 
     A trained candidate or export uses its measured spike rates; anything else needs --spike-rate.
     """

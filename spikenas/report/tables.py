@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from spikenas.systems import PublishedSystem
     from spikenas.workload import Operand, Workload
 
-_FEW_TERMS, _MOST_TERMS = 2, 6  # two terms are the columns of synops and MACs in joules
+_FEW_TERMS, _MOST_TERMS = 2, 7  # two terms are the columns of synops and MACs in joules
 
 
 def front(members: Sequence["Candidate"], *, total: int | None = None) -> Table:

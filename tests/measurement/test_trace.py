@@ -1,8 +1,10 @@
 import pytest
 import torch
+import torch.nn.functional as F
 
 from spikenas.architecture import Architecture, InputSpec, Stage
 from spikenas.measurement import trace, trace_architecture
+from spikenas.measurement.trace import _Unconvolved
 from spikenas.nn.network import build_network
 from spikenas.search_space import SearchSpace
 from spikenas.workload import Kind, Signal
@@ -215,3 +217,21 @@ def test_remembered_parts_make_the_workload_of_the_whole_network(name):
             network = build_network(architecture)
 
         assert trace_architecture(architecture) == trace(network)
+
+
+@pytest.mark.parametrize(
+    "compute",
+    [
+        lambda x: F.conv2d(x, torch.zeros(5, 3, 3, 3), stride=2, padding=1),
+        lambda x: F.conv2d(x, torch.zeros(5, 3, 4, 4), None, (4, 4)),
+        lambda x: F.conv2d(x, torch.zeros(5, 3, 1, 1), None, (2, 2), (0, 0)),
+        lambda x: F.conv1d(x.flatten(2), torch.zeros(5, 3, 3), padding=1),
+    ],
+)
+def test_a_convolution_in_a_trace_has_the_shape_of_a_real_one(compute):
+    x = torch.zeros(2, 3, 9, 8)
+
+    with _Unconvolved():
+        traced = compute(x[:0])
+
+    assert traced.shape[1:] == compute(x).shape[1:]

@@ -36,7 +36,11 @@ _UJ = 1e6  # in picojoules
 
 
 class Price(BaseModel):
-    """Picojoules of something, with the evidence; ``low_pj`` where sources disagree."""
+    """Picojoules of something, with the evidence.
+
+    Attributes:
+        low_pj: the lower end, where sources disagree.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -53,7 +57,12 @@ class Price(BaseModel):
 
 
 class StaticPower(BaseModel):
-    """Milliwatts that flow for the whole inference, T steps of ``step_ms``."""
+    """Power that flows for the whole inference, of one chip.
+
+    Attributes:
+        mw: milliwatts.
+        step_ms: how long one time step takes, in milliseconds.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -74,6 +83,10 @@ class Reading(BaseModel):
 
     Attributes:
         all_in: ``synaptic_event`` is total power over events, so nothing else may be added.
+        synaptic_event: one spike that meets one weight.
+        neuron_update: one membrane at one step.
+        spike_delivery: one spike to one group of weights that reads it.
+        static_power: what flows though nothing happens.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -108,8 +121,15 @@ class Reading(BaseModel):
         )
 
 
-class _File(BaseModel):
-    """What a file says of a chip; ``updates`` tells when a membrane is touched."""
+class ChipFigures(BaseModel):
+    """What a file says of a chip.
+
+    Attributes:
+        updates: when a membrane is touched: at every step, or by events alone.
+        notes: what else a reader of an estimate must know.
+        readings: sets of figures by name, the default first, never mixed; none where nothing is
+            public, which gives a score instead of joules.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -132,7 +152,7 @@ class ChipEvents(EnergyModel):
     def from_toml(cls, text: str, *, source: str) -> "ChipEvents":
         """Read a chip; ``source`` names the text in errors. Raises SpecError."""
         try:
-            file = _File.model_validate(tomllib.loads(text))
+            file = ChipFigures.model_validate(tomllib.loads(text))
         except tomllib.TOMLDecodeError as error:
             raise SpecError(f"{source}: not valid TOML: {error}") from None
         except ValidationError as error:
