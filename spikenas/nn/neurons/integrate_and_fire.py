@@ -13,6 +13,7 @@ from spikenas.nn.neurons.neuron import Neuron
 class IntegrateAndFire(Neuron):
     """Keeps all that it was given until it fires."""
 
+    law = "integrate"
     detach_reset = True
     dh_dx, dh_dv = 1.0, 1.0
 

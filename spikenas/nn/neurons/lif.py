@@ -13,6 +13,7 @@ from spikenas.nn.neurons.neuron import Neuron
 class LIF(Neuron):
     """Its input decays with the membrane: a constant current of x settles at v = x."""
 
+    law = "leaky"
     detach_reset = True
 
     def __init__(
@@ -21,6 +22,10 @@ class LIF(Neuron):
         super().__init__(v_threshold=v_threshold, surrogate=surrogate)
         self.tau = tau
         self.dh_dx, self.dh_dv = 1.0 / tau, 1.0 - 1.0 / tau
+
+    def constant(self) -> float:
+        """Return tau."""
+        return self.tau
 
     def charge(self, x: Tensor, v: Tensor, out: Tensor | None = None) -> Tensor:
         """Return ``v + (x - v) / tau``."""

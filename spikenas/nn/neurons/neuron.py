@@ -9,13 +9,15 @@ equation under autograd; `Neuron.forward` gives the same with a backward written
 
 from collections.abc import Callable, Sequence
 from math import prod
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from spikenas.nn import layout
 from spikenas.nn.active_tokens import MaskedTokens, PackedTokens
+from spikenas.nn.kernels import CPUKernel, cpu_kernel
+from spikenas.nn.kernels.cpu import Law
 from spikenas.nn.operations import Facts, Leaf
 from spikenas.nn.surrogate import SURROGATES, Spike, Surrogate
 from spikenas.workload import Kind, Signal
@@ -28,11 +30,13 @@ class Neuron(Leaf):
     """A neuron whose charge is linear in its input and membrane; see the module's docstring.
 
     Attributes:
+        law: what `charge` is called in the fast kernels.
         dh_dx, dh_dv: the derivatives of the charge.
         detach_reset: whether the gradient treats the spike in the reset as a constant.
     """
 
     kind = Kind.NEURON
+    law: ClassVar[str]
     dh_dx: float
     dh_dv: float
     detach_reset: bool
@@ -41,10 +45,28 @@ class Neuron(Leaf):
         super().__init__()
         self.v_threshold = v_threshold
         self.surrogate: Surrogate = SURROGATES[surrogate]
+        self._slope = surrogate
 
     def charge(self, x: Tensor, v: Tensor, out: Tensor | None = None) -> Tensor:
         """Return the membrane H_t before it fires, written to ``out`` where one is given."""
         raise NotImplementedError
+
+    def kernel_law(self, leak: Tensor | None) -> Law:
+        """Return the neuron in numbers, as a kernel reads it."""
+        c = self.constant() if leak is None else float(leak)
+        return Law(
+            name=self.law,
+            c=c,
+            threshold=self.v_threshold,
+            slope=self._slope,
+            dh_dx=self.dh_dx if leak is None else c,
+            dh_dv=self.dh_dv if leak is None else 1.0 - c,
+            through_reset=not self.detach_reset,
+        )
+
+    def constant(self) -> float:
+        """Return the one number in the law of the charge."""
+        return self.dh_dv
 
     def leak(self) -> Tensor | None:
         """Return the learnt part k of H = v + k (x - v), where the neuron learns it."""
@@ -100,6 +122,12 @@ class _MultiStep(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, leak: Tensor | None, neuron: Neuron) -> Tensor:
         x = x.contiguous()
+        kernel = cpu_kernel() if CPUKernel.takes(x) else None
+        ctx.kernel, ctx.neuron = kernel, neuron
+        if kernel is not None:
+            ctx.law = neuron.kernel_law(leak)
+            ctx.save_for_backward(x, *(() if leak is None else (leak,)))
+            return kernel.forward(x, ctx.law)
         h, spikes = torch.empty_like(x), torch.empty_like(x)
         v = torch.zeros_like(x[0])
         for x_t, h_t, s_t in zip(x.unbind(0), h.unbind(0), spikes.unbind(0), strict=True):
@@ -107,31 +135,38 @@ class _MultiStep(torch.autograd.Function):
             torch.ge(h_t, neuron.v_threshold, out=s_t)
             torch.addcmul(h_t, h_t, s_t, value=-1.0, out=v)  # (1 - S) H
         ctx.save_for_backward(h, spikes, *(() if leak is None else (x, leak)))
-        ctx.neuron = neuron
         return spikes
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor | None, None]:
-        h, spikes, *learnt = ctx.saved_tensors
-        neuron: Neuron = ctx.neuron
-        dh_dx, dh_dv = neuron.dh_dx, neuron.dh_dv
-        if learnt:
-            dh_dx = float(learnt[1])
-            dh_dv = 1.0 - dh_dx
-        grad_h = neuron.surrogate(h - neuron.v_threshold)  # dS/dH, then dL/dH in place
-        kept = 1.0 - spikes  # dv/dH
-        if not neuron.detach_reset:
-            kept = torch.addcmul(kept, h, grad_h, value=-1.0)
-        grad_h.mul_(grads[0])
-        for t in range(h.shape[0] - 2, -1, -1):
-            grad_h[t].addcmul_(grad_h[t + 1], kept[t], value=dh_dv)
-        grad_leak = None
-        if learnt:
-            before = (h - h * spikes)[:-1]  # v_{t-1}; zero at the first step
-            drive = learnt[0].clone()
-            drive[1:] -= before  # dH/dk = x_t - v_{t-1}
-            grad_leak = (grad_h * drive).sum().view_as(learnt[1])
-        return grad_h.mul_(dh_dx), grad_leak, None
+        if ctx.kernel is not None:
+            x, *leaks = ctx.saved_tensors
+            grad_x, grad_leak = ctx.kernel.backward(x, grads[0].contiguous(), ctx.law)
+            return grad_x, leaks[0].new_tensor(grad_leak) if leaks else None, None
+        return _backward_step_by_step(ctx, grads[0])
+
+
+def _backward_step_by_step(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor | None, None]:
+    h, spikes, *learnt = ctx.saved_tensors
+    neuron: Neuron = ctx.neuron
+    dh_dx, dh_dv = neuron.dh_dx, neuron.dh_dv
+    if learnt:
+        dh_dx = float(learnt[1])
+        dh_dv = 1.0 - dh_dx
+    grad_h = neuron.surrogate(h - neuron.v_threshold)  # dS/dH, then dL/dH in place
+    kept = 1.0 - spikes  # dv/dH
+    if not neuron.detach_reset:
+        kept = torch.addcmul(kept, h, grad_h, value=-1.0)
+    grad_h.mul_(grad)
+    for t in range(h.shape[0] - 2, -1, -1):
+        grad_h[t].addcmul_(grad_h[t + 1], kept[t], value=dh_dv)
+    grad_leak = None
+    if learnt:
+        before = (h - h * spikes)[:-1]  # v_{t-1}; zero at the first step
+        drive = learnt[0].clone()
+        drive[1:] -= before  # dH/dk = x_t - v_{t-1}
+        grad_leak = (grad_h * drive).sum().view_as(learnt[1])
+    return grad_h.mul_(dh_dx), grad_leak, None
 
 
 class _Rows(torch.autograd.Function):
