@@ -243,8 +243,9 @@ def _type(field: dict[str, Any]) -> str:
         return str(field["$ref"]).rpartition("/")[2]
     if "enum" in field or "const" in field:
         return ", ".join(f"`{value}`" for value in field.get("enum", [field.get("const")]))
-    if "anyOf" in field:
-        return " or ".join(_type(option) for option in field["anyOf"])
+    options = field.get("anyOf") or field.get("oneOf")
+    if options:
+        return " or ".join(_type(option) for option in options)
     if field.get("type") == "array":
         return f"list of {_type(field.get('items', {}))}"
     entries = next(iter(field.get("patternProperties", {}).values()), None)

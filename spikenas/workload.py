@@ -38,6 +38,9 @@ class Kind(StrEnum):
     MEAN = "mean"
 
 
+WEIGHTED = (Kind.CONV, Kind.LINEAR, Kind.TOKEN_MIXING)  # with trained weights
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operand:
     """One input of an operation.

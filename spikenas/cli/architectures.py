@@ -1,7 +1,8 @@
 """Commands about one architecture: show, check; `spikenas.cli.energy` has the third."""
 
 import json
-from typing import Annotated, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -9,7 +10,12 @@ from spikenas.cli import documents
 from spikenas.cli.options import ArchArgument, JsonOption, StoreOption
 from spikenas.cli.output import print_document, print_table
 from spikenas.cli.references import resolve
-from spikenas.exceptions import InfeasibleError
+from spikenas.exceptions import InfeasibleError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from spikenas.hardware import ChipProfile, Verdict
 
 _EVERY = "all"
 
@@ -55,52 +61,115 @@ def show(
 
 def check(
     *,
-    arch: ArchArgument,
+    arch: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="ARCH",
+            help="A published name, an export folder, an architecture.json, or RUN/ID with at "
+            "least 8 digits of the id.",
+            show_default="none, with --layers",
+        ),
+    ] = None,
     chip: Annotated[
         str,
         typer.Option(metavar="NAME|FILE.toml|all", help="The chip; see: spikenas chips."),
     ],
+    layers: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE.json",
+            help="Instead of ARCH, a list of layers from elsewhere: {name?, input | input_hwc, "
+            "layers}; for chips with a placement.",
+        ),
+    ] = None,
     store: StoreOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Say whether a chip can run an architecture.
+    """Say whether a chip can run an architecture or a list of layers.
 
-    If not, say which operation it refuses, why, and what would cure it.
+    If not, say which operation it refuses, why, and what would cure it; if so, where it lies.
 
     Exit code 7 where it does not fit the named chip; 0 for --chip all, whatever fits.
     """
     from spikenas import hardware
 
-    reference = resolve(arch, store)
+    if (arch is None) == (layers is None):
+        raise UsageError("give either ARCH or --layers FILE.json, the network to be checked")
     profiles = [hardware.chip(name) for name in (hardware.chips() if chip == _EVERY else [chip])]
-    verdicts = [hardware.check(reference.workload(), profile) for profile in profiles]
+    identity = key = None
+    if layers is not None:
+        subject = layers
+        graph = hardware.read_layers(Path(layers))
+        profiles = _placing(profiles)
+        verdicts = [hardware.check_layers(graph, profile) for profile in profiles]
+    else:
+        assert arch is not None
+        subject, reference = arch, resolve(arch, store)
+        identity, key = reference.architecture.id, reference.architecture.key
+        verdicts = [hardware.check(reference.workload(), profile) for profile in profiles]
     if as_json:
         print_document(
             documents.Check(
-                id=reference.architecture.id,
-                key=reference.architecture.key,
+                id=identity,
+                key=key,
                 fits=all(each.fits for each in verdicts),
                 violations=[found.to_dict() for each in verdicts for found in each.violations],
                 warnings=[found.to_dict() for each in verdicts for found in each.warnings],
                 chips=[
-                    documents.Verdict(chip=each.chip, fits=each.fits, margins=each.margins())
+                    documents.Verdict(
+                        chip=each.chip,
+                        fits=each.fits,
+                        margins=each.margins(),
+                        placement=each.to_dict()["placement"],
+                    )
                     for each in verdicts
                 ],
             )
         )
     else:
-        from spikenas.report import tables
-
-        for verdict in verdicts:
-            word = "fits" if verdict.fits else "does not fit"
-            print_table(
-                tables.verdict(verdict), f"{reference.architecture.id} {word} {verdict.chip}"
-            )
+        _print_verdicts(identity or subject, verdicts, profiles)
     if chip != _EVERY and not verdicts[0].fits:
         violations = verdicts[0].violations
         raise InfeasibleError(
-            f"{arch} does not fit; the first of {len(violations)} violations: {violations[0]}"
+            f"{subject} does not fit; the first of {len(violations)} violations: {violations[0]}"
         )
+
+
+def _placing(profiles: "list[ChipProfile]") -> "list[ChipProfile]":
+    """Return the chips that place layers; classes of chips know operations only."""
+    from spikenas import hardware
+
+    placing = [profile for profile in profiles if profile.placement]
+    if not placing:
+        able = [name for name in hardware.chips() if hardware.chip(name).placement]
+        raise UsageError(
+            f"chip {profiles[0].name!r} has rules for operations but no placement for layers; "
+            f"take one of {', '.join(able)}, or all"
+        )
+    return placing
+
+
+def _print_verdicts(subject: str, verdicts: "list[Verdict]", profiles: "list[ChipProfile]") -> None:
+    """Print one table for one chip, one row each for several."""
+    from spikenas.report import tables
+
+    if len(verdicts) > 1:
+        print_table(tables.verdicts(list(zip(verdicts, profiles, strict=True))), subject)
+        return
+    [verdict] = verdicts
+    word = "fits" if verdict.fits else "does not fit"
+    print_table(tables.verdict(verdict), f"{subject} {word} {verdict.chip}")
+    if verdict.placement is not None:
+        table = tables.records([_shown(layer) for layer in verdict.placement.layers])
+        print_table(table, f"placement: {verdict.placement.summary}")
+
+
+def _shown(layer: "Mapping[str, Any]") -> dict[str, Any]:
+    """Return a record of a placement with lists as words."""
+    return {
+        key: ", ".join(map(str, value)) if isinstance(value, list) else value
+        for key, value in layer.items()
+    }
 
 
 def _flat(genes: Any, place: str = "") -> list[tuple[str, str]]:

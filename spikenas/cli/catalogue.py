@@ -6,6 +6,11 @@ from spikenas.cli import documents
 from spikenas.cli.options import JsonOption
 from spikenas.cli.output import print_document, print_table, say
 
+_CLASSES = {
+    "none": "without a clock: events must not need to coincide",
+    "time_step": "with a time step: neurons finish a step together",
+}
+
 
 def spaces(*, as_json: JsonOption = False) -> None:
     """List the search spaces that ship with spikenas."""
@@ -46,18 +51,22 @@ def chips(*, as_json: JsonOption = False) -> None:
     lines = [
         documents.ChipLine(
             name=profile.name,
+            clock=profile.clock,
             title=profile.title,
             rules=len(profile.rules),
             limits=len(profile.limits),
+            placement=profile.placement,
         )
-        for profile in profiles
+        for profile in sorted(profiles, key=lambda profile: profile.clock)
     ]
     if as_json:
         print_document(documents.Chips(chips=lines))
         return
     from spikenas.report import tables
 
-    print_table(tables.records([asdict(line) for line in lines]))
+    for clock, heading in _CLASSES.items():
+        rows = [asdict(line) for line in lines if line.clock == clock]
+        print_table(tables.records(rows), heading)
 
 
 def published(*, as_json: JsonOption = False) -> None:

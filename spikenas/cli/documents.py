@@ -100,19 +100,20 @@ class Show(Document):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """What one chip says of one architecture."""
+    """What one chip says of one network."""
 
     chip: str
     fits: bool
     margins: dict[str, float]  # need / limit - 1 by rule, at most 0 where it holds
+    placement: dict[str, Any] | None  # summary, and a record for each layer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Check(Document):
-    """``check``: ``fits`` means every chip that was asked for."""
+    """``check``: ``fits`` means every chip that was asked for; ``id`` is null with --layers."""
 
-    id: str
-    key: str
+    id: str | None
+    key: str | None
     fits: bool
     violations: list[dict[str, Any]]  # chip, operation, rule, limit, need, have, cure ...
     warnings: list[dict[str, Any]]
@@ -170,9 +171,11 @@ class ChipLine:
     """One shipped chip profile."""
 
     name: str
+    clock: Literal["none", "time_step"]
     title: str
     rules: int
     limits: int
+    placement: str | None  # how layers come to lie on cores, null of a class of chips
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,8 +1,8 @@
 """Chips and energy: two readers of a `spikenas.workload.Workload`, plain data without torch.
 
-A chip is one TOML file (`chip`, `chips`); `check` holds a workload against it. An energy model
-turns a measured workload into joules (`energy_model`, `energy_models`), and `compare` sets networks
-that do not spike beside it.
+A chip is one TOML file (`chip`, `chips`); `check` holds a workload against it, `check_layers` a
+network from elsewhere (`read_layers`). An energy model turns a measured workload into joules
+(`energy_model`, `energy_models`), and `compare` sets networks that do not spike beside it.
 """
 
 from spikenas.hardware.energy import (
@@ -15,8 +15,12 @@ from spikenas.hardware.energy import (
     energy_model,
     energy_models,
 )
-from spikenas.hardware.profile import ChipProfile, Limit, Rule, chip, chips
-from spikenas.hardware.verdict import Verdict, Violation, check
+from spikenas.hardware.fold import fold
+from spikenas.hardware.layer_file import parse_layers, read_layers
+from spikenas.hardware.layers import Layer, LayerGraph
+from spikenas.hardware.placement import Placement
+from spikenas.hardware.profile import ChipProfile, Fact, Limit, Rule, chip, chips
+from spikenas.hardware.verdict import Verdict, Violation, check, check_layers
 
 __all__ = [
     "ChipProfile",
@@ -24,15 +28,23 @@ __all__ = [
     "Constant",
     "EnergyEstimate",
     "EnergyModel",
+    "Fact",
+    "Layer",
+    "LayerGraph",
     "Limit",
     "OperationEnergy",
+    "Placement",
     "Rule",
     "Verdict",
     "Violation",
     "check",
+    "check_layers",
     "chip",
     "chips",
     "compare",
     "energy_model",
     "energy_models",
+    "fold",
+    "parse_layers",
+    "read_layers",
 ]

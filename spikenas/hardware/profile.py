@@ -1,22 +1,32 @@
 """`ChipProfile`: what a chip can run, read from one TOML file.
 
-A profile has rules (an operation that it refuses, warns of or notes) and limits (a number that
-it allows). Each carries its reason, its cure in words of the search space, its source and how
-sure that source is, so that no verdict stands without evidence.
+A profile has rules (an operation that it refuses, warns of or notes), limits (numbers that it
+allows) and, where its layers are placed on cores, facts of structure. Each carries its reason, its
+cure in words of the search space, its source and how sure that source is, so that no verdict
+stands without evidence.
 """
 
 import hashlib
-import re
 import tomllib
 from collections.abc import Mapping
+from functools import cached_property
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal, cast, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError
-from pydantic_core import ErrorDetails
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    PrivateAttr,
+    Tag,
+    ValidationError,
+)
 
-from spikenas.exceptions import SpecError, UnknownNameError, did_you_mean
+from spikenas.exceptions import SpecError, UnknownNameError
+from spikenas.hardware.profile_errors import complaints
+from spikenas.hardware.profile_names import PLACEMENTS, LimitName, PlacementName, StructureName
 from spikenas.workload import Kind, Signal
 
 Grade = Literal[
@@ -28,21 +38,19 @@ Grade = Literal[
     "inferred",  # our reasoning
     "recalled",  # general knowledge, the source not seen
 ]
-LimitName = Literal[
-    "max_parameters",
-    "max_neurons",
-    "max_steps",
-    "max_fan_in",
-    "max_weights_per_operation",
-    "max_neurons_per_operation",
-]
 Text = Annotated[str, Field(min_length=1)]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
 Count = Annotated[float, Field(gt=0, allow_inf_nan=False, strict=True)]
 Number = Annotated[float, Field(allow_inf_nan=False, strict=True)]
+OneOrMany = Annotated[
+    Annotated[Count, Tag("number")]
+    | Annotated[tuple[Count, ...], Field(min_length=1), Tag("list")],
+    Discriminator(lambda value: "list" if isinstance(value, list | tuple) else "number"),
+]
+_SOFT: tuple[Grade, ...] = ("secondary", "recalled")
 
 
-class _Evidence(BaseModel):
+class Fact(BaseModel):
     """Why something is so, what to do about it, who says it and how sure they are."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -53,7 +61,7 @@ class _Evidence(BaseModel):
     grade: Grade
 
 
-class Rule(_Evidence):
+class Rule(Fact):
     """Operations that a chip refuses, warns of or notes.
 
     A rule applies to an operation of one of its kinds for which every given condition holds.
@@ -66,6 +74,8 @@ class Rule(_Evidence):
         feeds: its output reaches one of these kinds before further weights.
         above: each named attribute of the operation is greater than the number.
         biased: it adds a constant at every step.
+        within: its name begins with this place of the network, as ``halting``.
+        not_within: its name does not begin with this place.
         cost: what the text shall count: ``replication`` of weights by a membrane shortcut, or
             ``coincidences``, the neurons that would compute the products.
     """
@@ -79,13 +89,36 @@ class Rule(_Evidence):
     feeds: tuple[Kind, ...] = ()
     above: Mapping[str, Number] = Field(default_factory=dict)
     biased: bool = False
+    within: str = ""
+    not_within: str = ""
     cost: Literal["replication", "coincidences"] | None = None
 
 
-class Limit(_Evidence):
-    """The most of something that a chip holds."""
+class Limit(Fact):
+    """The most of something that a chip holds.
 
-    value: Count
+    Attributes:
+        value: a number; or a list: of one number a core, or of all that is allowed.
+        advisory: going past it is a warning, because there is a way round it.
+    """
+
+    value: OneOrMany
+    advisory: bool = False
+
+    @property
+    def is_soft(self) -> bool:
+        """Whether it only warns: it is advisory, or nobody first-hand says it."""
+        return self.advisory or self.grade in _SOFT
+
+    @cached_property
+    def values(self) -> tuple[float, ...]:
+        """The value as a list, also of one."""
+        return self.value if isinstance(self.value, tuple) else (self.value,)
+
+    @cached_property
+    def most(self) -> float:
+        """The greatest value."""
+        return max(self.values)
 
 
 class ChipProfile(BaseModel):
@@ -94,6 +127,9 @@ class ChipProfile(BaseModel):
     Attributes:
         clock: ``none`` where the arrival of an event is all the timing there is, ``time_step``
             where all neurons finish a step before the next begins.
+        extends: a shipped profile whose rules it has too, but for those of equal name.
+        placement: how layers come to lie on cores; asks for limits and structure of its own.
+        structure: what the chip's layers must look like.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -102,22 +138,25 @@ class ChipProfile(BaseModel):
     title: Text
     clock: Literal["none", "time_step"]
     source: Text
+    extends: Name | None = None
+    placement: PlacementName | None = None
     rules: Mapping[Name, Rule] = Field(default_factory=dict)
     limits: Mapping[LimitName, Limit] = Field(default_factory=dict)
+    structure: Mapping[StructureName, Fact] = Field(default_factory=dict)
     _toml: str = PrivateAttr("")
 
     @classmethod
     def from_toml(cls, text: str, *, source: str = "chip profile") -> "ChipProfile":
         """Read a profile; ``source`` names the text in errors. Raises SpecError."""
         try:
-            profile = cls.model_validate(tomllib.loads(text))
+            fields = tomllib.loads(text)
+            own = cls.model_validate(fields)
         except tomllib.TOMLDecodeError as error:
             raise SpecError(f"{source}: not valid TOML: {error}") from None
         except ValidationError as error:
-            raise SpecError(f"{source}: {_complaints(error)}") from None
-        for name in profile.rules:
-            if name in get_args(LimitName):
-                raise SpecError(f"{source}: rules.{name} bears the name of a limit; rename it")
+            raise SpecError(f"{source}: {complaints(error, Rule, Limit, Fact, cls)}") from None
+        profile = own if own.extends is None else own._with_rules_of(own.extends, source)
+        profile._obey_names(source)
         profile._toml = text
         return profile
 
@@ -130,6 +169,59 @@ class ChipProfile(BaseModel):
     def sha256(self) -> str:
         """The digest of the text."""
         return hashlib.sha256(self._toml.encode()).hexdigest()
+
+    @property
+    def forbidden(self) -> tuple[str, ...]:
+        """The names of the rules that refuse."""
+        return tuple(name for name, rule in self.rules.items() if rule.verdict == "forbidden")
+
+    @property
+    def margin_names(self) -> tuple[str, ...]:
+        """The names of all that a network can break, the keys of `Verdict.margins`."""
+        return (*self.forbidden, *self.limits, *self.structure)
+
+    def limit(self, name: str) -> Limit:
+        """Return a limit that it must have."""
+        return self.limits[cast(LimitName, name)]
+
+    def fact(self, name: str) -> Fact:
+        """Return a limit or a fact of structure."""
+        if name in self.limits:
+            return self.limit(name)
+        return self.structure[cast(StructureName, name)]
+
+    def _with_rules_of(self, name: str, source: str) -> "ChipProfile":
+        try:
+            rules = {**chip(name).rules, **self.rules}
+        except UnknownNameError as error:
+            raise SpecError(f"{source}: extends = {name!r}: {error}") from None
+        return self.model_copy(update={"rules": rules})
+
+    def _obey_names(self, source: str) -> None:
+        """Hold each name against its neighbours and against what the placement reads."""
+        for name in self.rules:
+            if name in (*get_args(LimitName), *get_args(StructureName)):
+                raise SpecError(f"{source}: rules.{name} bears the name of a limit; rename it")
+        for kind, needs in PLACEMENTS.items():
+            for table, wanted in (("limits", needs.limits), ("structure", needs.structure)):
+                given: Mapping[Any, Any] = getattr(self, table)
+                if kind == self.placement:
+                    for name in wanted:
+                        if name not in given:
+                            raise SpecError(
+                                f"{source}: {table}.{name} is missing; placement = {kind!r} "
+                                f"reads {', '.join(wanted)}"
+                            )
+        read = PLACEMENTS[self.placement].all_limits if self.placement else ()
+        for name, limit in self.limits.items():
+            if name not in read and not name.startswith("max_"):
+                kinds = [kind for kind, needs in PLACEMENTS.items() if name in needs.all_limits]
+                raise SpecError(
+                    f"{source}: limits.{name} is read by placement = "
+                    f"{' or '.join(map(repr, kinds))} only; set it, or remove the limit"
+                )
+            if isinstance(limit.value, tuple) and name.startswith("max_"):
+                raise SpecError(f"{source}: limits.{name}.value is a list; needed: one number")
 
 
 def chips() -> list[str]:
@@ -157,39 +249,3 @@ def chip(name_or_path: str | Path) -> ChipProfile:
 
 
 _FOLDER = files("spikenas.hardware") / "chips"
-
-
-def _complaints(error: ValidationError) -> str:
-    """Say all that is wrong, but of a list only which of its entries are."""
-    places = [details["loc"] for details in error.errors()]
-    return "; ".join(
-        _complaint(details)
-        for details in error.errors()
-        if not any(details["loc"] == place[: len(place) - 1] for place in places)
-    )
-
-
-def _complaint(details: ErrorDetails) -> str:
-    """Say in one clause which key is wrong, what it holds and what is allowed."""
-    place = [part for part in details["loc"] if part != "[key]"]
-    where = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in place)[1:]
-    last = str(place[-1]) if place else ""
-    if details["type"] == "missing":
-        return f"{where} is missing"
-    if details["type"] == "extra_forbidden":
-        known = _keys_beside(place)
-        return f"{where} is no key{did_you_mean(last, known)}; known: {', '.join(known)}"
-    if details["type"] in ("enum", "literal_error"):
-        is_key = details["loc"][-1] == "[key]"
-        given = str(details["input"])
-        allowed = re.findall(r"'([^']+)'", details["ctx"]["expected"])
-        what = f"{where} is no key" if is_key else f"{where} = {given!r}"
-        return f"{what}{did_you_mean(given, allowed)}; allowed: {', '.join(allowed)}"
-    message = details["msg"][0].lower() + details["msg"][1:]
-    return f"{where} = {details['input']!r}; {message}"
-
-
-def _keys_beside(place: list[Any]) -> list[str]:
-    models: dict[Any, type[BaseModel]] = {"rules": Rule, "limits": Limit}
-    model = models[place[0]] if len(place) > 1 else ChipProfile
-    return list(model.model_fields)

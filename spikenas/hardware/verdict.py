@@ -1,8 +1,8 @@
-"""`check`: hold a workload against a chip, before any training.
+"""`check`, `check_layers`: hold a network against a chip, before any training.
 
-Only the Workload is read: kinds, signals, shapes and counts, no module and no weight. A
-forbidden rule or an exceeded limit is a violation and refuses the architecture; a warning or a
-note says at what price it runs.
+Only kinds, signals, shapes and counts are read, no module and no weight. A forbidden rule, a hard
+limit or a broken fact of structure is a violation and refuses the network; a warning or a note
+says at what price it runs, or which limit it passes that nobody first-hand confirms.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,14 +10,18 @@ from dataclasses import asdict, dataclass
 from math import prod
 from typing import Any, Literal
 
-from spikenas.hardware.profile import ChipProfile, Limit, LimitName, Rule
-from spikenas.workload import Kind, Operation, Signal, Workload
+from spikenas.hardware.fold import fold
+from spikenas.hardware.layers import LayerGraph
+from spikenas.hardware.placement import PLACE, Breach, Placement
+from spikenas.hardware.profile import ChipProfile
+from spikenas.hardware.rules import OperationGraph, applies, described, replication
+from spikenas.workload import WEIGHTED, Operation, Workload
 
-_WEIGHTED = (Kind.CONV, Kind.LINEAR, Kind.TOKEN_MIXING)
 _THE_NETWORK = "the network"
-_NOUNS: Mapping[LimitName, str] = {
+_NOUNS: Mapping[str, str] = {
     "max_parameters": "parameters",
     "max_neurons": "neurons",
+    "max_synapses": "synapses",
     "max_steps": "time steps",
     "max_fan_in": "fan-in per neuron",
     "max_weights_per_operation": "weights per operation",
@@ -31,7 +35,7 @@ class Violation:
 
     Attributes:
         operation: where, ``the network`` for a limit on the whole; the first place of a warning.
-        rule: the rule's or limit's name in the profile.
+        rule: the rule's, limit's or fact's name in the profile.
         limit: how much is allowed; 0 of a forbidden operation.
         need: how much the network needs; the number of places of a rule.
         have: what was found there, in words.
@@ -70,14 +74,17 @@ class Verdict:
 
     Attributes:
         violations: one for each operation and broken rule, in the network's order, then limits.
-        warnings: one for each rule that warns or notes, however many operations it meets.
-        worst: the margin of every forbidden rule and limit, see `margins`.
+        warnings: one for each rule that warns or notes, however many operations it meets, then
+            limits that are passed but soft.
+        worst: the margin of every forbidden rule, limit and fact of structure, see `margins`.
+        placement: where the layers would lie, None of a chip without cores to place them on.
     """
 
     chip: str
     violations: tuple[Violation, ...]
     warnings: tuple[Violation, ...]
     worst: Mapping[str, float]
+    placement: Placement | None = None
 
     @property
     def fits(self) -> bool:
@@ -87,8 +94,8 @@ class Verdict:
     def margins(self) -> dict[str, float]:
         """Return how far each rule is from being broken; above 0 it is broken.
 
-        For a limit need / limit - 1, for a forbidden rule the number of operations it meets. The
-        keys depend on the chip alone.
+        For a limit need / limit - 1, for a forbidden rule the number of operations it meets; a
+        soft limit is never above 0. The keys depend on the chip alone.
         """
         return dict(self.worst)
 
@@ -100,106 +107,140 @@ class Verdict:
             "violations": [violation.to_dict() for violation in self.violations],
             "warnings": [warning.to_dict() for warning in self.warnings],
             "margins": self.margins(),
+            "placement": self.placement.to_dict() if self.placement else None,
         }
 
 
 def check(workload: Workload, chip: ChipProfile) -> Verdict:
     """Hold every operation of a workload against every rule and limit of a chip."""
-    graph = _Graph(workload)
+    graph = OperationGraph(workload)
     met = {
-        name: [op for op in workload.operations if _applies(rule, op, graph)]
+        name: [op for op in graph.candidates(rule.kinds) if applies(rule, op, graph)]
         for name, rule in chip.rules.items()
     }
-    forbidden = [name for name, rule in chip.rules.items() if rule.verdict == "forbidden"]
-    places = {operation.name: place for place, operation in enumerate(workload.operations)}
-    violations = sorted(
-        (_refusal(chip, name, operation) for name in forbidden for operation in met[name]),
-        key=lambda violation: places[violation.operation],
-    )
+    forbidden = set(chip.forbidden)
+    worst = dict.fromkeys(chip.margin_names, 0.0)
+    refusals = [
+        _refusal(chip, name, operation) for name in chip.forbidden for operation in met[name]
+    ]
+    worst |= {name: float(len(met[name])) for name in chip.forbidden}
     warnings = [
         _warning(chip, name, operations, graph)
         for name, operations in met.items()
         if operations and name not in forbidden
     ]
-    worst = {name: float(len(met[name])) for name in forbidden}
-    for limit_name, limit in chip.limits.items():
-        needs = list(_needs(limit_name, workload))
-        worst[limit_name] = max((need for _, need in needs), default=0.0) / limit.value - 1
-        violations += [
-            _excess(chip, limit_name, limit, operation, need)
-            for operation, need in needs
-            if need > limit.value
-        ]
+    breaches = []
+    for name, limit in chip.limits.items():
+        if name in _NOUNS:
+            needs = list(_needs(name, workload))
+            worst[name] = max((need for _, need in needs), default=0.0) / limit.most - 1
+            breaches += [
+                Breach(rule=name, operation=at, limit=limit.most, need=need, have=_NOUNS[name])
+                for at, need in needs
+                if need > limit.most
+            ]
+    return _verdict(
+        chip,
+        refusals=refusals,
+        warnings=warnings,
+        breaches=breaches,
+        worst=worst,
+        graph=fold(workload) if chip.placement else None,
+        order=[operation.name for operation in workload.operations],
+    )
+
+
+def check_layers(graph: LayerGraph, chip: ChipProfile) -> Verdict:
+    """Hold layers from elsewhere against a chip that has a placement."""
+    assert chip.placement is not None, "a chip without a placement has nothing to say of layers"
+    return _verdict(
+        chip,
+        refusals=[],
+        warnings=[],
+        breaches=[],
+        worst=dict.fromkeys(chip.margin_names, 0.0),
+        graph=graph,
+        order=[layer.name for layer in graph.layers],
+    )
+
+
+def _verdict(
+    chip: ChipProfile,
+    *,
+    refusals: Sequence[Violation],
+    warnings: Sequence[Violation],
+    breaches: Sequence[Breach],
+    worst: dict[str, float],
+    graph: LayerGraph | None,
+    order: Sequence[str],
+) -> Verdict:
+    """Add what the placement finds, and sort hard from soft."""
+    placement = None
+    found = list(breaches)
+    if graph is not None and chip.placement is not None:
+        placement, findings = PLACE[chip.placement](graph, chip)
+        worst |= findings.margins
+        refused = {refusal.operation for refusal in refusals}
+        found += [each for each in findings.breaches if each.limit or each.operation not in refused]
+    for name, limit in chip.limits.items():
+        if limit.is_soft:
+            worst[name] = min(worst[name], 0.0)
+    soft = [each for each in found if _is_soft(chip, each)]
+    hard = [each for each in found if not _is_soft(chip, each)]
+    places = {name: place for place, name in enumerate(order)}
+    local = [_violation(chip, each) for each in hard if each.operation in places]
     return Verdict(
-        chip=chip.name, violations=tuple(violations), warnings=tuple(warnings), worst=worst
+        chip=chip.name,
+        violations=(
+            *sorted((*refusals, *local), key=lambda violation: places[violation.operation]),
+            *(_violation(chip, each) for each in hard if each.operation not in places),
+        ),
+        warnings=(*warnings, *_soft_warnings(chip, soft)),
+        worst=worst,
+        placement=placement,
     )
 
 
-class _Graph:
-    """Who feeds whom. A set of operations is an integer, one bit each, in the order they run."""
+def _is_soft(chip: ChipProfile, breach: Breach) -> bool:
+    return breach.rule in chip.limits and chip.limit(breach.rule).is_soft
 
-    def __init__(self, workload: Workload) -> None:
-        self.operations = {operation.name: operation for operation in workload.operations}
-        self._bits = {name: 1 << place for place, name in enumerate(self.operations)}
-        self._consumers: dict[str, list[str]] = {name: [] for name in self.operations}
-        self._reached: dict[tuple[Kind, ...], dict[str, int]] = {}
-        for operation in workload.operations:
-            for producer in self.producers(operation):
-                self._consumers[producer.name].append(operation.name)
 
-    def producers(self, operation: Operation) -> list[Operation]:
-        """Return the operations whose output it reads."""
-        sources = (operand.source for operand in operation.inputs)
-        return [self.operations[source] for source in sources if source in self.operations]
+def _violation(
+    chip: ChipProfile, breach: Breach, severity: Literal["violation", "warning"] = "violation"
+) -> Violation:
+    fact = chip.fact(breach.rule)
+    return Violation(
+        chip=chip.name,
+        operation=breach.operation,
+        rule=breach.rule,
+        limit=breach.limit,
+        need=breach.need,
+        have=breach.have,
+        reason=fact.reason,
+        cure=fact.cure,
+        severity=severity,
+    )
 
-    def of_kinds(self, kinds: Sequence[Kind]) -> int:
-        """Return the set of all operations of these kinds."""
-        return sum(bit for name, bit in self._bits.items() if self.operations[name].kind in kinds)
 
-    def membrane_additions(self) -> int:
-        """Return the set of additions to a membrane stream."""
-        return sum(
-            bit
-            for name, bit in self._bits.items()
-            if self.operations[name].kind is Kind.ADD
-            and self.operations[name].signal is Signal.MEMBRANE
+def _soft_warnings(chip: ChipProfile, breaches: Sequence[Breach]) -> Iterator[Violation]:
+    """Yield the worst breach of each soft limit, and why it only warns."""
+    worst: dict[str, Breach] = {}
+    for breach in breaches:
+        if breach.rule not in worst or breach.need > worst[breach.rule].need:
+            worst[breach.rule] = breach
+    for breach in worst.values():
+        limit = chip.limit(breach.rule)
+        count = sum(each.rule == breach.rule for each in breaches)
+        have = breach.have + (f" (the worst of {count} places)" if count > 1 else "")
+        why = "advisory" if limit.advisory else f"{limit.grade} source, not confirmed"
+        found = Breach(
+            rule=breach.rule,
+            operation=breach.operation,
+            limit=breach.limit,
+            need=breach.need,
+            have=f"{have}; {why}",
         )
-
-    def reached(self, ends: tuple[Kind, ...]) -> dict[str, int]:
-        """Return what each output reaches, up to and including operations of kinds ``ends``."""
-        if ends not in self._reached:
-            reached = self._reached[ends] = {}
-            for name in reversed(self.operations):
-                reached[name] = 0
-                for consumer in self._consumers[name]:
-                    reached[name] |= self._bits[consumer]
-                    if self.operations[consumer].kind not in ends:
-                        reached[name] |= reached[consumer]
-        return self._reached[ends]
-
-
-def _applies(rule: Rule, operation: Operation, graph: _Graph) -> bool:
-    if operation.kind not in rule.kinds:
-        return False
-    signals = [operand.signal for operand in operation.inputs]
-    attributes = operation.attributes
-    conditions = (
-        not rule.any_input or any(signal in rule.any_input for signal in signals),
-        not rule.all_inputs or all(signal in rule.all_inputs for signal in signals),
-        not rule.from_image or any(operand.source == "input" for operand in operation.inputs),
-        not rule.biased or operation.biases > 0,
-        all(_exceeds(attributes.get(name), bound) for name, bound in rule.above.items()),
-        not rule.not_behind
-        or not any(producer.kind in rule.not_behind for producer in graph.producers(operation)),
-    )
-    if not all(conditions) or not rule.feeds:
-        return all(conditions)
-    reached = graph.reached((*_WEIGHTED, *rule.feeds))[operation.name]
-    return bool(reached & graph.of_kinds(rule.feeds))
-
-
-def _exceeds(value: float | str | None, bound: float) -> bool:
-    return isinstance(value, int | float) and value > bound
+        yield _violation(chip, found, "warning")
 
 
 def _refusal(chip: ChipProfile, name: str, operation: Operation) -> Violation:
@@ -210,7 +251,7 @@ def _refusal(chip: ChipProfile, name: str, operation: Operation) -> Violation:
         rule=name,
         limit=0,
         need=1,
-        have=_found(operation),
+        have=described(operation),
         reason=rule.reason,
         cure=rule.cure,
     )
@@ -220,15 +261,15 @@ def _warning(
     chip: ChipProfile,
     name: str,
     operations: Sequence[Operation],
-    graph: _Graph,
+    graph: OperationGraph,
 ) -> Violation:
     rule = chip.rules[name]
     first = operations[0]
-    have = _found(first)
+    have = described(first)
     if len(operations) > 1:
         have += f" (the first of {len(operations)} operations)"
     if rule.cost == "replication":
-        have += f", {_replication(graph)}"
+        have += f", {replication(graph)}"
     elif rule.cost == "coincidences":
         have += f", {sum(op.macs for op in operations)} AND neurons in all"
     return Violation(
@@ -244,31 +285,7 @@ def _warning(
     )
 
 
-def _excess(
-    chip: ChipProfile, name: LimitName, limit: Limit, operation: str, need: float
-) -> Violation:
-    return Violation(
-        chip=chip.name,
-        operation=operation,
-        rule=name,
-        limit=limit.value,
-        need=need,
-        have=_NOUNS[name],
-        reason=limit.reason,
-        cure=limit.cure,
-    )
-
-
-def _found(operation: Operation) -> str:
-    """Name an operation as a reader of papers would: ``max_pool of spikes 48x32x32``."""
-    operands = " and ".join(
-        f"{operand.signal} {'x'.join(map(str, operand.shape))}" for operand in operation.inputs
-    )
-    leak = operation.attributes.get("leak")
-    return f"{operation.kind} of {operands}" + (f", leak {leak:.3g}" if leak else "")
-
-
-def _needs(name: LimitName, workload: Workload) -> Iterator[tuple[str, float]]:
+def _needs(name: str, workload: Workload) -> Iterator[tuple[str, float]]:
     """Yield what each place needs of a limited quantity."""
     operations = workload.operations
     match name:
@@ -276,37 +293,15 @@ def _needs(name: LimitName, workload: Workload) -> Iterator[tuple[str, float]]:
             yield _THE_NETWORK, workload.parameters
         case "max_neurons":
             yield _THE_NETWORK, workload.neurons
+        case "max_synapses":  # each connection counts, also where convolutions share a weight
+            yield _THE_NETWORK, sum(op.macs for op in operations if op.kind in WEIGHTED)
         case "max_steps":
             yield _THE_NETWORK, workload.num_steps
         case "max_fan_in":  # of a neuron behind these weights alone: MACs per output element
             for op in operations:
-                if op.kind in _WEIGHTED:
+                if op.kind in WEIGHTED:
                     yield op.name, op.macs / prod(op.output_shape)
         case "max_weights_per_operation":
-            yield from ((op.name, op.weights) for op in operations if op.kind in _WEIGHTED)
+            yield from ((op.name, op.weights) for op in operations if op.kind in WEIGHTED)
         case "max_neurons_per_operation":
             yield from ((op.name, op.neurons) for op in operations if op.neurons)
-
-
-def _replication(graph: _Graph) -> str:
-    """Say how often the weights in front of membrane additions must be stored.
-
-    A branch's current reaches every neuron group (and the classifier) that reads the stream
-    after it, and each needs its own copy of the branch's last weights.
-    """
-    ends = (*_WEIGHTED, Kind.NEURON)
-    readers, additions = graph.of_kinds(ends), graph.membrane_additions()
-    copies = {
-        name: max((reached & readers).bit_count(), 1)
-        for name, reached in graph.reached(ends).items()
-        if graph.operations[name].kind in _WEIGHTED and reached & additions
-    }
-    if not copies:
-        return "no weights in front of it"
-    worst = max(reversed(copies), key=lambda name: copies[name])
-    trained = {name: graph.operations[name].weights for name in copies}
-    stored = sum(copies[name] * trained[name] for name in copies)
-    return (
-        f"weights of {worst} replicated {copies[worst]} times, of {len(copies)} branches "
-        f"{stored} instead of {sum(trained.values())}"
-    )

@@ -9,7 +9,7 @@ from rich.table import Table
 from spikenas.report.figures import count, energy_range, genes, text
 
 if TYPE_CHECKING:
-    from spikenas.hardware import Comparison, EnergyEstimate, Verdict
+    from spikenas.hardware import ChipProfile, Comparison, EnergyEstimate, Verdict
     from spikenas.store import Candidate
     from spikenas.systems import PublishedSystem
     from spikenas.workload import Operand, Workload
@@ -164,6 +164,30 @@ def verdict(found: "Verdict") -> Table:
             f"{each.need:g}",
             escape(each.have),
             escape(each.cure),
+        )
+    return table
+
+
+def verdicts(found: Sequence[tuple["Verdict", "ChipProfile"]]) -> Table:
+    """Return what several chips say, one a row: fits or the first reason, and the placement."""
+    table = _table()
+    for heading in ("chip", "class", "fits"):
+        table.add_column(heading, no_wrap=True)
+    table.add_column("violations", justify="right")
+    table.add_column("warnings", justify="right")
+    table.add_column("first reason", overflow="fold")
+    table.add_column("placement", overflow="fold")
+    for verdict, chip in found:
+        first = verdict.violations[0] if verdict.violations else None
+        reason = f"{first.rule} at {first.operation}: {first.reason}" if first else "-"
+        table.add_row(
+            verdict.chip,
+            "clockless" if chip.clock == "none" else "time step",
+            "yes" if verdict.fits else "no",
+            str(len(verdict.violations)),
+            str(len(verdict.warnings)),
+            escape(reason),
+            verdict.placement.summary if verdict.placement else "-",
         )
     return table
 

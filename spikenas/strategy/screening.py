@@ -56,7 +56,7 @@ def screen(architecture: Architecture, *, chip: ChipProfile | None, limits: Limi
     """Hold an architecture against the limits and, if there is one, the chip."""
     least = _least_parameters(architecture)
     if least > limits.max_parameters:  # never built: its shapes may not even fit an integer
-        rules = () if chip is None else (*_forbidden(chip), *chip.limits)
+        rules = () if chip is None else chip.margin_names
         return Screening(
             workload=None,
             reasons=(_too_many_parameters(least, limits, "at least "),),
@@ -103,10 +103,6 @@ def _least_parameters(architecture: Architecture) -> int:
     return sum(
         int(2 * stage.mlp_ratio * stage.embed_dim**2) * stage.depth for stage in architecture.stages
     )
-
-
-def _forbidden(chip: ChipProfile) -> tuple[str, ...]:
-    return tuple(name for name, rule in chip.rules.items() if rule.verdict == "forbidden")
 
 
 def _too_many_parameters(need: int, limits: Limits, prefix: str = "") -> str:

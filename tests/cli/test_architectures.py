@@ -63,8 +63,73 @@ def test_all_chips_end_with_0_whatever_fits(spikenas):
     ended = spikenas("check", PUBLISHED, "--chip", "all")
 
     assert ended.code == 0
-    assert "does not fit async_generic" in ended.out
+    assert "async_generic" in ended.out
     assert "sync_generic" in ended.out
+
+
+def test_all_chips_are_one_row_each_with_class_reason_and_placement(spikenas):
+    rows = spikenas("check", PUBLISHED, "--chip", "all").out.splitlines()
+
+    assert len(rows) >= 2 + 11
+    assert any("speck2" in row and "clockless" in row for row in rows)
+    assert any("truenorth" in row and "time step" in row for row in rows)
+    assert "of 4096 cores" in "".join(rows)
+
+
+@pytest.fixture
+def layers(tmp_path):
+    def write(*entries, **more):
+        path = tmp_path / "net.json"
+        path.write_text(json.dumps({"layers": [*entries], **more}))
+        return path
+
+    return write
+
+
+CONV = {"op": "conv", "out": 8, "k": 3, "p": 1}
+
+
+def test_layers_from_elsewhere_that_fit_end_with_0(spikenas, schema, layers):
+    path = layers(CONV, {"op": "iaf"}, input=[2, 16, 16])
+
+    ended = spikenas("check", "--layers", path, "--chip", "speck2", "--json")
+
+    document = json.loads(ended.out)
+    validate(document, schema("check"))
+    assert ended.code == 0
+    assert (document["fits"], document["violations"], document["id"]) == (True, [], None)
+    assert document["chips"][0]["placement"]["layers"][0]["core"] == 0
+
+
+def test_layers_from_elsewhere_that_do_not_fit_end_with_7_or_with_all_0(spikenas, layers):
+    path = layers(CONV, {"op": "lif"}, input=[2, 16, 16])
+
+    one = spikenas("check", "--layers", path, "--chip", "speck2", "--json")
+    every = spikenas("check", "--layers", path, "--chip", "all", "--json")
+
+    assert one.code == 7
+    assert json.loads(one.out)["fits"] is False
+    assert json.loads(one.out)["violations"][0]["operation"] == "1.lif"
+    assert every.code == 0
+    assert "async_generic" not in {each["chip"] for each in json.loads(every.out)["chips"]}
+
+
+def test_a_placement_is_printed_under_the_verdict(spikenas, layers):
+    path = layers({"op": "inputdata"}, {"op": "conv", "out": 16, "k": 3}, input_hwc=[16, 16, 8])
+
+    ended = spikenas("check", "--layers", path, "--chip", "akida1")
+
+    assert ended.code == 0
+    assert "fits akida1" in ended.out
+    assert "placement: 16 of 78 neural processors" in ended.out
+
+
+def test_chips_are_listed_by_class(spikenas):
+    out = spikenas("chips").out
+
+    clockless, time_step = out.split("with a time step")
+    assert "speck2" in clockless
+    assert "loihi1" in time_step
 
 
 @pytest.mark.parametrize(
@@ -74,6 +139,9 @@ def test_all_chips_end_with_0_whatever_fits(spikenas):
         (["show", "nothing.json"], 2, "nothing.json"),
         (["check", PUBLISHED, "--chip", "async"], 2, "async_generic"),
         (["check", PUBLISHED], 2, "--chip"),
+        (["check", "--chip", "speck2"], 2, "--layers"),
+        (["check", PUBLISHED, "--layers", "x.json", "--chip", "all"], 2, "either ARCH or --layers"),
+        (["check", "--layers", "absent.json", "--chip", "speck2"], 2, "absent.json"),
     ],
 )
 def test_wrong_usage_is_said(spikenas, arguments, code, complaint):

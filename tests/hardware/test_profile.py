@@ -34,7 +34,7 @@ grade = "vendor"
 def test_every_shipped_rule_and_limit_has_reason_cure_source_and_grade(name):
     profile = chip(name)
 
-    evidence = [*profile.rules.values(), *profile.limits.values()]
+    evidence = [*profile.rules.values(), *profile.limits.values(), *profile.structure.values()]
 
     assert profile.name == name
     assert evidence
@@ -42,10 +42,36 @@ def test_every_shipped_rule_and_limit_has_reason_cure_source_and_grade(name):
 
 
 def test_the_shipped_chips_are_of_both_classes():
-    assert {name: chip(name).clock for name in chips()} == {
-        "async_generic": "none",
-        "sync_generic": "time_step",
+    assert {name for name in chips() if chip(name).clock == "none"} == {"async_generic", "speck2"}
+    assert {name for name in chips() if chip(name).clock == "time_step"} == {
+        "sync_generic",
+        *("akida1", "loihi1", "loihi2", "truenorth", "spinnaker2"),
+        *("xylo_audio2", "xylo_audio3", "xylo_imu"),
     }
+
+
+@pytest.mark.parametrize("name", chips())
+def test_no_number_of_a_chip_is_without_a_source(name):
+    profile = chip(name)
+
+    facts = [*profile.limits.values(), *profile.structure.values()]
+
+    assert all(fact.source and fact.grade and fact.cure for fact in facts)
+    assert bool(profile.placement) == bool(profile.limits)
+
+
+def test_a_chip_has_the_rules_of_what_it_extends_but_for_its_own():
+    generic, speck = chip("async_generic"), chip("speck2")
+
+    assert speck.rules["spike_product"] == generic.rules["spike_product"]
+    assert generic.rules["leak"].verdict == "warning"
+    assert speck.rules["leak"].verdict == "forbidden"
+
+
+def test_a_limit_that_nobody_confirms_first_hand_is_soft():
+    assert chip("loihi2").limit("cores").is_soft
+    assert not chip("loihi1").limit("cores").is_soft
+    assert chip("speck2").limit("readout_classes").is_soft
 
 
 def test_a_users_own_chip_is_read_from_a_path_ending_in_toml(tmp_path):
@@ -85,6 +111,13 @@ def test_an_unknown_chip_names_the_nearest_and_all_known():
         ('clock = "none"', 'clok = "none"', r"clok is no key; did you mean 'clock'"),
         ('name = "mine"', 'name = "../mine"', r"name = '\.\./mine'"),
         ("rules.max_pool", "rules.max_steps", r"rules\.max_steps bears the name of a limit"),
+        ("value = 4096", "value = [1, 2]", r"limits\.max_fan_in\.value is a list; needed: one"),
+        ("value = 4096", "value = [1, -2]", r"value\[1\] = -2; .*greater than 0"),
+        ("value = 4096", "value = []", r"limits\.max_fan_in\.value = \[\]"),
+        ("limits.max_fan_in", "limits.cores", r"limits\.cores is read by placement = 'speck' or"),
+        ('clock = "none"', 'clock = "none"\nplacement = "spek"', r"did you mean 'speck'"),
+        ('clock = "none"', 'clock = "none"\nplacement = "cores"', r"limits\.cores is missing"),
+        ('clock = "none"', 'clock = "none"\nextends = "nobody"', r"extends = 'nobody': no chip is"),
         ('name = "mine"', "name =", "not valid TOML"),
     ],
 )

@@ -19,7 +19,6 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from spikenas.exceptions import SpecError
 from spikenas.hardware.energy.model import (
-    WEIGHTED,
     Constant,
     Cost,
     EnergyModel,
@@ -28,7 +27,7 @@ from spikenas.hardware.energy.model import (
     output_rate_of,
 )
 from spikenas.hardware.profile import Grade, Name, Text
-from spikenas.workload import Kind, Operation, Workload
+from spikenas.workload import WEIGHTED, Kind, Operation, Workload
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 _READERS = (*WEIGHTED, Kind.SPIKE_PRODUCT, Kind.SPIKE_SUM, Kind.MASK)

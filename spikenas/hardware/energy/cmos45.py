@@ -13,7 +13,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from spikenas.hardware.energy.model import (
-    WEIGHTED,
     Constant,
     Cost,
     EnergyModel,
@@ -21,7 +20,7 @@ from spikenas.hardware.energy.model import (
     is_on_spikes,
     rate_of,
 )
-from spikenas.workload import Kind, Operation, Workload
+from spikenas.workload import WEIGHTED, Kind, Operation, Workload
 
 _MULTIPLYING = (*WEIGHTED, Kind.SPIKE_PRODUCT)
 _HOROWITZ = "Horowitz 2014 (ISSCC), 45 nm, 32-bit float: multiply 3.7 pJ, add 0.9 pJ"

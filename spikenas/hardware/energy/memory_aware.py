@@ -28,7 +28,6 @@ from dataclasses import dataclass
 from math import prod
 
 from spikenas.hardware.energy.model import (
-    WEIGHTED,
     Constant,
     Cost,
     EnergyModel,
@@ -38,7 +37,7 @@ from spikenas.hardware.energy.model import (
     output_rate_of,
     rate_of,
 )
-from spikenas.workload import Kind, Operation, Workload
+from spikenas.workload import WEIGHTED, Kind, Operation, Workload
 
 _HOROWITZ = "Horowitz 2014 (ISSCC), 45 nm, integers"
 _LEMAIRE = "Lemaire 2022: line through Horowitz's SRAMs of 8 KB, 32 KB and 1 MB"

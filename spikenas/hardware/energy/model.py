@@ -12,13 +12,12 @@ from itertools import product
 from typing import Any, Literal
 
 from spikenas.exceptions import UnknownNameError, UsageError
-from spikenas.workload import Kind, Operation, Signal, Workload
+from spikenas.workload import WEIGHTED, Kind, Operation, Signal, Workload
 
 Unit = Literal["joules", "score"]
 Rates = Literal["measured", "assumed"]
 Span = tuple[float, float]  # the lower and the upper end
 
-WEIGHTED = (Kind.CONV, Kind.LINEAR, Kind.TOKEN_MIXING)
 _UJ_PER_PJ = 1e-6
 
 

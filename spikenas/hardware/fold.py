@@ -1,0 +1,137 @@
+"""`fold`: the layers that a chip would hold, of a traced network.
+
+Batch norm behind weights becomes their bias. A linear map of tokens on a grid is a 1x1
+convolution of the map. A mean over tokens before a linear map folds into its weights: the kernel
+is then the whole map, and the divisor goes into the weights. A mean over steps is a count on the
+host. What remains unfoldable is a layer of kind ``other``; the chip's rules speak of it.
+"""
+
+from dataclasses import replace
+from math import prod
+
+from spikenas.hardware.layers import INPUT, Layer, LayerGraph, LayerKind, Pair, Shape
+from spikenas.workload import Kind, Operation, Signal, Workload
+
+_KINDS = {
+    Kind.CONV: LayerKind.CONV,
+    Kind.LINEAR: LayerKind.CONV,
+    Kind.TOKEN_MIXING: LayerKind.TOKEN_MIXING,
+    Kind.NEURON: LayerKind.NEURON,
+    Kind.SUM_POOL: LayerKind.SUM_POOL,
+    Kind.MAX_POOL: LayerKind.MAX_POOL,
+    Kind.ADD: LayerKind.MERGE,
+}
+
+
+def fold(workload: Workload) -> LayerGraph:
+    """Return the layers of a network, batch norm and means folded away."""
+    folding = _Folding(workload)
+    for operation in workload.operations:
+        folding.add(operation)
+    return LayerGraph(layers=tuple(folding.layers.values()), input_shape=folding.shapes[INPUT])
+
+
+class _Folding:
+    """What was folded so far: which layer now stands for each operation, and its shape."""
+
+    def __init__(self, workload: Workload) -> None:
+        self.layers: dict[str, Layer] = {}
+        self.stands_for: dict[str, str] = {INPUT: INPUT}
+        self.shapes: dict[str, Shape] = {INPUT: _input_shape(workload)}
+        self._means: dict[str, str] = {}  # of a mean over tokens, the layer that it is of
+
+    def add(self, operation: Operation) -> None:
+        """Fold one operation away, or make it a layer."""
+        first = operation.inputs[0].source
+        source = self.stands_for[first]
+        if operation.kind is Kind.MEAN:
+            self.stands_for[operation.name] = source
+            self._carry_mean(operation, first)
+        elif operation.kind is Kind.BATCH_NORM and self._is_weights(source):
+            layer = self.layers[source]
+            self.layers[source] = replace(layer, biases=layer.output_shape[0])
+            self.stands_for[operation.name] = source
+        else:
+            layer = self._layer(operation, first)
+            self.layers[layer.name] = layer
+            self.stands_for[operation.name] = layer.name
+            self.shapes[layer.name] = layer.output_shape
+
+    def _carry_mean(self, operation: Operation, first: str) -> None:
+        """A mean over tokens, and what is the mean over steps of one, wait for their weights."""
+        shape = operation.inputs[0].shape
+        if first in self._means:
+            self._means[operation.name] = self._means[first]
+        elif len(shape) == 2 and len(operation.output_shape) == 1:
+            self._means[operation.name] = first
+
+    def _is_weights(self, name: str) -> bool:
+        return name in self.layers and self.layers[name].is_weighted
+
+    def _layer(self, operation: Operation, first: str) -> Layer:
+        sources = tuple(self.stands_for[operand.source] for operand in operation.inputs)
+        tokens = operation.inputs[0].shape
+        over_map = operation.kind is Kind.LINEAR and first in self._means
+        before = self.shapes[sources[0]]
+        if len(tokens) == 3:
+            before = (tokens[0], tokens[1], tokens[2])
+        elif first in self._means and not over_map:  # a neuron on a mean
+            before = (before[0], 1, 1)
+        after = (operation.output_shape[0], 1, 1) if over_map else _shape(operation, before)
+        kernel, stride, padding = _window(operation)
+        if over_map:
+            kernel = before[1:]
+        elif operation.kind is Kind.LINEAR and len(tokens) == 1:
+            kernel = before[1:] if prod(before) == tokens[0] else (1, 1)
+        attributes = operation.attributes
+        is_one_dimensional = attributes.get("dimensions") == 1
+        kind = LayerKind.OTHER if is_one_dimensional else _KINDS.get(operation.kind)
+        if operation.kind is Kind.BATCH_NORM:
+            kind = LayerKind.BATCH_NORM
+        return Layer(
+            name=operation.name,
+            kind=kind or LayerKind.OTHER,
+            sources=tuple(dict.fromkeys(sources)),
+            input_shape=before,
+            output_shape=after,
+            what=operation.kind,
+            kernel=kernel,
+            stride=stride,
+            padding=padding,
+            groups=int(attributes.get("groups", 1)),
+            biases=after[0]
+            if operation.kind in (Kind.CONV, Kind.LINEAR) and operation.biases
+            else 0,
+            leak=float(attributes.get("leak", 0.0)),
+            is_pixels=operation.inputs[0].signal is Signal.ANALOG,
+            same_padding=padding == (kernel[0] // 2, kernel[1] // 2)
+            or over_map
+            or kernel == (1, 1),
+        )
+
+
+def _window(operation: Operation) -> tuple[Pair, Pair, Pair]:
+    """Return kernel, stride and padding."""
+    attributes = operation.attributes
+    kernel = int(attributes.get("kernel_size", 1))
+    stride, padding = int(attributes.get("stride", 1)), int(attributes.get("padding", 0))
+    return (kernel, kernel), (stride, stride), (padding, padding)
+
+
+def _shape(operation: Operation, before: Shape) -> Shape:
+    """Return the output as a map: tokens keep the grid of what they were made from."""
+    output = operation.output_shape
+    if len(output) == 3:
+        return (output[0], output[1], output[2])
+    if len(output) == 2:
+        tokens, channels = output
+        return (channels, *before[1:]) if prod(before[1:]) == tokens else (channels, tokens, 1)
+    return (output[0], 1, 1) if output else (1, 1, 1)
+
+
+def _input_shape(workload: Workload) -> Shape:
+    for operation in workload.operations:
+        for operand in operation.inputs:
+            if operand.source == INPUT and len(operand.shape) == 3:
+                return (operand.shape[0], operand.shape[1], operand.shape[2])
+    return (1, 1, 1)

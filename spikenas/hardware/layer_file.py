@@ -1,0 +1,262 @@
+"""`read_layers`: a network from elsewhere, as a JSON list of layers, as `LayerGraph`.
+
+One object ``{name?, input | input_hwc, layers}``. ``input`` [C, H, W], or [N], comes with
+convolutions, neurons and pools as separate layers, each with ``id`` and ``in`` where the order
+alone does not say who feeds whom. ``input_hwc`` [H, W, C] comes with the layers of Akida, which
+hold their pool and activation. A ``name`` such as ``16-100-8`` alone is a chain of linear layers,
+each with its neurons. The keys of a layer are in docs/explanation/chips.md.
+"""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from spikenas.exceptions import SpecError, did_you_mean
+from spikenas.hardware.akida_file import akida_layers
+from spikenas.hardware.layer_fields import Fields
+from spikenas.hardware.layers import INPUT, Layer, LayerGraph, LayerKind, Pair, Shape
+
+_SPIKING = ("iaf", "if", "neuron")
+_LEAKY = ("lif", "plif", "expleak")
+_ACTIVATIONS = ("relu", "sigmoid", "tanh", "gelu", "softmax", "layernorm")
+_IGNORED = ("dropout", "identity")
+_KEYS: dict[tuple[str, ...], tuple[str, ...]] = {
+    ("conv", "conv_transpose"): ("out", "k", "s", "p", "bias", "groups", "dilation"),
+    ("linear",): ("out", "bias"),
+    ("avgpool", "sumpool", "maxpool"): ("k", "s"),
+    ("merge", "add", "flatten", "bn", *_SPIKING, *_LEAKY, *_ACTIVATIONS, *_IGNORED): (),
+}
+_KEYS_OF = {op: (*keys, "op", "id", "in") for ops, keys in _KEYS.items() for op in ops}
+_CHAIN = re.compile(r"\d+(-\d+)+")
+
+
+def read_layers(path: Path) -> LayerGraph:
+    """Read a file; raises SpecError naming the file, the layer and what is wrong."""
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise SpecError(f"{path}: cannot be read as JSON: {error}") from None
+    return parse_layers(record, source=str(path))
+
+
+def parse_layers(record: object, *, source: str = "layers") -> LayerGraph:
+    """Return the layers of a JSON object; ``source`` names it in errors."""
+    if not isinstance(record, Mapping):
+        raise SpecError(
+            f"{source}: needed: one object {{name, input, layers}}; have {record!r:.60}"
+        )
+    name = record.get("name")
+    if "layers" not in record and isinstance(name, str) and _CHAIN.fullmatch(name):
+        inputs, *sizes = map(int, name.split("-"))
+        layers: Any = [layer for size in sizes for layer in _with_neurons(size)]
+        record = {"input": [inputs], "layers": layers}
+    layers = record.get("layers")
+    if not isinstance(layers, list) or not layers:
+        hint = did_you_mean("layers", [key for key in record if isinstance(key, str)])
+        raise SpecError(
+            f"{source}: layers must be a list of at least one layer{hint}; or give name alone, "
+            "as '16-100-8'"
+        )
+    entries = [Fields.of(layer, source, i) for i, layer in enumerate(layers)]
+    if "input_hwc" in record:
+        height, width, channels = _sizes(record["input_hwc"], "input_hwc", "[H, W, C]", source)
+        return akida_layers(entries, (channels, height, width))
+    if "input" not in record:
+        first = layers[0].get("in")
+        if not isinstance(first, int):
+            raise SpecError(f"{source}: input is missing; needed: [C, H, W], or input_hwc")
+        record = {**record, "input": [first]}
+    channels, height, width = _sizes(record["input"], "input", "[C, H, W]", source)
+    reader = _Reader((channels, height, width), is_flat=(height, width) == (1, 1))
+    for entry in entries:
+        reader.add(entry)
+    return LayerGraph(layers=tuple(reader.layers.values()), input_shape=(channels, height, width))
+
+
+def _with_neurons(size: int) -> Iterator[dict[str, Any]]:
+    yield {"op": "linear", "out": size}
+    yield {"op": "lif"}
+
+
+def _sizes(given: object, key: str, axes: str, source: str) -> tuple[int, int, int]:
+    if isinstance(given, int) and not isinstance(given, bool):
+        given = [given]
+    if not isinstance(given, list) or len(given) not in (1, 3):
+        raise SpecError(f"{source}: {key} = {given!r}; needed: {axes}")
+    if any(isinstance(size, bool) or not isinstance(size, int) or size < 1 for size in given):
+        raise SpecError(f"{source}: {key} = {given!r}; needed: whole numbers from 1, {axes}")
+    return (given[0], 1, 1) if len(given) == 1 else (given[0], given[1], given[2])
+
+
+class _Reader:
+    """Layers so far; batch norm folded, dropout left out."""
+
+    def __init__(self, shape: Shape, *, is_flat: bool) -> None:
+        self.layers: dict[str, Layer] = {}
+        self._stands_for = {INPUT: INPUT}
+        self._shapes: dict[str, Shape] = {INPUT: shape}
+        self._flat = {INPUT} if is_flat else set()
+        self._last = INPUT
+
+    def add(self, entry: Fields) -> None:
+        """Read one layer."""
+        op = entry.one_of("op", _KEYS_OF)
+        entry.only(_KEYS_OF[op])
+        name = str(entry.get("id", f"{entry.index}.{op}"))
+        if name in self._stands_for:
+            entry.refuse(f"id {name!r} is taken; give each layer its own id")
+        sources = self._sources(entry, op)
+        source = sources[0]
+        self._last = name
+        if op in _IGNORED or self._folds(op, source):
+            self._stands_for[name] = source
+            return
+        shape = self._shapes[source]
+        if op in ("merge", "add"):
+            layer = self._merge(entry, name, sources)
+        elif op in ("conv", "conv_transpose", "avgpool", "sumpool", "maxpool"):
+            if source in self._flat and shape[1:] == (1, 1) and op != "conv":
+                entry.refuse(f"{op} stands behind flat values; remove the flatten before it")
+            layer = _windowed(entry, name, op, source, shape)
+        elif op == "linear":
+            layer = self._linear(entry, name, source)
+        else:
+            layer = _elementwise(name, op, source, shape)
+        self.layers[name] = layer
+        self._stands_for[name] = name
+        self._shapes[name] = layer.output_shape
+        if op in ("flatten", "linear") or (source in self._flat and op not in ("conv",)):
+            self._flat.add(name)
+
+    def _folds(self, op: str, source: str) -> bool:
+        """Fold batch norm into the weights right before it."""
+        weights = self.layers.get(source)
+        if op != "bn" or weights is None or not weights.is_weighted:
+            return False
+        self.layers[source] = Layer(
+            **{
+                **{field: getattr(weights, field) for field in Layer.__slots__},
+                "biases": weights.output_shape[0],
+            }
+        )
+        return True
+
+    def _sources(self, entry: Fields, op: str) -> list[str]:
+        given = entry.get("in", [self._last])
+        if isinstance(given, int) and not isinstance(given, bool):
+            entry.expect("in", given, self._size(self._last), "inputs")
+            given = [self._last]
+        names = [given] if isinstance(given, str) else given
+        if not isinstance(names, list) or not names:
+            entry.refuse(f"in = {given!r}; needed: the id of an earlier layer, or a list of them")
+        for name in names:
+            if str(name) not in self._stands_for:
+                known = ", ".join(self._stands_for)
+                hint = did_you_mean(str(name), self._stands_for)
+                entry.refuse(f"in names {name!r}, no earlier layer{hint}; known: {known}")
+        if len(names) > 1 and op not in ("merge", "add"):
+            entry.refuse(f"{op} has {len(names)} inputs; put a merge before it")
+        return [self._stands_for[str(name)] for name in names]
+
+    def _size(self, name: str) -> int:
+        channels, height, width = self._shapes[self._stands_for[name]]
+        return channels * height * width
+
+    def _merge(self, entry: Fields, name: str, sources: list[str]) -> Layer:
+        shapes = {self._shapes[source] for source in sources}
+        if len(shapes) > 1:
+            listed = " and ".join("x".join(map(str, shape)) for shape in sorted(shapes))
+            entry.refuse(f"merge adds {listed}; needed: equal shapes")
+        return Layer(
+            name=name,
+            kind=LayerKind.MERGE,
+            sources=tuple(dict.fromkeys(sources)),
+            input_shape=self._shapes[sources[0]],
+            output_shape=self._shapes[sources[0]],
+            what="merge",
+        )
+
+    def _linear(self, entry: Fields, name: str, source: str) -> Layer:
+        shape = self._shapes[source]
+        if source not in self._flat and shape[1:] != (1, 1):
+            size = "x".join(map(str, shape))
+            entry.refuse(f'linear on a map of {size}; put {{"op": "flatten"}} before it')
+        out = entry.count("out")
+        return Layer(
+            name=name,
+            kind=LayerKind.CONV,
+            sources=(source,),
+            input_shape=shape,
+            output_shape=(out, 1, 1),
+            what="linear",
+            kernel=shape[1:],
+            biases=out if entry.flag("bias") else 0,
+        )
+
+
+def _windowed(entry: Fields, name: str, op: str, source: str, shape: Shape) -> Layer:
+    kernel = entry.pair("k")
+    is_conv = op in ("conv", "conv_transpose")
+    stride = entry.pair("s", default=(1, 1) if is_conv else kernel)
+    padding = entry.pair("p", default=(0, 0), least=0) if is_conv else (0, 0)
+    dilation = entry.pair("dilation", default=(1, 1))
+    out = entry.count("out") if is_conv else shape[0]
+    groups = entry.count("groups", default=1)
+    if is_conv and (shape[0] % groups or out % groups):
+        entry.refuse(f"groups = {groups} does not divide {shape[0]} and {out} channels")
+    axes = zip(shape[1:], kernel, stride, padding, dilation, strict=True)
+    if op == "conv_transpose":
+        height, width = ((n - 1) * s - 2 * p + d * (k - 1) + 1 for n, k, s, p, d in axes)
+    else:
+        height, width = ((n + 2 * p - d * (k - 1) - 1) // s + 1 for n, k, s, p, d in axes)
+    if min(height, width) < 1:
+        size = "x".join(map(str, shape))
+        entry.refuse(
+            f"a window of {kernel[0]}x{kernel[1]} on {size} leaves nothing; "
+            "take a smaller k, a larger p or fewer strides before it"
+        )
+    kinds = {
+        "conv": LayerKind.CONV,
+        "conv_transpose": LayerKind.OTHER,
+        "avgpool": LayerKind.SUM_POOL,
+        "sumpool": LayerKind.SUM_POOL,
+        "maxpool": LayerKind.MAX_POOL,
+    }
+    return Layer(
+        name=name,
+        kind=kinds[op],
+        sources=(source,),
+        input_shape=shape,
+        output_shape=(out, height, width),
+        what=op,
+        kernel=kernel,
+        stride=stride,
+        padding=padding,
+        dilation=dilation,
+        groups=groups,
+        biases=out if is_conv and entry.flag("bias") else 0,
+        same_padding=_is_same(kernel, padding),
+    )
+
+
+def _is_same(kernel: Pair, padding: Pair) -> bool:
+    return padding == (kernel[0] // 2, kernel[1] // 2)
+
+
+def _elementwise(name: str, op: str, source: str, shape: Shape) -> Layer:
+    kind = LayerKind.OTHER
+    if op in (*_SPIKING, *_LEAKY, "relu"):
+        kind = LayerKind.NEURON
+    elif op in ("flatten", "bn"):
+        kind = LayerKind.FLATTEN if op == "flatten" else LayerKind.BATCH_NORM
+    return Layer(
+        name=name,
+        kind=kind,
+        sources=(source,),
+        input_shape=shape,
+        output_shape=shape,
+        what=op,
+        leak=1.0 if op in _LEAKY else 0.0,
+    )

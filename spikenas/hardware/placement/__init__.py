@@ -1,0 +1,25 @@
+"""Placements: how the layers of a network come to lie on the cores of a chip, one file a family.
+
+A profile names its placement, which reads the profile's limits and facts of structure and no
+number of its own.
+"""
+
+from collections.abc import Callable, Mapping
+
+from spikenas.hardware.layers import LayerGraph
+from spikenas.hardware.placement.akida import place_on_akida
+from spikenas.hardware.placement.cores import place_on_cores
+from spikenas.hardware.placement.placement import Breach, Findings, Placement
+from spikenas.hardware.placement.speck import place_on_speck
+from spikenas.hardware.placement.xylo import place_on_xylo
+from spikenas.hardware.profile import ChipProfile
+from spikenas.hardware.profile_names import PlacementName
+
+PLACE: Mapping[PlacementName, Callable[[LayerGraph, ChipProfile], tuple[Placement, Findings]]] = {
+    "speck": place_on_speck,
+    "akida": place_on_akida,
+    "cores": place_on_cores,
+    "xylo": place_on_xylo,
+}
+
+__all__ = ["PLACE", "Breach", "Findings", "Placement"]
