@@ -6,7 +6,7 @@ norm folds into the weights before it, the divisor of a mean into what reads it.
 multiplies two signals, compares them or moves them to other axes; `refuse` names all of that.
 """
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -40,9 +40,10 @@ class _Value:
 
 def refuse(workload: Workload) -> None:
     """Raise InfeasibleError naming every operation that NIR has no node for."""
+    folded = _foldable(workload).values()
     lacking: dict[str, list[str]] = {}
     for operation in workload.operations:
-        reason = _lacks(operation, workload)
+        reason = _lacks(operation, workload, folded)
         if reason:
             lacking.setdefault(reason, []).append(operation.name)
     if lacking:
@@ -57,7 +58,7 @@ def refuse(workload: Workload) -> None:
 def build(
     workload: Workload, weights: Mapping[str, Tensor], input_shape: tuple[int, ...]
 ) -> tuple[nir.NIRGraph, float]:
-    """Return the graph of one step, and what the mean of its output over the steps is to be scaled by.
+    """Return the graph of one step, and the factor that makes its mean output logits.
 
     Args:
         workload: of a network with its weights, so that neurons know the leak they have learnt.
@@ -189,9 +190,7 @@ class _Builder:
         shape = (x.shape[0], x.shape[1] // kernel[0], x.shape[2] // kernel[1])
         return replace(self._append(name, pool, x, shape), scale=x.scale)
 
-    def _append(
-        self, name: str, node: nir.NIRNode, x: _Value, shape: tuple[int, ...]
-    ) -> _Value:
+    def _append(self, name: str, node: nir.NIRNode, x: _Value, shape: tuple[int, ...]) -> _Value:
         name = node_name(name)
         self._nodes[name] = node
         self._edges += [(source, name) for source in x.nodes]
@@ -208,22 +207,21 @@ def _sum(operation: Operation, *values: _Value) -> _Value:
     return replace(values[0], nodes=nodes)
 
 
-def _lacks(operation: Operation, workload: Workload) -> str | None:
+def _lacks(operation: Operation, workload: Workload, folded: Container[str]) -> str | None:
     """Return what NIR lacks for this operation."""
-    kind, attributes = operation.kind, operation.attributes
-    if kind in _LACKING:
-        return _LACKING[kind]
-    if kind is Kind.CONV and attributes.get("dimensions") == 1:
-        return "a convolution along the tokens of a map"
-    if kind is Kind.BATCH_NORM and operation.name not in _foldable(workload).values():
-        return "a batch norm with no weights of its own before it"
-    if kind is Kind.NEURON and attributes["reset"] != "zero":
-        return f"a reset to {attributes['reset']}"
-    if operation.steps < workload.num_steps and not _is_after_time(operation, workload):
-        return "what runs once and is held"
-    if kind is Kind.NEURON and _is_after_time(operation, workload):
-        return "a neuron behind the mean over the steps"
-    return None
+    attributes = operation.attributes
+    runs_once = operation.steps < workload.num_steps
+    match operation.kind:
+        case Kind.CONV if attributes.get("dimensions") == 1:
+            return "a convolution along the tokens of a map"
+        case Kind.BATCH_NORM if operation.name not in folded:
+            return "a batch norm with no weights of its own before it"
+        case Kind.NEURON if attributes["reset"] != "zero":
+            return f"a reset to {attributes['reset']}"
+        case kind if runs_once and not (kind is Kind.LINEAR and len(operation.output_shape) == 1):
+            return "what runs once and is held"  # but for a classifier behind the last mean
+        case kind:
+            return _LACKING.get(kind)
 
 
 def _foldable(workload: Workload) -> dict[str, str]:
@@ -240,19 +238,9 @@ def _foldable(workload: Workload) -> dict[str, str]:
     }
 
 
-def _is_after_time(operation: Operation, workload: Workload) -> bool:
-    ended: set[str] = set()
-    for other in workload.operations:
-        if other is operation:
-            return any(operand.source in ended for operand in operation.inputs)
-        if _ends_time(other) or any(operand.source in ended for operand in other.inputs):
-            ended.add(other.name)
-    return False
-
-
 def _ends_time(operation: Operation) -> bool:
     return operation.kind is Kind.MEAN and operation.output_shape == operation.inputs[0].shape
 
 
-def _array(tensor: Tensor) -> np.ndarray:  # type: ignore[type-arg]
+def _array(tensor: Tensor) -> np.ndarray:
     return tensor.float().numpy()

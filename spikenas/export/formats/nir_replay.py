@@ -6,7 +6,7 @@ tests have norse run the same files.
 Axes: T steps, B batch; a node's own axes follow.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from graphlib import TopologicalSorter
 
 import nir
@@ -77,6 +77,5 @@ class _Neuron:
         return spikes.float()
 
 
-def _pair(sizes: object) -> tuple[int, int]:
-    height, width = sizes  # type: ignore[misc]
-    return int(height), int(width)
+def _pair(sizes: Sequence[int]) -> tuple[int, int]:
+    return int(sizes[0]), int(sizes[1])
