@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from spikenas.cli.options import RunArgument, StoreOption
+from spikenas.cli.options import RunArgument, StoreOption, names
 from spikenas.cli.output import say
 from spikenas.exceptions import NotFoundError, UsageError
 
@@ -27,6 +27,14 @@ def export(
     front: Annotated[
         bool, typer.Option("--front", help="Every front member, each in a folder of its own.")
     ] = False,
+    formats: Annotated[
+        str,
+        typer.Option(
+            "--format",
+            metavar="NAME,NAME",
+            help="safetensors, which is always written; beside it onnx, pt2, nir.",
+        ),
+    ] = "safetensors",
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace folders that exist.")
     ] = False,
@@ -37,24 +45,28 @@ def export(
     A folder holds the weights, the genes, the figures and their origin.
 
     Each folder is read back and its network's output compared before the command says done.
+    A format that cannot express the network ends with exit code 7 and names every operation.
     Without a choice the most accurate candidate is written. Prints the folders.
     """
     if sum((candidate is not None, best is not None, front)) > 1:
         raise UsageError("--candidate, --best and --front exclude each other; take one")
+    beside = names(formats) or []
     from spikenas.store import Store
 
     with Store.open(store, create=False) as opened:
         found = opened.run(run)
         if front:
             for member in found.pareto_front():
-                print(_write(found, member, to / member.id, overwrite=overwrite))
+                print(_write(found, member, to / member.id, beside, overwrite=overwrite))
             return
         chosen = found.candidate(candidate) if candidate else found.best(best or "accuracy")
-        print(_write(found, chosen, to, overwrite=overwrite))
+        print(_write(found, chosen, to, beside, overwrite=overwrite))
     say(f'load it with: python -c "import spikenas; network = spikenas.load({str(to)!r})"')
 
 
-def _write(run: "Run", candidate: "Candidate", to: Path, *, overwrite: bool) -> Path:
+def _write(
+    run: "Run", candidate: "Candidate", to: Path, beside: list[str], *, overwrite: bool
+) -> Path:
     from spikenas import export
 
     if candidate.weights_path is None or not candidate.weights_path.is_file():
@@ -69,6 +81,7 @@ def _write(run: "Run", candidate: "Candidate", to: Path, *, overwrite: bool) -> 
         evaluation.to_dict(),
         {**_origin(run), "candidate": candidate.id, "versions": dict(evaluation.versions)},
         to,
+        beside=beside,
         overwrite=overwrite,
     )
 

@@ -2,14 +2,14 @@
 
 A folder is built beside its place under another name, every file synced, read back, the network
 rebuilt from it and its logits compared bit for bit with those of the weights that were given;
-only then it is renamed into place.
+only then it is renamed into place. Formats beside the weights are compared where they are made.
 """
 
 import os
 import platform
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from torch import Tensor
 import spikenas
 from spikenas.architecture import Architecture
 from spikenas.exceptions import ArtefactError, UsageError
+from spikenas.export import formats
 from spikenas.export.provenance import (
     PROVENANCE,
     parse,
@@ -30,6 +31,7 @@ from spikenas.export.provenance import (
     render,
     seal,
 )
+from spikenas.export.samples import sample_images
 from spikenas.nn.network import SpikingTransformer, build_network
 
 
@@ -40,6 +42,7 @@ def write(
     provenance: Mapping[str, Any],
     to: str | Path,
     *,
+    beside: Sequence[str] = (),
     overwrite: bool = False,
 ) -> Path:
     """Write an export to the folder ``to`` and return it.
@@ -51,13 +54,16 @@ def write(
         provenance: claims of `spikenas.export.provenance.Provenance`, under the same rule.
         to: a folder that does not exist; an older export only with ``overwrite``, and that
             stays as it is until the new one is complete.
+        beside: names of `spikenas.export.formats.FORMATS`, written beside the weights.
         overwrite: replace an older export.
 
     Raises:
-        UsageError: ``to`` is taken or cannot be written, or a record says what it must not.
+        UsageError: ``to`` is taken or cannot be written, a record says what it must not, or a
+            format is unknown or needs a package that is not there.
         ArtefactError: the weights do not fit the architecture, or what was read back differs.
+        InfeasibleError: a format cannot express the network.
     """
-    to = Path(to)
+    to, beside = Path(to), formats.checked(beside)
     _refuse_taken(to, overwrite=overwrite)
     refuse_private(metrics, "metrics")
     state = _state(weights, "weights")
@@ -70,9 +76,11 @@ def write(
         "model.safetensors": safetensors.torch.save(state),  # anew: without foreign metadata
     }
     claims = {"exported_at": datetime.now(UTC).isoformat(timespec="seconds"), **provenance}
-    claims["versions"] = {**_versions(), **claims.get("versions", {})}
+    claims["versions"] = {**_versions(beside), **claims.get("versions", {})}
+    network = _restore(architecture, state, "weights")
+    contents |= formats.render(beside, network)
     contents[PROVENANCE] = seal(claims, architecture.key, contents)
-    expected = _logits(_restore(architecture, state, "weights"))
+    expected = _logits(network)
     try:
         to.parent.mkdir(parents=True, exist_ok=True)
         draft = Path(tempfile.mkdtemp(prefix=f".{to.name}.", dir=to.parent))
@@ -156,12 +164,8 @@ def _restore(
 
 
 def _logits(network: SpikingTransformer) -> Tensor:
-    size = network.architecture.input
-    steps = (network.architecture.num_steps,) if size.kind == "events" else ()
-    shape = (2, *steps, size.channels, size.height, size.width)
-    images = torch.randn(shape, generator=torch.Generator().manual_seed(0))
     with torch.inference_mode():
-        logits: Tensor = network(images)
+        logits: Tensor = network(sample_images(network.architecture, 2))
     return logits
 
 
@@ -211,8 +215,9 @@ def _sync(folder: Path) -> None:
         os.close(descriptor)
 
 
-def _versions() -> dict[str, str]:
+def _versions(beside: Sequence[str]) -> dict[str, str]:
     return {
+        **formats.versions(beside),
         "python": platform.python_version(),
         "safetensors": safetensors.__version__,
         "spikenas": spikenas.__version__,

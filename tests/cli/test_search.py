@@ -174,6 +174,29 @@ def test_every_member_of_the_front_is_exported_into_its_own_folder(spikenas, sto
 
 
 @pytest.mark.usefixtures("searched")
+def test_a_format_lies_beside_the_weights(spikenas, store, tmp_path):
+    spikenas(
+        *("export", "tiny", "--to", tmp_path / "best", "--store", store),
+        *("--format", "safetensors,pt2"),
+    )
+
+    record = json.loads((tmp_path / "best" / "provenance.json").read_text())
+    assert "model.pt2" in record["files"]
+    assert package.load(tmp_path / "best")
+
+
+@pytest.mark.usefixtures("searched")
+def test_an_unknown_format_is_refused_with_its_nearest_name(spikenas, store, tmp_path):
+    ended = spikenas(
+        *("export", "tiny", "--to", tmp_path / "x", "--store", store, "--format", "onxn")
+    )
+
+    assert ended.code == 2
+    assert "did you mean 'onnx'" in ended.err
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.usefixtures("searched")
 def test_an_export_is_an_architecture_with_measured_rates(spikenas, store, tmp_path):
     spikenas("export", "tiny", "--to", tmp_path / "best", "--store", store)
     best = json.loads(spikenas("pareto", "tiny", "--store", store, "--json").out)["front"][0]

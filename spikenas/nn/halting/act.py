@@ -51,7 +51,7 @@ class AdaptiveComputation(nn.Module):
 
     Attributes:
         is_compact: whether evaluation computes rows of active tokens alone, without gradients;
-            False masks as in training, with them.
+            False masks as in training, with them, as an exported graph does.
     """
 
     score = HaltingScore
@@ -90,7 +90,7 @@ class AdaptiveComputation(nn.Module):
         self, x: Tensor, total: Tensor, active: ActiveTokens | None
     ) -> tuple[Tensor, ActiveTokens | None]:
         """Return the stream of the tokens that go on, and which they are."""
-        if self.training or not self.is_compact:
+        if self.training or not self.is_compact or torch.compiler.is_exporting():
             masked = MaskedTokens(mask=_mask(total, self.threshold))
             return same_signal(x, masked.masked(x)), masked
         is_active = total < self.threshold

@@ -81,7 +81,10 @@ class Neuron(Leaf):
         if isinstance(active, PackedTokens) and x.dim() == 2:
             rows: Tensor = _Rows.apply(x, active, self)  # type: ignore[no-untyped-call]
             return rows
-        spikes: Tensor = _MultiStep.apply(x, self.leak(), self)  # type: ignore[no-untyped-call]
+        if torch.compiler.is_exporting():  # graphs for others hold plain operations only
+            spikes = self.definition(x)
+        else:
+            spikes = _MultiStep.apply(x, self.leak(), self)  # type: ignore[no-untyped-call]
         if isinstance(active, MaskedTokens) and x.dim() == 4:
             return active.masked(spikes)
         return spikes

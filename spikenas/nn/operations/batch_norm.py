@@ -42,12 +42,16 @@ class BatchNorm(Leaf):
         active = layout.active_tokens()
         if not isinstance(active, MaskedTokens) or x.dim() != 4:
             return self._over_rows(x)
+        if torch.compiler.is_exporting():  # how many rows are active is unknown
+            return active.masked(self._over_rows(x))
         rows = active.rows(x)
         if self.training and len(rows) < 2:  # no statistics to be had
             return x * 0.0
         return active.from_rows(self._over_rows(rows), x)
 
     def _over_rows(self, x: Tensor) -> Tensor:
+        if torch.compiler.is_exporting():  # the layout below would fix the number of rows
+            return self._normalise(x.flatten(0, -2)).view(x.shape)
         rows = x.reshape(1, -1, 1, x.shape[-1]).permute(0, 3, 1, 2)  # [1, D, rows, 1]
         return self._normalise(rows).permute(0, 2, 3, 1).view(x.shape)
 

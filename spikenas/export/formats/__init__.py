@@ -1,0 +1,78 @@
+"""Formats that others run, beside the weights: one file each, and one line in `FORMATS`.
+
+A module of a format has `write(network, path)`. It reads back what it wrote and compares, and it
+raises InfeasibleError naming every operation that the format cannot express.
+"""
+
+import tempfile
+import warnings
+from collections.abc import Iterable
+from dataclasses import dataclass
+from importlib import import_module, metadata
+from importlib.util import find_spec
+from pathlib import Path
+
+from spikenas.exceptions import UnknownNameError, UsageError
+from spikenas.nn.network import SpikingTransformer
+
+WEIGHTS = "safetensors"  # always written
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Format:
+    """What is known of a format before it is imported.
+
+    Attributes:
+        file: its name in the export folder.
+        packages: what the extra of the format's name installs.
+    """
+
+    file: str
+    module: str
+    packages: tuple[str, ...] = ()
+
+
+_HERE = "spikenas.export.formats"
+FORMATS = {
+    "nir": Format(file="model.nir", module=f"{_HERE}.nir", packages=("nir",)),
+    "onnx": Format(
+        file="model.onnx",
+        module=f"{_HERE}.onnx",
+        packages=("onnx", "onnxruntime", "onnxscript"),
+    ),
+    "pt2": Format(file="model.pt2", module=f"{_HERE}.pt2"),
+}
+
+
+def checked(names: Iterable[str]) -> tuple[str, ...]:
+    """Return the formats beside the weights, sorted; UsageError where one cannot be had."""
+    chosen = sorted(set(names) - {WEIGHTS})
+    for name in chosen:
+        if name not in FORMATS:
+            raise UnknownNameError("format", name, [WEIGHTS, *FORMATS])
+        absent = [package for package in FORMATS[name].packages if find_spec(package) is None]
+        if absent:
+            raise UsageError(
+                f"format {name!r} needs {', '.join(absent)}, which this Python does not have; "
+                f"get it with: pip install 'spikenas[{name}]'"
+            )
+    return tuple(chosen)
+
+
+def render(names: Iterable[str], network: SpikingTransformer) -> dict[str, bytes]:
+    """Return the files of the formats by their names, each read back and compared."""
+    files = {}
+    for name in names:
+        module = import_module(FORMATS[name].module)
+        with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what exporters say of their own insides
+            path = Path(folder) / FORMATS[name].file
+            module.write(network, path)
+            files[path.name] = path.read_bytes()
+    return files
+
+
+def versions(names: Iterable[str]) -> dict[str, str]:
+    """Return the versions of the packages that wrote the formats."""
+    packages = [package for name in names for package in FORMATS[name].packages]
+    return {package: metadata.version(package) for package in packages}

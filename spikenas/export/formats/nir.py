@@ -1,0 +1,73 @@
+"""``model.nir``: one step of the network in the exchange format of neuromorphic chips.
+
+The file says in its metadata what NIR has no field for: what a step lasts, that membranes start
+at zero and are reset to it, how frames enter, and how the output over T steps becomes logits. It
+holds nodes that simulators agree on, see docs/explanation/export-formats.md.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import nir
+import torch
+from torch import Tensor
+
+from spikenas.exceptions import ArtefactError
+from spikenas.export.formats.nir_graph import STEP_SECONDS, build
+from spikenas.export.formats.nir_replay import replay
+from spikenas.export.samples import compare, sample_images
+from spikenas.measurement import trace
+from spikenas.nn.network import SpikingTransformer
+from spikenas.workload import Kind, Workload
+
+
+def write(network: SpikingTransformer, path: Path) -> None:
+    """Write the graph, read it back, run it and compare its logits."""
+    a = network.architecture
+    workload = trace(network)
+    shape = (a.input.channels, a.input.height, a.input.width)
+    graph, scale = build(workload, network.state_dict(), shape)
+    graph.metadata = _metadata(network, workload, scale)
+    nir.write(path, graph)
+    images = sample_images(a)
+    with torch.no_grad():
+        compare(logits(nir.read(path), images), network(images), path.name)
+
+
+def logits(graph: nir.NIRGraph, images: Tensor) -> Tensor:
+    """Return what a graph of ours gives for images [B, C, H, W] or events [B, T, C, H, W]."""
+    told: dict[str, Any] = {name: _plain(value) for name, value in graph.metadata.items()}
+    if told.get("writer") != "spikenas":
+        raise ArtefactError("the NIR graph does not say how its output becomes logits")
+    x = (
+        images.transpose(0, 1)
+        if told["input"] == "events"
+        else images.unsqueeze(0).expand(int(told["num_steps"]), *images.shape)
+    )
+    out = replay(graph, x, float(told["step_seconds"]))
+    return out.mean(0) * float(told["logits_scale"])
+
+
+def _metadata(network: SpikingTransformer, workload: Workload, scale: float) -> dict[str, Any]:
+    a = network.architecture
+    before = {operation.name: operation for operation in workload.operations}
+    last = workload.operations[-1]
+    source = before[last.inputs[0].source]
+    if last.kind is Kind.MEAN and source.kind is Kind.NEURON:
+        scale *= workload.num_steps  # a spiking head counts
+    return {
+        "writer": "spikenas",
+        "architecture": a.key,
+        "num_steps": a.num_steps,
+        "step_seconds": STEP_SECONDS,
+        "input": a.input.kind,  # frames are shown at every step, events are one frame a step
+        "reset": "zero",
+        "membrane": "zero before the first step",
+        "if_gain": "r * input a step, whatever a step lasts",
+        "logits": "logits_scale * mean of the output over the steps",
+        "logits_scale": scale,
+    }
+
+
+def _plain(value: Any) -> Any:
+    return value.decode() if isinstance(value, bytes) else value

@@ -1,0 +1,54 @@
+"""``model.onnx``: the network as a graph of ONNX operators, run by ONNX Runtime and compared.
+
+``images`` [batch, C, H, W] or [batch, T, C, H, W] -> ``logits`` [batch, classes]. The batch is
+free; T is unrolled and the image size fixed.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import onnxruntime
+import torch
+
+from spikenas.export.samples import compare, sample_images
+from spikenas.nn.network import SpikingTransformer
+
+
+def write(network: SpikingTransformer, path: Path) -> None:
+    """Write the graph, run it and compare its logits."""
+    a = network.architecture
+    with torch.no_grad():
+        program = torch.onnx.export(
+            network,
+            (sample_images(a, 2),),
+            dynamo=True,
+            verbose=False,
+            input_names=["images"],
+            output_names=["logits"],
+            dynamic_shapes=({0: "batch"},),
+        )
+    assert program is not None
+    model = program.model
+    for part in _parts(model):  # where our files lie is nobody's business
+        part.metadata_props.clear()
+    model.metadata_props.update(
+        {"architecture": a.key, "input": a.input.kind, "num_steps": str(a.num_steps)}
+    )
+    program.save(path, external_data=False)
+    images = sample_images(a)
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    (logits,) = session.run(["logits"], {"images": images.numpy()})
+    with torch.no_grad():
+        compare(torch.from_numpy(logits), network(images), path.name)
+
+
+def _parts(model: Any) -> Iterator[Any]:
+    """Yield all that carries the exporter's notes."""
+    yield model
+    yield model.graph
+    for node in model.graph:
+        yield node
+        yield from node.outputs
+    yield from model.graph.inputs
+    yield from model.graph.initializers.values()

@@ -1,0 +1,34 @@
+"""``model.pt2``: the network as a program of PyTorch's plain operations (`torch.export`).
+
+The batch is free; T is unrolled and the image size fixed. Loading a ``.pt2`` runs pickled code:
+it is loaded here, where it was written, and spikenas never reads one from elsewhere.
+"""
+
+from pathlib import Path
+
+import torch
+from torch.export import Dim, ExportedProgram
+
+from spikenas.export.samples import compare, sample_images
+from spikenas.nn.network import SpikingTransformer
+
+
+def write(network: SpikingTransformer, path: Path) -> None:
+    """Write the program, read it back and compare its logits."""
+    torch.export.save(_program(network), path)
+    images = sample_images(network.architecture)
+    with torch.no_grad():
+        found = torch.export.load(path).module()(images)
+        compare(found, network(images), path.name)
+
+
+def _program(network: SpikingTransformer) -> ExportedProgram:
+    images = sample_images(network.architecture, 2)
+    with torch.no_grad():
+        program = torch.export.export(
+            network, (images,), dynamic_shapes=({0: Dim("batch")},), strict=False
+        )
+    for node in program.graph.nodes:  # where our files lie is nobody's business
+        for tale in ("stack_trace", "nn_module_stack", "source_fn_stack", "from_node"):
+            node.meta.pop(tale, None)
+    return program

@@ -1,0 +1,36 @@
+"""Inputs that an exported network is compared on, and the comparison.
+
+Another runtime adds in another order. Where a membrane lies within rounding of its threshold it
+may then fire otherwise, and the logits of that one sample differ by more than rounding; so a
+format is judged on several samples and must agree on most of them. A wrong graph agrees on none.
+"""
+
+import torch
+from torch import Tensor
+
+from spikenas.architecture import Architecture
+from spikenas.exceptions import ArtefactError
+
+TOLERANCE = 1e-5
+NUM_SAMPLES = 5
+
+
+def sample_images(architecture: Architecture, count: int = NUM_SAMPLES) -> Tensor:
+    """Return images [B, C, H, W], or events [B, T, C, H, W], from a normal distribution."""
+    size = architecture.input
+    steps = (architecture.num_steps,) if size.kind == "events" else ()
+    shape = (count, *steps, size.channels, size.height, size.width)
+    return torch.randn(shape, generator=torch.Generator().manual_seed(0))
+
+
+def compare(found: Tensor, expected: Tensor, what: str) -> None:
+    """Raise ArtefactError unless most samples' logits [B, classes] agree to 1e-5."""
+    if found.shape != expected.shape:
+        raise ArtefactError(f"{what} gives logits {[*found.shape]} for {[*expected.shape]}")
+    differences = (found - expected).abs().amax(1)  # [B]
+    agreeing = int((differences <= TOLERANCE).sum())
+    if 2 * agreeing <= len(differences):
+        raise ArtefactError(
+            f"{what} agrees to {TOLERANCE:g} on {agreeing} of {len(differences)} samples, the "
+            f"largest difference of logits is {float(differences.max()):.2g}; nothing was exported"
+        )
