@@ -23,10 +23,11 @@ _LEAKY = ("lif", "plif", "expleak")
 _ACTIVATIONS = ("relu", "sigmoid", "tanh", "gelu", "softmax", "layernorm")
 _IGNORED = ("dropout", "identity")
 _KEYS: dict[tuple[str, ...], tuple[str, ...]] = {
-    ("conv", "conv_transpose"): ("out", "k", "s", "p", "bias", "groups", "dilation"),
+    ("conv", "conv_transpose"): ("out", "k", "s", "p", "bias", "groups", "dilation", "d"),
     ("linear",): ("out", "bias"),
     ("avgpool", "sumpool", "maxpool"): ("k", "s"),
-    ("merge", "add", "flatten", "bn", *_SPIKING, *_LEAKY, *_ACTIVATIONS, *_IGNORED): (),
+    (*_SPIKING, *_LEAKY): ("out",),
+    ("merge", "add", "flatten", "bn", *_ACTIVATIONS, *_IGNORED): (),
 }
 _KEYS_OF = {op: (*keys, "op", "id", "in") for ops, keys in _KEYS.items() for op in ops}
 _CHAIN = re.compile(r"\d+(-\d+)+")
@@ -114,6 +115,8 @@ class _Reader:
             self._stands_for[name] = source
             return
         shape = self._shapes[source]
+        if op in (*_SPIKING, *_LEAKY):
+            entry.expect("out", entry.count("out", default=shape[0]), shape[0], "channels")
         if op in ("merge", "add"):
             layer = self._merge(entry, name, sources)
         elif op in ("conv", "conv_transpose", "avgpool", "sumpool", "maxpool"):
@@ -201,7 +204,7 @@ def _windowed(entry: Fields, name: str, op: str, source: str, shape: Shape) -> L
     is_conv = op in ("conv", "conv_transpose")
     stride = entry.pair("s", default=(1, 1) if is_conv else kernel)
     padding = entry.pair("p", default=(0, 0), least=0) if is_conv else (0, 0)
-    dilation = entry.pair("dilation", default=(1, 1))
+    dilation = entry.pair("dilation", default=entry.pair("d", default=(1, 1)))
     out = entry.count("out") if is_conv else shape[0]
     groups = entry.count("groups", default=1)
     if is_conv and (shape[0] % groups or out % groups):

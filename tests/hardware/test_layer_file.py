@@ -49,6 +49,7 @@ def of(*layers, **more):
                {"op": "merge", "in": ["a", "b"]}),
             "merge adds 2x8x8 and 4x6x6; needed: equal shapes",
         ),
+        (of(CONV, {"op": "lif", "out": 5}), "out = 5, but the layer before gives 4 channels"),
         ({"input_hwc": [8, 8, 2], "layers": [{"op": "iaf"}]}, "op = 'iaf' is unknown"),
         (
             {"input_hwc": [8, 8, 2], "layers": [{"op": "fc", "out": 4}, {"op": "inputdata"}]},
