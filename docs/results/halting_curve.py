@@ -21,7 +21,7 @@ from spikenas.measurement import measure
 from spikenas.nn.network import SpikingTransformer, build_network
 from spikenas.training import recipe, train
 
-THRESHOLDS = (1e9, 8.0, 4.0, 3.0, 2.0, 1.5, 1.0, 0.75, 0.5, 0.35, 0.25, 0.15)
+THRESHOLDS = (1e9, 4.0, 2.0, 1.5, 1.0, 0.7, 0.5, 0.3, 0.2)
 HOSTS = {
     "spikformer": ("spike", "ssa", "mean_linear"),
     "sdt": ("membrane", "spike_driven", "neuron_linear"),
@@ -62,6 +62,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--epochs", type=int, default=4)
     parser.add_argument("--train-subset", type=int, default=10_000)
+    parser.add_argument("--test-images", type=int, default=4_000)
     parser.add_argument("--threshold", type=float, default=1.0)
     parser.add_argument("--ponder-cost", type=float, default=0.1)
     given = parser.parse_args()
@@ -69,11 +70,16 @@ def main() -> None:
         name="fashion_mnist", root=str(given.data_root), train_subset=given.train_subset
     )
     splits, plain = load(spec), host(given.host)
+    test = replace(
+        splits.test,
+        images=splits.test.images[: given.test_images],
+        labels=splits.test.labels[: given.test_images],
+    )
     halting = Halting(threshold=given.threshold, ponder_cost=given.ponder_cost)
 
     def report(what: str, network: SpikingTransformer, threshold: float | None) -> None:
         began = time.perf_counter()
-        found = measure(network, splits.test.batches(250))
+        found = measure(network, test.batches(250))
         energy_uj = energy_model("cmos45").estimate(found.workload).total_uj
         record = {
             "host": given.host,
