@@ -8,6 +8,7 @@ Fashion-MNIST; every network has width 64, depth 2 (QKFormer and MSViT 3, their 
 import argparse
 import json
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -45,13 +46,19 @@ def main() -> None:
     parser.add_argument("--data-root", type=Path, required=True)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--epochs", type=int, default=4)
-    parser.add_argument("--train-subset", type=int, default=20_000)
+    parser.add_argument("--train-subset", type=int, default=4_000)
+    parser.add_argument("--test-images", type=int, default=4_000)
     parser.add_argument("--systems", nargs="*", default=sorted(SYSTEMS))
     given = parser.parse_args()
     spec = DataSpec(
         name="fashion_mnist", root=str(given.data_root), train_subset=given.train_subset
     )
     splits = load(spec)
+    test = replace(
+        splits.test,
+        images=splits.test.images[: given.test_images],
+        labels=splits.test.labels[: given.test_images],
+    )
     model = energy_model("cmos45")
     for name, architecture in networks().items():
         if name not in given.systems:
@@ -61,7 +68,7 @@ def main() -> None:
         network = build_network(architecture)
         train(network, splits.train, recipe("fashion_mnist"), epochs=given.epochs, seed=given.seed)
         trained = time.perf_counter() - began
-        found = measure(network, splits.test.batches(250))
+        found = measure(network, test.batches(250))
         record = {
             "system": name,
             "seed": given.seed,

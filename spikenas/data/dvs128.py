@@ -47,7 +47,9 @@ class Dvs128:
     def read(self, path: Path) -> Events:
         """Read one recording."""
         try:
-            events = np.load(path, allow_pickle=False).astype(np.int64).reshape(-1, 4)
+            with path.open("rb") as file:
+                array = np.lib.format.read_array(file, allow_pickle=False)
+            events = array.astype(np.int64).reshape(-1, 4)
         except (OSError, ValueError, EOFError) as error:
             raise DataError(
                 f"{path} is truncated or damaged: {error}; delete it or get it again"

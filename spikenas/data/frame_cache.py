@@ -53,7 +53,7 @@ def folder() -> Path:
 
 def _kept(path: Path, shape: tuple[int, ...]) -> NDArray[np.uint8] | None:
     try:
-        frames: NDArray[np.uint8] = np.load(path, mmap_mode="c", allow_pickle=False)
+        frames: NDArray[np.uint8] = np.lib.format.open_memmap(path, mode="c")
     except (OSError, ValueError, EOFError):  # absent, no array, or cut off
         return None
     return frames if frames.shape == shape and frames.dtype == np.uint8 else None

@@ -1,8 +1,9 @@
 """N-MNIST: MNIST's digits, seen by a moving event camera of 34x34 pixels (Orchard 2015).
 
 One file a recording, ``NMNIST/{Train,Test}/LABEL/ID.bin`` as tonic lays them out too. An event is
-40 bits, big endian: 8 of x, 8 of y, 1 of polarity (1 is ON), 23 of the time in microseconds. How
-many files there are is not prescribed, so a part of the set will do.
+40 bits, big endian: 8 of x, 8 of y, 1 of polarity (1 is ON), 23 of the time in microseconds. One
+of y = 240 is no event: all later times are 2^13 us later. How many files there are is not
+prescribed, so a part of the set will do.
 """
 
 from pathlib import Path
@@ -14,6 +15,7 @@ from spikenas.data.source import Survey
 from spikenas.exceptions import DataError
 
 _BYTES = 5  # of one event
+_OVERFLOW, _OVERFLOW_BITS = 240, 13
 
 
 class NMnist:
@@ -52,7 +54,11 @@ class NMnist:
         if len(content) % _BYTES:
             raise DataError(f"{path} changed while it was read; try again")
         x, y, high, middle, low = content.reshape(-1, _BYTES).T.astype(np.int64)  # [n] each
-        return Events(x, y, polarity=high >> 7, t=(high & 0x7F) << 16 | middle << 8 | low)
+        t = (high & 0x7F) << 16 | middle << 8 | low
+        overflows = y == _OVERFLOW
+        t += np.cumsum(overflows) << _OVERFLOW_BITS
+        real = ~overflows
+        return Events(x[real], y[real], polarity=high[real] >> 7, t=t[real])
 
     def _part(self, folder: Path, part: str) -> list[Recording]:
         home = folder / "NMNIST"

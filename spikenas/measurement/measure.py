@@ -11,6 +11,7 @@ from torch.utils.weak import WeakTensorKeyDictionary
 from spikenas.measurement.trace import trace_architecture
 from spikenas.nn import layout
 from spikenas.nn.network import SpikingTransformer
+from spikenas.nn.neurons.neuron import Neuron
 from spikenas.nn.operations import Leaf
 from spikenas.workload import Kind, Operation, Workload
 
@@ -121,11 +122,21 @@ def measure(network: SpikingTransformer, batches: Iterable[tuple[Tensor, Tensor]
     if counter.samples == 0:
         raise ValueError("measure needs at least one sample, but the batches are empty")
     operations = tuple(
-        counter.measured(o.name) if o.name in counter.operations else o for o in workload.operations
+        _as_learnt(counter.measured(o.name), network) if o.name in counter.operations else o
+        for o in workload.operations
     )
     return Measurement(
         accuracy=correct / counter.samples, workload=replace(workload, operations=operations)
     )
+
+
+def _as_learnt(operation: Operation, network: nn.Module) -> Operation:
+    """Return a neuron with the time constant that it has learnt, anything else as it is."""
+    if operation.kind is not Kind.NEURON:
+        return operation
+    neuron = network.get_submodule(operation.name)
+    assert isinstance(neuron, Neuron)
+    return replace(operation, attributes=neuron.numbers())
 
 
 def _watcher(counter: _Counter, name: str) -> Callable[..., None]:

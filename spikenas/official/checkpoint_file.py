@@ -23,6 +23,7 @@ from spikenas.exceptions import UsageError
 _log = logging.getLogger(__name__)
 # Where training scripts keep the weights, the first that is there; averages only if alone.
 _PLACES = ("state_dict", "model", "module", "net", "state_dict_ema", "model_ema")
+_DEEPEST = 4  # places within places; a file may hold itself
 
 
 def read_checkpoint(path: str | Path) -> dict[str, Tensor]:
@@ -64,7 +65,9 @@ def _pytorch(path: Path) -> Any:
 
 def _weights(content: Any, path: Path) -> dict[str, Tensor]:
     """Return the weights from among what a training script saved with them."""
-    while isinstance(content, Mapping):
+    for _ in range(_DEEPEST):
+        if not isinstance(content, Mapping):
+            break
         places = [key for key in _PLACES if isinstance(content.get(key), Mapping)]
         if not places:
             break

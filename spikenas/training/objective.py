@@ -6,6 +6,7 @@
 It owns side heads beside the network, never inside it: they end with the training.
 """
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ from spikenas.exceptions import UsageError
 from spikenas.nn.network import SpikingTransformer
 from spikenas.training.recipe import Recipe
 from spikenas.training.surrogate_modules import SurrogateModules, surrogate_loss
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +45,12 @@ class TrainingObjective(nn.Module):
             )
         self.network = network
         self.recipe = recipe
+        if recipe.stochastic_depth and not _drops_something(network):
+            _log.warning(
+                "stochastic_depth = %g is not used: without a residual, or with a single block, "
+                "there is no branch to leave out",
+                recipe.stochastic_depth,
+            )
         self.surrogates = SurrogateModules(network) if recipe.surrogate_module_learning else None
 
     def forward(self, images: Tensor, labels: Tensor) -> Loss:
@@ -75,3 +84,10 @@ class TrainingObjective(nn.Module):
             yield
         finally:
             self.network.drop_blocks(0.0)
+
+
+def _drops_something(network: nn.Module) -> bool:
+    if not isinstance(network, SpikingTransformer):
+        return False
+    a = network.architecture
+    return a.residual != "none" and sum(stage.depth for stage in a.stages) > 1

@@ -64,7 +64,9 @@ def test_what_is_written_to_them_stays_out_of_the_cache(made):
     assert (frames(made) == FRAMES).all()
 
 
-@pytest.mark.parametrize("content", [b"", b"no array", np.lib.format.magic(1, 0), None])
+@pytest.mark.parametrize(
+    "content", [b"", b"no array", b"PK\x03\x04 a zip", np.lib.format.magic(1, 0), None]
+)
 def test_a_damaged_file_is_made_again(made, folder, content):
     frames(made)
     (path,) = folder.rglob("*.npy")

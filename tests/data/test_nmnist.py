@@ -128,13 +128,24 @@ def test_a_truncated_file_is_named_before_anything_is_read(own, kept, found):
     assert str(path) in str(caught.value)
 
 
-@pytest.mark.parametrize(("event", "axis"), [((34, 0, 0, 1), "x"), ((0, 240, 1, 1), "y")])
+@pytest.mark.parametrize(("event", "axis"), [((34, 0, 0, 1), "x"), ((0, 239, 1, 1), "y")])
 def test_events_beyond_the_camera_are_named_with_their_file(own, event, axis):
     path = own / "NMNIST" / "Test" / "9" / "00001.bin"
     path.write_bytes(nmnist_bytes([event]))
 
     with pytest.raises(DataError, match=f"00001.bin is damaged: its events have {axis} from"):
         load(spec(own, num_steps=2))
+
+
+def test_an_overflow_is_no_event_and_delays_all_later_ones(tmp_path):
+    path = tmp_path / "one.bin"
+    path.write_bytes(nmnist_bytes([(1, 2, 1, 5), (0, 240, 0, 9), (3, 4, 0, 7)]))
+
+    events = NMnist().read(path)
+
+    assert events.x.tolist() == [1, 3]
+    assert events.y.tolist() == [2, 4]
+    assert events.t.tolist() == [5, 7 + 2**13]
 
 
 def test_the_fingerprint_covers_the_files_that_are_there(own):

@@ -70,9 +70,10 @@ def test_gestures_are_described_as_a_camera_of_128_pixels(gestures):
     assert (info.input.kind, info.input.height, info.num_classes) == ("events", 128, 11)
 
 
-def test_a_damaged_gesture_is_named(gestures):
+@pytest.mark.parametrize("damage", [lambda content: content[:-9], lambda _: b"PK\x03\x04 a zip"])
+def test_a_damaged_gesture_is_named(gestures, damage):
     path = gestures / "DVSGesture" / "ibmGestureTest" / "user00_led" / "3.npy"
-    path.write_bytes(path.read_bytes()[:-9])
+    path.write_bytes(damage(path.read_bytes()))
 
     with pytest.raises(DataError, match=r"3\.npy is truncated or damaged"):
         load(DataSpec(name="dvs128", root=str(gestures), num_steps=2))

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -150,3 +152,15 @@ def test_measuring_leaves_the_network_as_it_was():
 def test_no_sample_is_an_error():
     with pytest.raises(ValueError, match="at least one sample"):
         measure(network(), [])
+
+
+def test_a_measured_neuron_has_the_time_constant_that_it_learnt():
+    learnt = build_network(replace(network().architecture, neuron="plif", tau=3.0))
+    for name, parameter in learnt.named_parameters():
+        if name.endswith("neuron.weight"):
+            torch.nn.init.constant_(parameter, 2.0)  # tau = 1 + e^-2
+
+    workload = measure(learnt, [(torch.rand(2, 1, 8, 8), torch.zeros(2).long())]).workload
+
+    found = {o.name: o.attributes["tau"] for o in workload.operations if o.neurons}
+    assert found["stages.0.0.sub_blocks.0.neuron"] == pytest.approx(1 + 2.718281828**-2)

@@ -173,6 +173,15 @@ def test_a_file_without_weights_is_refused(tmp_path: Path, content: Any) -> None
         read_checkpoint(_saved(tmp_path, content))
 
 
+def test_a_file_that_holds_itself_is_refused(tmp_path: Path) -> None:
+    endless: dict[str, Any] = {}
+    endless["state_dict"] = endless
+    torch.save(endless, tmp_path / "endless.pth")
+
+    with pytest.raises(UsageError, match="holds no weights"):
+        read_checkpoint(tmp_path / "endless.pth")
+
+
 def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no such file"):
         read_checkpoint(tmp_path)

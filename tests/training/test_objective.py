@@ -165,6 +165,20 @@ def test_stochastic_depth_drops_more_of_later_blocks():
     assert drops(objective.network) == [0.0] * 6
 
 
+@pytest.mark.parametrize(
+    "architecture",
+    [
+        replace(HALTING, residual="none"),
+        replace(STMIXER, stages=(replace(STMIXER.stages[0], depth=1, mixer=("stm",)),)),
+    ],
+    ids=["no residual", "one block"],
+)
+def test_stochastic_depth_that_drops_nothing_is_said(caplog, architecture):
+    TrainingObjective(network(architecture), replace(SHORT, stochastic_depth=0.5))
+
+    assert "stochastic_depth = 0.5 is not used" in caplog.text
+
+
 def test_stochastic_depth_ends_when_training_fails(few):
     net = network()
 

@@ -1,12 +1,13 @@
 """The multi-step neuron on CPUs: ``multi_step.c``, built on first use and called by ctypes.
 
-float32 only; spikes are bit for bit those of the definition, gradients agree to rounding. Without
-a compiler, or where the result of the build cannot be trusted, there is no kernel and the portable
-path in `spikenas.nn.neurons.neuron` runs; one notice says why.
+float32 only. For finite currents spikes are bit for bit those of the definition, and gradients
+agree to rounding. Without a compiler, or where the result of the build cannot be trusted, there is
+no kernel and the portable path in `spikenas.nn.neurons.neuron` runs; one notice says why.
 """
 
 import ctypes
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -15,6 +16,7 @@ import torch
 from torch import Tensor
 
 from spikenas.nn.kernels.build import build
+from spikenas.nn.surrogate import SURROGATES
 
 _log = logging.getLogger(__name__)
 _SOURCE = Path(__file__).with_name("multi_step.c")
@@ -51,7 +53,7 @@ class CPUKernel:
         self._forward, self._backward = {}, {}
         for law in LAWS:
             forward = getattr(library, f"forward_{law}")
-            forward.restype = _COUNT
+            forward.restype = None
             forward.argtypes = (_POINTER, _POINTER, _COUNT, _COUNT, _REAL, _REAL, _FLAG)
             self._forward[law] = forward
             for name, slope in SLOPES.items():
@@ -119,21 +121,35 @@ def cpu_kernel() -> CPUKernel | None:
 
 
 def _fires_as_defined(kernel: CPUKernel) -> bool:
-    """Try the build on a few membranes, ties among them: better slow than wrong."""
+    """Try every law and slope on a few membranes, ties among them: better slow than wrong."""
     x = torch.linspace(-1.0, 4.0, 4 * 601).view(601, 4).t().contiguous()
     x[:, :2] = torch.tensor([2.0, 1.0])
-    law = Law(
-        name="leaky",
-        c=2.0,
-        threshold=1.0,
-        slope="sigmoid",
-        dh_dx=0.5,
-        dh_dv=0.5,
-        through_reset=False,
-    )
-    v, expected = torch.zeros(601), []
-    for x_t in x.unbind(0):
-        h = v + (x_t - v) / 2.0
-        expected.append((h >= 1.0).float())
-        v = h * (1.0 - expected[-1])
-    return bool(kernel.forward(x, law).equal(torch.stack(expected)))
+    charges: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+        "leaky": lambda x, v: v + (x - v) / 2.0,
+        "integrate": lambda x, v: v + x,
+        "decay": lambda x, v: x + 0.5 * v,
+        "learnt": lambda x, v: v + (x - v) * 0.5,
+    }
+    for name, charge in charges.items():
+        v, expected = torch.zeros(601), []
+        for x_t in x.unbind(0):
+            h = charge(x_t, v)
+            expected.append((h >= 1.0).float())
+            v = h * (1.0 - expected[-1])
+        for slope in SLOPES:
+            law = Law(
+                name=name,
+                c=2.0 if name == "leaky" else 0.5,
+                threshold=1.0,
+                slope=slope,
+                dh_dx=1.0,
+                dh_dv=0.5,
+                through_reset=False,
+            )
+            if not kernel.forward(x, law).equal(torch.stack(expected)):
+                return False
+            grad, _ = kernel.backward(x[:1], torch.ones_like(x[:1]), law)
+            known = SURROGATES[slope](charge(x[0], torch.zeros(601)) - 1.0)
+            if not torch.allclose(grad[0], known, rtol=1e-4, atol=1e-5):
+                return False
+    return True

@@ -35,6 +35,8 @@ def _on_all_tokens_with_heads(site: Site) -> str | None:
 
 
 def _odd_scales(scales: tuple[int, ...]) -> str | None:
+    if scales == (1,):
+        return "one scale of 1 is 'qk_token'; take that mixer, or further scales: [1, 3]"
     if scales and all(0 < size < 64 and size % 2 for size in scales):
         return None
     return "one or more odd kernel sizes below 64 are needed; published: [1, 3]"
