@@ -5,10 +5,13 @@ import torch
 from exported import architecture, digits, trained
 
 from spikenas.architecture import Halting, InputSpec, Stage
+from spikenas.exceptions import ArtefactError, InfeasibleError
 from spikenas.export.formats import render
 
 onnxruntime = pytest.importorskip("onnxruntime", reason="needs the extra onnx")
 pytest.importorskip("onnxscript", reason="needs the extra onnx")
+
+from spikenas.export.formats.onnx import judge  # noqa: E402  (imports onnxruntime)
 
 
 @pytest.fixture(scope="module")
@@ -49,11 +52,12 @@ def test_the_graph_tells_nothing_of_this_machine(model):
     assert not re.findall(rb"[\w./-]+\.py\b", model)
 
 
+@pytest.mark.slow
 def test_halting_networks_that_see_events_are_written_with_masks():
     network = trained(
         architecture(
             input=InputSpec(channels=2, height=8, width=8, kind="events"),
-            halting=Halting(threshold=1.0),
+            halting=Halting(threshold=0.9),
             num_steps=2,
             stages=(Stage(embed_dim=16, depth=2, mixer=("ssa",), num_heads=2, mlp_ratio=1.0),),
         )
@@ -63,3 +67,14 @@ def test_halting_networks_that_see_events_are_written_with_masks():
     found = run(render(["onnx"], network)["model.onnx"], events)
 
     torch.testing.assert_close(found, logits(network, events), rtol=0, atol=1e-5)
+
+
+def test_a_wrong_graph_is_an_error_but_ties_of_halting_have_a_cure():
+    a, right, wrong = architecture(), torch.zeros(5, 10), torch.ones(5, 10)
+    stages = (Stage(embed_dim=16, depth=2, mixer=("ssa",), num_heads=2, mlp_ratio=1.0),)
+    halting = architecture(halting=Halting(), stages=stages)
+
+    with pytest.raises(ArtefactError, match="0 of 5"):
+        judge(a, wrong, right)
+    with pytest.raises(InfeasibleError, match=r"lie on threshold = 1 itself.*export to pt2"):
+        judge(halting, wrong, right)

@@ -49,6 +49,7 @@ def test_a_program_tells_nothing_of_this_machine(path):
     assert not any(told)
 
 
+@pytest.mark.slow
 def test_halting_networks_that_see_events_are_written_with_masks(tmp_path):
     events = InputSpec(channels=2, height=8, width=8, kind="events")
     network = trained(
