@@ -1,3 +1,5 @@
+from itertools import product
+
 import pytest
 
 from spikenas.hardware import check_layers, chip, parse_layers
@@ -8,6 +10,7 @@ from spikenas.hardware.placement.akida_memory import (
     separable_bytes,
     tiles,
 )
+from spikenas.hardware.profile_names import PLACEMENTS
 
 DATA = {"op": "inputdata"}
 
@@ -40,6 +43,15 @@ def test_memory_is_what_the_mapper_reports():
     assert dense_bytes(64, 513, 4) == 32832
     assert input_bytes(16, 16, 8, 4) == 1024
     assert input_bytes(7, 8, 9, 2) == 160
+
+
+def test_memory_is_known_for_every_value_that_a_profile_may_have():
+    known = PLACEMENTS["akida"].known
+
+    assert all(conv_bytes(8, 8, *each) for each in product(known["kernels"], known["weight_bits"]))
+    separable = product(known["separable_kernels"], known["separable_weight_bits"])
+    assert all(separable_bytes(8, 8, *each) for each in separable)
+    assert all(dense_bytes(8, 8, bits) for bits in known["weight_bits"])
 
 
 def test_a_map_is_cut_by_its_size_and_by_its_memory():

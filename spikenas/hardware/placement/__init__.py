@@ -1,7 +1,8 @@
 """Placements: how the layers of a network come to lie on the cores of a chip, one file a family.
 
-A profile names its placement, which reads the profile's limits and facts of structure and no
-number of its own.
+A profile names its placement, which reads the profile's limits and facts of structure. What a
+family of chips has in common, as how memories round and what a layer takes of them, is code;
+`profile_names` says for which values of a limit it is known, and a profile with others is refused.
 """
 
 from collections.abc import Callable, Mapping

@@ -258,7 +258,6 @@ def _check_kinds(layers: list[AkidaLayer], demands: Sequence[_Demand], findings:
 def _check(layer: AkidaLayer, findings: Findings) -> None:
     """Find what the layer's own numbers break."""
     weights, limits = layer.weights, findings.chip.limits
-    _filters, _most = weights.output_shape[0], limits["channels"].most
     if layer.neuron is not None and layer.neuron.output_bits is not None:
         findings.one_of(
             "activation_bits", layer.neuron, layer.neuron.output_bits, "activation bits"
