@@ -95,7 +95,7 @@ class Rule(Fact):
 
 
 class Limit(Fact):
-    """The most of something that a chip holds.
+    """The most of something that a chip holds, or the least of it that a placement asks for.
 
     Attributes:
         value: a number; or a list: of one number a core, or of all that is allowed.

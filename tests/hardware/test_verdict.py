@@ -253,7 +253,7 @@ def test_a_verdict_is_plain_json_with_the_violations_in_the_networks_order():
 
     assert json.loads(json.dumps(record)) == record
     assert [violation["operation"] for violation in record["violations"]] == ["qk", "av"]
-    assert {"operation", "rule", "limit", "need", "have", "cure"} <= record["violations"][0].keys()
+    assert {"operation", "rule", "limit", "bound", "need"} <= record["violations"][0].keys()
     assert not record["fits"]
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from spikenas.hardware.layers import LayerGraph
 from spikenas.hardware.placement.akida import place_on_akida
 from spikenas.hardware.placement.cores import place_on_cores
-from spikenas.hardware.placement.placement import Breach, Findings, Placement
+from spikenas.hardware.placement.placement import Bound, Breach, Findings, Placement
 from spikenas.hardware.placement.speck import place_on_speck
 from spikenas.hardware.placement.xylo import place_on_xylo
 from spikenas.hardware.profile import ChipProfile
@@ -23,4 +23,4 @@ PLACE: Mapping[PlacementName, Callable[[LayerGraph, ChipProfile], tuple[Placemen
     "xylo": place_on_xylo,
 }
 
-__all__ = ["PLACE", "Breach", "Findings", "Placement"]
+__all__ = ["PLACE", "Bound", "Breach", "Findings", "Placement"]

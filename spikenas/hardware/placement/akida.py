@@ -319,7 +319,7 @@ def _check_input(layer: AkidaLayer, findings: Findings) -> None:
     weights = layer.weights
     channels, height, width = weights.input_shape
     _check_window(weights, findings, kernels="input_kernels", strides="input_strides")
-    findings.at_least("input_side", weights, min(height, width), "height and width of the image")
+    findings.at_least("input_side", weights, min(height, width), "rows and columns of the image")
     findings.at_most("input_width", weights, width, "width of the image")
     if height < weights.kernel[0]:
         findings.broken("square", weights, f"a kernel of {weights.kernel[0]} on {height} rows")
