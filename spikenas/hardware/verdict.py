@@ -10,10 +10,12 @@ from dataclasses import asdict, dataclass, replace
 from math import prod
 from typing import Any, Literal
 
+from spikenas.exceptions import UsageError
 from spikenas.hardware.fold import fold
 from spikenas.hardware.layers import LayerGraph
 from spikenas.hardware.placement import PLACE, Bound, Breach, Placement
-from spikenas.hardware.profile import ChipProfile
+from spikenas.hardware.profile import ChipProfile, chips
+from spikenas.hardware.profile import chip as shipped
 from spikenas.hardware.rules import OperationGraph, applies, described, replication
 from spikenas.workload import WEIGHTED, Operation, Workload
 
@@ -160,8 +162,13 @@ def check(workload: Workload, chip: ChipProfile) -> Verdict:
 
 
 def check_layers(graph: LayerGraph, chip: ChipProfile) -> Verdict:
-    """Hold layers from elsewhere against a chip that has a placement."""
-    assert chip.placement is not None, "a chip without a placement has nothing to say of layers"
+    """Hold layers from elsewhere against a chip; raises UsageError where it has no placement."""
+    if chip.placement is None:
+        able = [name for name in chips() if shipped(name).placement]
+        raise UsageError(
+            f"chip {chip.name!r} has rules for operations but no placement for layers; "
+            f"take one of {', '.join(able)}"
+        )
     return _verdict(
         chip,
         refusals=[],

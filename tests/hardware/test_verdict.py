@@ -2,7 +2,8 @@ import json
 
 import pytest
 
-from spikenas.hardware import ChipProfile, check, chip
+from spikenas.exceptions import UsageError
+from spikenas.hardware import ChipProfile, check, check_layers, chip, parse_layers
 from spikenas.workload import Kind, Operand, Operation, Signal, Workload
 
 SMALL = """
@@ -216,6 +217,15 @@ def test_every_limit_is_held_against_what_the_workload_needs():
         violation = check(membrane_shortcuts(1), short).violations[0]
         assert (violation.operation, violation.rule) == (operation, name)
         assert (violation.limit, violation.need) == (need - 1, need)
+
+
+def test_layers_cannot_be_held_against_a_chip_that_places_none():
+    profile = ChipProfile.from_toml(SMALL)
+
+    with pytest.raises(UsageError, match="no placement for layers; take one of akida1, ") as raised:
+        check_layers(parse_layers({"name": "16-8"}), profile)
+
+    assert "async_generic" not in str(raised.value)
 
 
 def test_a_broken_limit_reads_as_one_sentence():
