@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+import tomllib
 from importlib import import_module
 from pathlib import Path
 from pkgutil import walk_packages
@@ -38,6 +39,17 @@ def test_no_module_imports_upwards_or_sideways():
     )
 
     assert run.returncode == 0, run.stdout + run.stderr
+
+
+def test_the_page_on_layers_names_the_door_of_every_library_that_has_one():
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]
+    [doors] = [c for c in contracts["contracts"] if c["name"].startswith("One door each")]
+    page = (ROOT / "docs" / "explanation" / "why-the-layers.md").read_text()
+    rows = page.partition("| library | only in |\n|---|---|\n")[2].partition("\n\n")[0]
+
+    named = [name for row in rows.splitlines() for name in row.split("|")[1].strip().split(", ")]
+
+    assert sorted(named) == sorted(doors["forbidden_modules"])
 
 
 @pytest.mark.parametrize("folder", ["search_spaces", "workers"])
