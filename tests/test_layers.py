@@ -76,6 +76,19 @@ def test_help_imports_nothing_heavy(arguments):
     assert not loaded.intersection(HEAVY)
 
 
+def test_saying_which_data_is_meant_imports_neither_torch_nor_a_data_set():
+    without_the_package = (
+        "import sys, types, spikenas\n"
+        "package = sys.modules['spikenas.data'] = types.ModuleType('spikenas.data')\n"
+        "package.__path__ = [spikenas.__path__[0] + '/data']\n"
+    )
+
+    loaded = _loaded_by(f"{without_the_package}from spikenas.data.spec import NAMES")
+
+    assert "numpy" in loaded
+    assert not loaded.intersection(["torch", "torchvision", "tonic", "sklearn"])
+
+
 def test_reading_a_front_imports_neither_torch_nor_ray(tmp_path):
     url = f"sqlite:///{tmp_path}/empty.db"
 
