@@ -69,7 +69,7 @@ class Operation:
         biases: number of trained biases, or of batch-norm scales and shifts.
         neurons: membranes that it keeps; only of kind ``neuron``.
         state: values that it keeps from one step to the next, one a membrane.
-        attributes: what a chip must know: kernel, stride, padding, groups, heads, tau ...
+        attributes: what a chip or a format must know: kernel, stride, padding, heads, tau, eps ...
         spike_rate: of the output, measured; for a neuron its spikes per step.
         events: multiply-accumulates per inference whose factors are both non-zero, counted on
             data: a spike and a weight that it meets, or two spikes that coincide. Unlike

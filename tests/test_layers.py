@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+import tomllib
 from importlib import import_module
 from pathlib import Path
 from pkgutil import walk_packages
@@ -40,6 +41,17 @@ def test_no_module_imports_upwards_or_sideways():
     assert run.returncode == 0, run.stdout + run.stderr
 
 
+def test_the_page_on_layers_names_the_door_of_every_library_that_has_one():
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]
+    [doors] = [c for c in contracts["contracts"] if c["name"].startswith("One door each")]
+    page = (ROOT / "docs" / "explanation" / "why-the-layers.md").read_text()
+    rows = page.partition("| library | only in |\n|---|---|\n")[2].partition("\n\n")[0]
+
+    named = [name for row in rows.splitlines() for name in row.split("|")[1].strip().split(", ")]
+
+    assert sorted(named) == sorted(doors["forbidden_modules"])
+
+
 @pytest.mark.parametrize("folder", ["search_spaces", "workers"])
 def test_declarative_folders_hold_no_python(folder):
     assert (ROOT / folder).is_dir()
@@ -62,6 +74,19 @@ def test_help_imports_nothing_heavy(arguments):
 
     assert "typer" in loaded
     assert not loaded.intersection(HEAVY)
+
+
+def test_saying_which_data_is_meant_imports_neither_torch_nor_a_data_set():
+    without_the_package = (
+        "import sys, types, spikenas\n"
+        "package = sys.modules['spikenas.data'] = types.ModuleType('spikenas.data')\n"
+        "package.__path__ = [spikenas.__path__[0] + '/data']\n"
+    )
+
+    loaded = _loaded_by(f"{without_the_package}from spikenas.data.spec import NAMES")
+
+    assert "numpy" in loaded
+    assert not loaded.intersection(["torch", "torchvision", "tonic", "sklearn"])
 
 
 def test_reading_a_front_imports_neither_torch_nor_ray(tmp_path):

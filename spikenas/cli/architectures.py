@@ -100,7 +100,8 @@ def check(
     if layers is not None:
         subject = layers
         graph = hardware.read_layers(Path(layers))
-        profiles = _placing(profiles)
+        if chip == _EVERY:  # classes of chips know operations only
+            profiles = [profile for profile in profiles if profile.placement]
         verdicts = [hardware.check_layers(graph, profile) for profile in profiles]
     else:
         assert arch is not None
@@ -133,20 +134,6 @@ def check(
         raise InfeasibleError(
             f"{subject} does not fit; the first of {len(violations)} violations: {violations[0]}"
         )
-
-
-def _placing(profiles: "list[ChipProfile]") -> "list[ChipProfile]":
-    """Return the chips that place layers; classes of chips know operations only."""
-    from spikenas import hardware
-
-    placing = [profile for profile in profiles if profile.placement]
-    if not placing:
-        able = [name for name in hardware.chips() if hardware.chip(name).placement]
-        raise UsageError(
-            f"chip {profiles[0].name!r} has rules for operations but no placement for layers; "
-            f"take one of {', '.join(able)}, or all"
-        )
-    return placing
 
 
 def _print_verdicts(subject: str, verdicts: "list[Verdict]", profiles: "list[ChipProfile]") -> None:

@@ -104,18 +104,22 @@ class Verdict:
 
     chip: str
     fits: bool
-    margins: dict[str, float]  # need / limit - 1 by rule, at most 0 where it holds
+    margins: dict[str, float]  # by rule; at most 0 where it holds, see `Verdict.margins`
     placement: dict[str, Any] | None  # summary, and a record for each layer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Check(Document):
-    """``check``: ``fits`` means every chip that was asked for; ``id`` is null with --layers."""
+    """``check``: ``fits`` means every chip that was asked for; ``id`` is null with --layers.
+
+    ``bound`` of a violation or warning says whether its ``limit`` is the ``most`` that the chip
+    allows or the ``least`` that it asks for.
+    """
 
     id: str | None
     key: str | None
     fits: bool
-    violations: list[dict[str, Any]]  # chip, operation, rule, limit, need, have, cure ...
+    violations: list[dict[str, Any]]  # chip, operation, rule, limit, bound, need, have, cure ...
     warnings: list[dict[str, Any]]
     chips: list[Verdict]
 

@@ -9,44 +9,15 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from spikenas.architecture import InputSpec
-from spikenas.data.cifar import CifarSource
-from spikenas.data.digits import Digits
 from spikenas.data.event_frames import read_frames
 from spikenas.data.event_sets import EVENT_SETS
-from spikenas.data.idx import IdxSource
-from spikenas.data.image_folder import ImageFolder
+from spikenas.data.image_sets import IMAGE_SETS
 from spikenas.data.images import ImageSet, Splits
-from spikenas.data.source import Arrays, Source, Survey
+from spikenas.data.source import Arrays, Survey
 from spikenas.data.spec import NAMES, DataInfo, DataSpec
 from spikenas.data.splitting import stratified_order
 from spikenas.exceptions import DataError
 
-_IMAGE_SETS: dict[str, Source] = {
-    "digits": Digits(),
-    "mnist": IdxSource(name="MNIST", mean=(0.1307,), std=(0.3081,)),
-    "fashion_mnist": IdxSource(name="FashionMNIST", mean=(0.2860,), std=(0.3530,)),
-    "cifar10": CifarSource(
-        name="CIFAR10",
-        subfolder="cifar-10-batches-py",
-        train_files={f"data_batch_{i}": 10_000 for i in range(1, 6)},
-        test_files={"test_batch": 10_000},
-        labels="labels",
-        num_classes=10,
-        mean=(0.4914, 0.4822, 0.4465),
-        std=(0.2470, 0.2435, 0.2616),
-    ),
-    "cifar100": CifarSource(
-        name="CIFAR100",
-        subfolder="cifar-100-python",
-        train_files={"train": 50_000},
-        test_files={"test": 10_000},
-        labels="fine_labels",
-        num_classes=100,
-        mean=(0.5071, 0.4865, 0.4409),
-        std=(0.2673, 0.2564, 0.2762),
-    ),
-    "image_folder": ImageFolder(),
-}
 _TEST_SEED = 0  # fixed, so that no split_seed ever lets a search see a test image
 
 
@@ -60,7 +31,7 @@ def describe(spec: DataSpec) -> DataInfo:
 
     Raises DataError where a file is missing or truncated: which, where, and how to get it.
     """
-    source = EVENT_SETS[spec.name] if spec.kind == "events" else _IMAGE_SETS[spec.name]
+    source = EVENT_SETS[spec.name] if spec.kind == "events" else IMAGE_SETS[spec.name]
     survey = source.survey(spec.folder, spec.image_size)
     sizes = _sizes(spec, survey)
     side = spec.image_size
@@ -154,7 +125,7 @@ def _load(spec: DataSpec) -> Splits:
 
 def _read(spec: DataSpec, info: DataInfo) -> Arrays:
     if spec.kind == "frames":
-        return _IMAGE_SETS[spec.name].read(spec.folder, spec.image_size)
+        return IMAGE_SETS[spec.name].read(spec.folder, spec.image_size)
     if spec.num_steps is None:
         raise DataError(
             f"{spec.name} has events, so num_steps is needed: into how many frames they are "

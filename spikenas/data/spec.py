@@ -11,11 +11,11 @@ from spikenas.architecture import MAX_STEPS, InputSpec
 from spikenas.data import image_folder
 from spikenas.data.binning import Binning
 from spikenas.data.event_sets import EVENT_SETS
+from spikenas.data.image_sets import IMAGE_SETS
 from spikenas.data.recordings import listing_sha256
 from spikenas.exceptions import DataError, UnknownNameError, did_you_mean
 
-_IMAGE_SETS = ("cifar10", "cifar100", "digits", "fashion_mnist", "image_folder", "mnist")
-NAMES = (*_IMAGE_SETS, *EVENT_SETS)
+NAMES = (*IMAGE_SETS, *EVENT_SETS)
 _SPLIT_RULE = 1  # raise it when the same spec would give another split
 
 

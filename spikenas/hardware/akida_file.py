@@ -86,15 +86,19 @@ def _output(
 def _pools(entry: Fields, weights: Layer) -> list[Layer]:
     """Return the pool inside a layer, if there is one."""
     channels, height, width = weights.output_shape
-    if entry.get("ptype", "max") == "avg":
+    given = [key for key in ("pool", "pool_s", "ptype") if entry.get(key, None) is not None]
+    if not given:
+        return []
+    if "ptype" in given and entry.one_of("ptype", ("max", "avg")) == "avg":
+        if given != ["ptype"]:
+            entry.refuse(f"{given[0]} is not read with ptype = 'avg', over the whole map; drop it")
         kind, kernel, stride, after = LayerKind.GLOBAL_POOL, (height, width), (1, 1), (1, 1)
-    elif entry.get("pool", None) is not None:
-        entry.one_of("ptype", ("max", "avg")) if entry.get("ptype", None) else None
+    elif "pool" not in given:
+        entry.refuse(f"{given[0]} without pool, the size of a max pool; give pool, or drop it")
+    else:
         kind, kernel = LayerKind.MAX_POOL, entry.pair("pool")
         stride = entry.pair("pool_s", default=kernel)
         after = (-(-height // stride[0]), -(-width // stride[1]))
-    else:
-        return []
     return [
         Layer(
             name=f"{weights.name}.pool",

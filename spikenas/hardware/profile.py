@@ -95,7 +95,7 @@ class Rule(Fact):
 
 
 class Limit(Fact):
-    """The most of something that a chip holds.
+    """The most of something that a chip holds, or the least of it that a placement asks for.
 
     Attributes:
         value: a number; or a list: of one number a core, or of all that is allowed.
@@ -157,6 +157,7 @@ class ChipProfile(BaseModel):
             raise SpecError(f"{source}: {complaints(error, Rule, Limit, Fact, cls)}") from None
         profile = own if own.extends is None else own._with_rules_of(own.extends, source)
         profile._obey_names(source)
+        profile._obey_placement(source)
         profile._toml = text
         return profile
 
@@ -222,6 +223,26 @@ class ChipProfile(BaseModel):
                 )
             if isinstance(limit.value, tuple) and name.startswith("max_"):
                 raise SpecError(f"{source}: limits.{name}.value is a list; needed: one number")
+
+    def _obey_placement(self, source: str) -> None:
+        """Refuse values that the placement cannot reckon with."""
+        if self.placement is None:
+            return
+        needs = PLACEMENTS[self.placement]
+        for name, known in needs.known.items():
+            for value in self.limits[name].values:
+                if value not in known:
+                    raise SpecError(
+                        f"{source}: limits.{name}.value has {value:g}; placement = "
+                        f"{self.placement!r} knows {', '.join(map(str, known))}"
+                    )
+        for name, other in needs.alongside.items():
+            have, wanted = len(self.limits[name].values), len(self.limits[other].values)
+            if have != wanted:
+                raise SpecError(
+                    f"{source}: limits.{name}.value has a length of {have}; needed: {wanted}, a "
+                    f"number for each of limits.{other}.value"
+                )
 
 
 def chips() -> list[str]:

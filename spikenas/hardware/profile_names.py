@@ -4,6 +4,7 @@ A placement reads some limits and some facts of structure; a profile that names 
 """
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Literal, NamedTuple
 
 PlacementName = Literal["speck", "akida", "cores", "xylo"]
@@ -85,11 +86,18 @@ StructureName = Literal[
 
 
 class Needs(NamedTuple):
-    """What a placement reads of a profile."""
+    """What a placement reads of a profile.
+
+    Attributes:
+        known: of some limits, the only values that the placement can reckon with.
+        alongside: limits that have one value for each of another limit's.
+    """
 
     limits: tuple[LimitName, ...]
     structure: tuple[StructureName, ...]
     optional: tuple[LimitName, ...] = ()
+    known: Mapping[LimitName, tuple[int, ...]] = MappingProxyType({})
+    alongside: Mapping[LimitName, LimitName] = MappingProxyType({})
 
     @property
     def all_limits(self) -> tuple[LimitName, ...]:
@@ -164,6 +172,14 @@ PLACEMENTS: Mapping[PlacementName, Needs] = {
             "pooling_tiles",
             "one_input_channel",
         ),
+        known={  # what `placement.akida_memory` was measured for
+            "kernels": (1, 3, 5, 7),
+            "separable_kernels": (3, 5, 7),
+            "weight_bits": (1, 2, 4),
+            "separable_weight_bits": (2, 4),
+            "activation_bits": (1, 2, 3, 4),
+        },
+        alongside={"grey_filters": "input_kernels", "colour_filters": "input_kernels"},
     ),
     "cores": Needs(
         limits=("cores", "neurons_per_core"),

@@ -6,14 +6,16 @@ says at what price it runs, or which limit it passes that nobody first-hand conf
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from math import prod
 from typing import Any, Literal
 
+from spikenas.exceptions import UsageError
 from spikenas.hardware.fold import fold
 from spikenas.hardware.layers import LayerGraph
-from spikenas.hardware.placement import PLACE, Breach, Placement
-from spikenas.hardware.profile import ChipProfile
+from spikenas.hardware.placement import PLACE, Bound, Breach, Placement
+from spikenas.hardware.profile import ChipProfile, chips
+from spikenas.hardware.profile import chip as shipped
 from spikenas.hardware.rules import OperationGraph, applies, described, replication
 from spikenas.workload import WEIGHTED, Operation, Workload
 
@@ -27,6 +29,10 @@ _NOUNS: Mapping[str, str] = {
     "max_weights_per_operation": "weights per operation",
     "max_neurons_per_operation": "neurons per operation",
 }
+_VERBS: Mapping[Bound, tuple[str, str]] = {
+    "most": ("allows", "needs"),
+    "least": ("asks for at least", "has"),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,10 +42,12 @@ class Violation:
     Attributes:
         operation: where, ``the network`` for a limit on the whole; the first place of a warning.
         rule: the rule's, limit's or fact's name in the profile.
-        limit: how much is allowed; 0 of a forbidden operation.
-        need: how much the network needs; the number of places of a rule.
+        limit: the most that is allowed, or the least that is asked for; 0 of a rule and of a fact.
+        need: how much the network needs, of a least how much it has; the number of places of a
+            rule.
         have: what was found there, in words.
         cure: which choice of the search space would help.
+        bound: whether ``limit`` is the most or the least.
     """
 
     chip: str
@@ -51,12 +59,14 @@ class Violation:
     reason: str
     cure: str
     severity: Literal["violation", "warning", "note"] = "violation"
+    bound: Bound = "most"
 
     def __str__(self) -> str:
         if self.limit:
+            allows, needs = _VERBS[self.bound]
             return (
-                f"chip {self.chip!r} allows {self.limit:.15g} {self.have}; "
-                f"{self.operation} needs {self.need:.15g}: {self.reason}; {self.cure}"
+                f"chip {self.chip!r} {allows} {self.limit:.15g} {self.have}; "
+                f"{self.operation} {needs} {self.need:.15g}: {self.reason}; {self.cure}"
             )
         verb = {"violation": "refuses", "warning": "warns of", "note": "notes"}[self.severity]
         return (
@@ -94,8 +104,9 @@ class Verdict:
     def margins(self) -> dict[str, float]:
         """Return how far each rule is from being broken; above 0 it is broken.
 
-        For a limit need / limit - 1, for a forbidden rule the number of operations it meets; a
-        soft limit is never above 0. The keys depend on the chip alone.
+        For a limit need / limit - 1, of a lower one limit / need - 1, for a forbidden rule the
+        number of operations it meets; a soft limit is never above 0. The keys depend on the chip
+        alone.
         """
         return dict(self.worst)
 
@@ -151,8 +162,13 @@ def check(workload: Workload, chip: ChipProfile) -> Verdict:
 
 
 def check_layers(graph: LayerGraph, chip: ChipProfile) -> Verdict:
-    """Hold layers from elsewhere against a chip that has a placement."""
-    assert chip.placement is not None, "a chip without a placement has nothing to say of layers"
+    """Hold layers from elsewhere against a chip; raises UsageError where it has no placement."""
+    if chip.placement is None:
+        able = [name for name in chips() if shipped(name).placement]
+        raise UsageError(
+            f"chip {chip.name!r} has rules for operations but no placement for layers; "
+            f"take one of {', '.join(able)}"
+        )
     return _verdict(
         chip,
         refusals=[],
@@ -219,6 +235,7 @@ def _violation(
         reason=fact.reason,
         cure=fact.cure,
         severity=severity,
+        bound=breach.bound,
     )
 
 
@@ -226,21 +243,18 @@ def _soft_warnings(chip: ChipProfile, breaches: Sequence[Breach]) -> Iterator[Vi
     """Yield the worst breach of each soft limit, and why it only warns."""
     worst: dict[str, Breach] = {}
     for breach in breaches:
-        if breach.rule not in worst or breach.need > worst[breach.rule].need:
+        if breach.rule not in worst or _is_worse(breach, worst[breach.rule]):
             worst[breach.rule] = breach
     for breach in worst.values():
         limit = chip.limit(breach.rule)
         count = sum(each.rule == breach.rule for each in breaches)
         have = breach.have + (f" (the worst of {count} places)" if count > 1 else "")
         why = "advisory" if limit.advisory else f"{limit.grade} source, not confirmed"
-        found = Breach(
-            rule=breach.rule,
-            operation=breach.operation,
-            limit=breach.limit,
-            need=breach.need,
-            have=f"{have}; {why}",
-        )
-        yield _violation(chip, found, "warning")
+        yield _violation(chip, replace(breach, have=f"{have}; {why}"), "warning")
+
+
+def _is_worse(one: Breach, other: Breach) -> bool:
+    return one.need < other.need if one.bound == "least" else one.need > other.need
 
 
 def _refusal(chip: ChipProfile, name: str, operation: Operation) -> Violation:

@@ -160,7 +160,7 @@ def verdict(found: "Verdict") -> Table:
             each.severity,
             escape(each.operation),
             each.rule,
-            f"{each.limit:g}",
+            f"at least {each.limit:g}" if each.bound == "least" else f"{each.limit:g}",
             f"{each.need:g}",
             escape(each.have),
             escape(each.cure),

@@ -114,6 +114,15 @@ def test_layers_from_elsewhere_that_do_not_fit_end_with_7_or_with_all_0(spikenas
     assert "async_generic" not in {each["chip"] for each in json.loads(every.out)["chips"]}
 
 
+def test_layers_on_a_chip_without_placement_are_wrong_usage(spikenas, layers):
+    path = layers(CONV, input=[2, 16, 16])
+
+    ended = spikenas("check", "--layers", path, "--chip", "sync_generic")
+
+    assert ended.code == 2
+    assert "no placement for layers; take one of akida1" in ended.err
+
+
 def test_a_placement_is_printed_under_the_verdict(spikenas, layers):
     path = layers({"op": "inputdata"}, {"op": "conv", "out": 16, "k": 3}, input_hwc=[16, 16, 8])
 

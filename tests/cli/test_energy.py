@@ -3,8 +3,10 @@ import json
 import pytest
 from jsonschema import validate
 from matplotlib.image import imread
+from typer.main import get_command
 
-from spikenas.hardware import energy_models
+from spikenas.cli import app
+from spikenas.hardware import energy_model, energy_models
 from spikenas.store import Store
 
 PUBLISHED = "spikformer-4-384-cifar10"
@@ -101,6 +103,37 @@ def test_knobs_change_the_figure_and_are_part_of_the_record(priced):
     assert as_ac["energy_uj"] == pytest.approx(
         default["variants_uj"]["first_layer=per_step,count_nonbinary_as=ac"]
     )
+
+
+def test_the_options_are_the_knobs_and_settings_of_the_models_in_python():
+    options = {
+        option.name: (option.metavar, option.help.partition(":")[0])
+        for option in get_command(app).commands["energy"].params
+        if option.show_default == "the first"
+    }
+
+    expected = {
+        knob: ("|".join(settings), model.name)
+        for model in map(energy_model, energy_models())
+        for knob, settings in model.knobs.items()
+        if knob != "reading"  # the names differ by chip
+    }
+
+    assert options.pop("reading")[0] == "NAME"
+    assert options == expected
+
+
+@pytest.mark.parametrize(
+    ("model", "knob"),
+    [(name, knob) for name in energy_models() for knob in energy_model(name).knobs],
+)
+def test_every_knob_of_a_model_is_handed_on(spikenas, model, knob):
+    option = f"--{knob.replace('_', '-')}"
+
+    ended = spikenas("energy", PUBLISHED, "--spike-rate", 0.1, "--model", model, option, "zzz")
+
+    assert ended.code == 2
+    assert f"no setting of {knob} is named 'zzz'" in ended.err
 
 
 def test_readings_of_a_chip_are_told_apart(priced):

@@ -1,6 +1,8 @@
+from itertools import product
+
 import pytest
 
-from spikenas.hardware import check_layers, chip, parse_layers
+from spikenas.hardware import ChipProfile, check_layers, chip, parse_layers
 from spikenas.hardware.placement.akida_memory import (
     conv_bytes,
     dense_bytes,
@@ -8,6 +10,7 @@ from spikenas.hardware.placement.akida_memory import (
     separable_bytes,
     tiles,
 )
+from spikenas.hardware.profile_names import PLACEMENTS
 
 DATA = {"op": "inputdata"}
 
@@ -40,6 +43,15 @@ def test_memory_is_what_the_mapper_reports():
     assert dense_bytes(64, 513, 4) == 32832
     assert input_bytes(16, 16, 8, 4) == 1024
     assert input_bytes(7, 8, 9, 2) == 160
+
+
+def test_memory_is_known_for_every_value_that_a_profile_may_have():
+    known = PLACEMENTS["akida"].known
+
+    assert all(conv_bytes(8, 8, *each) for each in product(known["kernels"], known["weight_bits"]))
+    separable = product(known["separable_kernels"], known["separable_weight_bits"])
+    assert all(separable_bytes(8, 8, *each) for each in separable)
+    assert all(dense_bytes(8, 8, bits) for bits in known["weight_bits"])
 
 
 def test_a_map_is_cut_by_its_size_and_by_its_memory():
@@ -103,6 +115,23 @@ def test_the_unit_for_pixels_is_one_of_its_own():
 )
 def test_each_rule_of_the_mapper_refuses_by_its_own_name(layers, size, rule):
     assert rules(verdict(*layers, size=size)) == {rule}
+
+
+def test_of_a_soft_lower_limit_the_smallest_is_the_worst():
+    layers = [*[conv(16, ptype="avg", id=name) for name in "ab"]]
+    text = chip("akida1").toml
+    table = text[text.index("[limits.average_columns]") :].partition("\n\n")[0]
+    soft = text.replace(table, f"{table}\nadvisory = true")
+    record = {"input_hwc": [16, 2, 8], "layers": [DATA, *layers]}
+
+    found = check_layers(parse_layers(record), ChipProfile.from_toml(soft))
+
+    [warning] = [each for each in found.warnings if each.rule == "average_columns"]
+    assert (warning.operation, warning.bound, warning.need) == ("b", "least", 1)
+    assert str(warning).startswith(
+        "chip 'akida1' asks for at least 3 columns to average (the worst of 2 places); advisory; "
+        "b has 1: "
+    )
 
 
 def test_layers_of_another_vendor_can_be_checked_too():

@@ -19,6 +19,10 @@ def of(*layers, **more):
     return {"input": [2, 8, 8], "layers": [*layers], **more}
 
 
+def pooled(**pool):
+    return {"input_hwc": [8, 8, 2], "layers": [{**CONV, **pool}]}
+
+
 @pytest.mark.parametrize(
     ("record", "expected"),
     [
@@ -59,6 +63,12 @@ def of(*layers, **more):
             {"input_hwc": [8, 8, 2], "layers": [{**CONV, "pad": "full"}]},
             "pad = 'full' is unknown",
         ),
+        (pooled(ptype="agv"), "ptype = 'agv' is unknown; did you mean 'avg'?; known: max, avg"),
+        (pooled(ptype="mx", pool=2), "ptype = 'mx' is unknown; did you mean 'max'"),
+        (pooled(ptype="max"), "layers[0] (conv): ptype without pool, the size of a max pool; give"),
+        (pooled(pool_s=2), "pool_s without pool"),
+        (pooled(ptype="avg", pool=2), "pool is not read with ptype = 'avg'"),
+        (pooled(ptype="avg", pool_s=2), "pool_s is not read with ptype = 'avg'"),
         ({"layers": [{"op": "linear", "in": 4, "out": 4}, {"op": "linear", "in": 5, "out": 2}]},
          "in = 5, but the layer before gives 4 inputs; make them agree"),
     ],

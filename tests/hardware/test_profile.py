@@ -129,6 +129,28 @@ def test_a_wrong_profile_says_file_key_value_and_what_is_allowed(tmp_path, old, 
         chip(path)
 
 
+@pytest.mark.parametrize(
+    ("limit", "old", "new", "complaint"),
+    [
+        ("kernels", "[1, 3, 5, 7]", "[1, 3, 9]", "has 9; placement = 'akida' knows 1, 3, 5, 7"),
+        ("kernels", "[1, 3, 5, 7]", "2.5", "has 2.5; placement = 'akida' knows 1, 3, 5, 7"),
+        ("separable_kernels", "[3, 5, 7]", "[1, 3]", "has 1; placement = 'akida' knows 3, 5, 7"),
+        ("weight_bits", "[1, 2, 4]", "8", "has 8; placement = 'akida' knows 1, 2, 4"),
+        ("separable_weight_bits", "[2, 4]", "[1, 4]", "has 1; placement = 'akida' knows 2, 4"),
+        ("activation_bits", "[1, 2, 4]", "[1, 8]", "has 8; placement = 'akida' knows 1, 2, 3, 4"),
+        ("input_kernels", "[3, 5, 7]", "[3, 5]", "has a length of 3; needed: 2"),
+        ("colour_filters", "[192, 64, 32]", "192", "has a length of 1; needed: 3"),
+    ],
+)
+def test_a_value_that_a_placement_cannot_reckon_with_is_refused(limit, old, new, complaint):
+    text = chip("akida1").toml
+    wrong = text.replace(f"[limits.{limit}]\nvalue = {old}", f"[limits.{limit}]\nvalue = {new}")
+    assert wrong != text
+
+    with pytest.raises(SpecError, match=rf"mine\.toml: limits\.\w+\.value {re.escape(complaint)}"):
+        ChipProfile.from_toml(wrong, source="mine.toml")
+
+
 def test_a_wrong_entry_of_a_list_is_the_only_complaint_about_the_list(tmp_path):
     with pytest.raises(SpecError) as raised:
         ChipProfile.from_toml(MINE.replace('["max_pool"]', '["max_pol"]'))

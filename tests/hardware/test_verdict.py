@@ -2,7 +2,8 @@ import json
 
 import pytest
 
-from spikenas.hardware import ChipProfile, check, chip
+from spikenas.exceptions import UsageError
+from spikenas.hardware import ChipProfile, check, check_layers, chip, parse_layers
 from spikenas.workload import Kind, Operand, Operation, Signal, Workload
 
 SMALL = """
@@ -218,6 +219,15 @@ def test_every_limit_is_held_against_what_the_workload_needs():
         assert (violation.limit, violation.need) == (need - 1, need)
 
 
+def test_layers_cannot_be_held_against_a_chip_that_places_none():
+    profile = ChipProfile.from_toml(SMALL)
+
+    with pytest.raises(UsageError, match="no placement for layers; take one of akida1, ") as raised:
+        check_layers(parse_layers({"name": "16-8"}), profile)
+
+    assert "async_generic" not in str(raised.value)
+
+
 def test_a_broken_limit_reads_as_one_sentence():
     profile = ChipProfile.from_toml(SMALL + LIMIT.format(name="max_fan_in", value=100))
 
@@ -253,7 +263,7 @@ def test_a_verdict_is_plain_json_with_the_violations_in_the_networks_order():
 
     assert json.loads(json.dumps(record)) == record
     assert [violation["operation"] for violation in record["violations"]] == ["qk", "av"]
-    assert {"operation", "rule", "limit", "need", "have", "cure"} <= record["violations"][0].keys()
+    assert {"operation", "rule", "limit", "bound", "need"} <= record["violations"][0].keys()
     assert not record["fits"]
 
 

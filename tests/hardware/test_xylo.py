@@ -33,6 +33,16 @@ def test_each_chip_has_its_own_numbers_of_neurons(name, chain, rule):
     assert rules(verdict({"name": chain}, name)) == ({rule} if rule else set())
 
 
+def test_too_little_reads_as_what_is_asked_for_and_what_there_is():
+    [violation] = verdict({"name": "16-8"}).violations
+
+    assert str(violation).startswith(
+        "chip 'xylo_audio2' asks for at least 2 layers of neurons; the network has 1: "
+    )
+    assert (violation.bound, violation.to_dict()["bound"]) == ("least", "least")
+    assert (violation.limit, violation.need) == (2, 1)
+
+
 def test_more_inputs_and_targets_only_warn_as_the_mapper_does():
     found = verdict({"name": "17-100-100-8"})
 

@@ -86,3 +86,15 @@ def test_published_systems_can_be_read_in_a_hundred_columns():
     lines = text.splitlines()
     assert len(lines) <= 2 * len(PUBLISHED)
     assert [line.split()[0] for line in lines if line[0] != " "] == ["name", *PUBLISHED]
+
+
+def test_a_verdict_tells_the_least_that_is_asked_for_from_the_most_that_is_allowed():
+    chip = hardware.chip("xylo_audio2")
+    small, large = (
+        hardware.check_layers(hardware.parse_layers({"name": name}), chip)
+        for name in ("16-8", "16-1001-8")
+    )
+
+    assert " at least 2 " in _printed(tables.verdict(small))
+    assert "at least" not in _printed(tables.verdict(large))
+    assert " 1000 " in _printed(tables.verdict(large))

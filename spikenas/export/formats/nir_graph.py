@@ -40,7 +40,7 @@ class _Value:
 
 def refuse(workload: Workload) -> None:
     """Raise InfeasibleError naming every operation that NIR has no node for."""
-    folded = _foldable(workload).values()
+    folded = {norm.name for norm in _foldable(workload).values()}
     lacking: dict[str, list[str]] = {}
     for operation in workload.operations:
         reason = _lacks(operation, workload, folded)
@@ -84,7 +84,7 @@ class _Builder:
         self,
         weights: Mapping[str, Tensor],
         input_shape: tuple[int, ...],
-        folded: Mapping[str, str],
+        folded: Mapping[str, Operation],
     ) -> None:
         self._weights = {name: tensor.detach().double() for name, tensor in weights.items()}
         self._folded = folded
@@ -142,13 +142,13 @@ class _Builder:
         shape = tuple(int(size) for size in conv.output_type["output"])
         return self._append(operation.name, conv, x, shape)
 
-    def _normalised(self, norm: str, weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
+    def _normalised(self, norm: Operation, weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
         """Fold ``y = gamma (x - mean) / sqrt(var + eps) + beta`` into the weights before it."""
         gamma, beta, mean, var = (
-            self._weights[f"{norm}.{part}"]
+            self._weights[f"{norm.name}.{part}"]
             for part in ("weight", "bias", "running_mean", "running_var")
         )
-        slope = gamma / torch.sqrt(var + 1e-5)
+        slope = gamma / torch.sqrt(var + float(norm.attributes["eps"]))
         return weight * slope.view(-1, *(1,) * (weight.dim() - 1)), (bias - mean) * slope + beta
 
     def _neuron(self, operation: Operation, x: _Value) -> _Value:
@@ -224,7 +224,7 @@ def _lacks(operation: Operation, workload: Workload, folded: Container[str]) -> 
             return _LACKING.get(kind)
 
 
-def _foldable(workload: Workload) -> dict[str, str]:
+def _foldable(workload: Workload) -> dict[str, Operation]:
     """Return the batch norms that alone read a weighted operation, by its name."""
     weighted = {o.name for o in workload.operations if o.kind in (Kind.CONV, Kind.LINEAR)}
     readers: dict[str, list[Operation]] = {}
@@ -232,7 +232,7 @@ def _foldable(workload: Workload) -> dict[str, str]:
         for operand in operation.inputs:
             readers.setdefault(operand.source, []).append(operation)
     return {
-        name: found[0].name
+        name: found[0]
         for name, found in readers.items()
         if name in weighted and len(found) == 1 and found[0].kind is Kind.BATCH_NORM
     }

@@ -1,7 +1,8 @@
 """Placements: how the layers of a network come to lie on the cores of a chip, one file a family.
 
-A profile names its placement, which reads the profile's limits and facts of structure and no
-number of its own.
+A profile names its placement, which reads the profile's limits and facts of structure. What a
+family of chips has in common, as how memories round and what a layer takes of them, is code;
+`profile_names` says for which values of a limit it is known, and a profile with others is refused.
 """
 
 from collections.abc import Callable, Mapping
@@ -9,7 +10,7 @@ from collections.abc import Callable, Mapping
 from spikenas.hardware.layers import LayerGraph
 from spikenas.hardware.placement.akida import place_on_akida
 from spikenas.hardware.placement.cores import place_on_cores
-from spikenas.hardware.placement.placement import Breach, Findings, Placement
+from spikenas.hardware.placement.placement import Bound, Breach, Findings, Placement
 from spikenas.hardware.placement.speck import place_on_speck
 from spikenas.hardware.placement.xylo import place_on_xylo
 from spikenas.hardware.profile import ChipProfile
@@ -22,4 +23,4 @@ PLACE: Mapping[PlacementName, Callable[[LayerGraph, ChipProfile], tuple[Placemen
     "xylo": place_on_xylo,
 }
 
-__all__ = ["PLACE", "Breach", "Findings", "Placement"]
+__all__ = ["PLACE", "Bound", "Breach", "Findings", "Placement"]

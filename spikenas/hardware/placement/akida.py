@@ -258,7 +258,6 @@ def _check_kinds(layers: list[AkidaLayer], demands: Sequence[_Demand], findings:
 def _check(layer: AkidaLayer, findings: Findings) -> None:
     """Find what the layer's own numbers break."""
     weights, limits = layer.weights, findings.chip.limits
-    _filters, _most = weights.output_shape[0], limits["channels"].most
     if layer.neuron is not None and layer.neuron.output_bits is not None:
         findings.one_of(
             "activation_bits", layer.neuron, layer.neuron.output_bits, "activation bits"
@@ -320,7 +319,7 @@ def _check_input(layer: AkidaLayer, findings: Findings) -> None:
     weights = layer.weights
     channels, height, width = weights.input_shape
     _check_window(weights, findings, kernels="input_kernels", strides="input_strides")
-    findings.at_least("input_side", weights, min(height, width), "height and width of the image")
+    findings.at_least("input_side", weights, min(height, width), "rows and columns of the image")
     findings.at_most("input_width", weights, width, "width of the image")
     if height < weights.kernel[0]:
         findings.broken("square", weights, f"a kernel of {weights.kernel[0]} on {height} rows")

@@ -6,11 +6,12 @@ profile's limits and facts of structure, which carry reason, cure and source.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from spikenas.hardware.layers import Layer
 from spikenas.hardware.profile import ChipProfile
 
+Bound = Literal["most", "least"]
 THE_NETWORK = "the network"
 
 
@@ -20,8 +21,10 @@ class Breach:
 
     Attributes:
         rule: the limit's or fact's name in the profile.
-        limit: how much is allowed, 0 of a fact of structure.
+        limit: the most that is allowed, or the least that is asked for; 0 of a fact of structure.
+        need: how much there is.
         have: what was found, in words.
+        bound: which of the two ``limit`` is.
     """
 
     rule: str
@@ -29,6 +32,7 @@ class Breach:
     limit: float
     need: float
     have: str
+    bound: Bound = "most"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -51,7 +55,7 @@ class Findings:
         limit = self.chip.limit(name).most
         self._keep(name, limit / given - 1 if given else limit)
         if given < limit:
-            self._break(name, layer, limit, given, have)
+            self._break(name, layer, limit, given, have, bound="least")
 
     def one_of(self, name: str, layer: Layer | str, given: float, have: str) -> None:
         """Hold a number against a list of allowed ones."""
@@ -73,10 +77,19 @@ class Findings:
     def _keep(self, name: str, margin: float) -> None:
         self.margins[name] = max(margin, self.margins.get(name, margin))
 
-    def _break(self, name: str, layer: Layer | str, limit: float, need: float, have: str) -> None:
+    def _break(
+        self,
+        name: str,
+        layer: Layer | str,
+        limit: float,
+        need: float,
+        have: str,
+        *,
+        bound: Bound = "most",
+    ) -> None:
         operation = layer if isinstance(layer, str) else layer.name
         self.breaches.append(
-            Breach(rule=name, operation=operation, limit=limit, need=need, have=have)
+            Breach(rule=name, operation=operation, limit=limit, need=need, have=have, bound=bound)
         )
 
 

@@ -69,4 +69,4 @@ class BatchNorm(Leaf):
 
     def facts(self, inputs: Sequence[Tensor], output: Tensor) -> Facts:
         """Scales and shifts count as biases: they fold into the weights before them."""
-        return Facts(biases=2 * self.weight.numel())
+        return Facts(biases=2 * self.weight.numel(), attributes={"eps": self.eps})

@@ -96,15 +96,17 @@ def test_a_lif_whose_input_does_not_decay_has_a_smaller_threshold():
     assert node.tau.flat[0] == pytest.approx(2e-4)
 
 
-def test_batch_norm_is_in_the_weights_before_it():
+@pytest.mark.parametrize("eps", [1e-5, 0.25])
+def test_batch_norm_is_in_the_weights_before_it_with_its_own_eps(eps):
     a = for_chips()
     network = build_network(a).eval()
     norm = network.stem.layers[1]
+    norm.eps = eps
     with torch.no_grad():
         norm.weight.fill_(3.0)
         norm.bias.fill_(0.5)
         norm.running_mean.fill_(2.0)
-        norm.running_var.fill_(4.0 - norm.eps)
+        norm.running_var.fill_(4.0 - eps)
 
     graph, _ = build(trace(network), network.state_dict(), (1, 8, 8))
 
