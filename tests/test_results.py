@@ -10,14 +10,16 @@ from spikenas.measurement import trace_architecture
 RESULTS = Path(__file__).parents[1] / "docs" / "results"
 
 
-@pytest.fixture(scope="module")
-def energies():
-    spec = importlib.util.spec_from_file_location(
-        "published_energies", RESULTS / "published_energies.py"
-    )
+def script(name):
+    spec = importlib.util.spec_from_file_location(name, RESULTS / f"{name}.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope="module")
+def energies():
+    return script("published_energies")
 
 
 @pytest.fixture(scope="module")
@@ -47,3 +49,16 @@ def test_a_needed_rate_gives_the_printed_energy(energies):
 @pytest.mark.parametrize("table", ["needed", "break_even"])
 def test_the_other_tables_are_what_the_script_prints(energies, page, table):
     assert [row for row in getattr(energies, table)() if row not in page] == []
+
+
+def test_the_parts_that_fit_are_counted_and_drawn(tmp_path):
+    fits = script("fits")
+    counts = fits.fitting("toy", members=4)
+
+    rows = fits.table({"toy": counts}, members=4)
+    fits.plot({"toy": counts}, tmp_path / "fits.png", members=4)
+
+    assert counts["spinnaker2"] == 4
+    assert counts["speck2"] == 0
+    assert "| 100 |" in rows[-1]
+    assert (tmp_path / "fits.png").stat().st_size > 1000
