@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from spikenas.exceptions import UnknownNameError
+from spikenas.exceptions import UnknownNameError, UsageError
 
 if TYPE_CHECKING:
     from spikenas.architecture import Architecture
@@ -41,6 +41,11 @@ def resolve(arch: str, store: str | None) -> Reference:
         return Reference(architecture=export.read_architecture(path))
     run, slash, candidate = arch.rpartition("/")
     if slash:
+        if not run or "/" in run or run in (".", ".."):
+            raise UsageError(
+                f"{arch}: there is no such folder or file; ARCH is a published name, an export "
+                "folder, an architecture.json, or RUN/ID"
+            )
         return _candidate(run, candidate, store)
     from spikenas import systems
 

@@ -219,7 +219,7 @@ def _conduct(
             run = search(display)
     except (KeyboardInterrupt, SystemExit) as stop:  # SystemExit: SIGTERM, by our handler or Ray's
         if display.run:
-            go_on = f"spikenas resume {display.run}{_option(store)}"
+            go_on = f"spikenas resume {shlex.quote(display.run)}{_option(store)}"
             say(f"stopped; the state is saved. resume with: {go_on}")
         else:
             say("stopped before anything was recorded")
@@ -239,9 +239,9 @@ def _conduct(
 
 def _say_what_next(run: "Run", front: list["Candidate"], store: str | None) -> None:
     say("next:")
-    say(f"  spikenas pareto {run.name} --plot front.png{_option(store)}")
-    say(f"  spikenas energy {run.name}/{front[0].id}{_option(store)}")
-    say(f"  spikenas export {run.name} --best accuracy --to best{_option(store)}")
+    say(f"  spikenas pareto {shlex.quote(run.name)} --plot front.png{_option(store)}")
+    say(f"  spikenas energy {shlex.quote(f'{run.name}/{front[0].id}')}{_option(store)}")
+    say(f"  spikenas export {shlex.quote(run.name)} --best accuracy --to best{_option(store)}")
 
 
 def _option(store: str | None) -> str:

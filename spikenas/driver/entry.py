@@ -1,6 +1,7 @@
 """`search` and `resume`: the two ways into a search, for the command line and for notebooks."""
 
 import logging
+import shlex
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -236,7 +237,7 @@ def _refuse_taken(store: Store, name: str | None) -> None:
         return
     raise UsageError(
         f"a run named {name!r} is in {store.url} already; go on with it by "
-        f"`spikenas resume {name}`, or give another --name"
+        f"`spikenas resume {shlex.quote(name)}`, or give another --name"
     )
 
 

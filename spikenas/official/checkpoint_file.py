@@ -9,6 +9,7 @@ import argparse
 import logging
 import pickle
 import re
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,8 @@ def read_checkpoint(path: str | Path) -> dict[str, Tensor]:
         UsageError: there is no such file, it holds code, or it holds no weights.
     """
     path = Path(path)
+    if path.is_dir():
+        raise UsageError(f"{path}: is a folder; needed: a .safetensors, .pth, .pt or .tar file")
     if not path.is_file():
         raise UsageError(f"{path}: no such file; needed: a .safetensors, .pth, .pt or .tar file")
     content = _safetensors(path) if path.suffix == ".safetensors" else _pytorch(path)
@@ -48,7 +51,8 @@ def _safetensors(path: Path) -> dict[str, Tensor]:
 
 def _pytorch(path: Path) -> Any:
     try:
-        with torch.serialization.safe_globals([argparse.Namespace]):
+        with warnings.catch_warnings(), torch.serialization.safe_globals([argparse.Namespace]):
+            warnings.simplefilter("ignore")  # of pickle's protocol, before it is refused
             return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         named = re.search(r"GLOBAL (\S+)", str(error))

@@ -46,7 +46,8 @@ def published(name: str, *, num_heads: int | None = None) -> Architecture:
     if heads is None:
         raise UsageError(
             f"{name}: no source says how many heads width {width} has; give num_heads=, "
-            f"one of {', '.join(map(str, divisors(width)))}"
+            f"one of {', '.join(map(str, divisors(width)))} "
+            f"(in Python: spikenas.published({name!r}, num_heads=...))"
         )
     try:
         architecture: Architecture = family.published(setting, depth, width, heads)
