@@ -8,7 +8,21 @@ Shapes leave out time and batch: a map is (C, H, W), tokens are (N, D), a produc
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
-from typing import Any
+from typing import Any, Literal
+
+# The numbers among an operation's `attributes`; a rule of a chip may be about them.
+AttributeName = Literal[
+    "dimensions",  # axes of a convolution where they are not two
+    "eps",
+    "kernel_size",
+    "leak",  # the part of a membrane that is lost a step
+    "num_heads",
+    "padding",
+    "stride",
+    "tau",
+    "v_threshold",
+]
+PLACES = ("stem", "downsampling", "stages", "head", "halting")  # where a name may begin
 
 
 class Signal(StrEnum):
@@ -62,14 +76,16 @@ class Operation:
     """One step of the network.
 
     Attributes:
-        name: its place in the module tree, ``stages.0.blocks.1.mixer.q``.
+        name: its place in the module tree, ``stages.0.blocks.1.mixer.q``; begins with one of
+            `PLACES`.
         macs: multiply-accumulates per sample and step, were every input dense.
         steps: how often it runs per inference: T, or 1 after time was averaged away.
         weights: number of trained weights, biases and batch norm apart.
         biases: number of trained biases, or of batch-norm scales and shifts.
         neurons: membranes that it keeps; only of kind ``neuron``.
         state: values that it keeps from one step to the next, one a membrane.
-        attributes: what a chip or a format must know: kernel, stride, padding, heads, tau, eps ...
+        attributes: what a chip or a format must know: the numbers of `AttributeName`, and of a
+            neuron its ``reset``.
         spike_rate: of the output, measured; for a neuron its spikes per step.
         events: multiply-accumulates per inference whose factors are both non-zero, counted on
             data: a spike and a weight that it meets, or two spikes that coincide. Unlike

@@ -114,21 +114,18 @@ def shortened(reasons: Sequence[str]) -> str:
 
 
 def _commonest(tried: Iterable[Screened]) -> str:
-    """Name the rules that were broken most, each with one example."""
+    """Name the rules that were broken most, each with one of its own reasons."""
     broken: Counter[str] = Counter()
     examples: dict[str, str] = {}
     by_rules = [
-        (["an operator that cannot be built"], each.traceback.strip().splitlines()[-1])
+        {"an operator that cannot be built": each.traceback.strip().splitlines()[-1]}
         if each.traceback
-        else (
-            [rule for rule, margin in each.margins.items() if margin > 0],
-            each.screening.reasons[0] if each.screening else "",
-        )
+        else (each.screening.examples if each.screening else {})
         for each in tried
     ]
-    for rules, reason in sorted(by_rules, key=lambda pair: len(pair[0])):
-        broken.update(rules)
-        for rule in rules:
+    for reasons in sorted(by_rules, key=len):
+        broken.update(reasons.keys())
+        for rule, reason in reasons.items():
             examples.setdefault(rule, reason)  # of a candidate that broke little else
     shown = [
         f"{rule} (in {count}): {examples[rule]}." for rule, count in broken.most_common(_SHOWN)

@@ -1,6 +1,7 @@
 """The layers of Akida 1 as a file has them: pool and activation are inside of a layer.
 
 Here each becomes weights, pool and neuron; bits default to the most that the chip takes, 4.
+What enters by `inputconv`, or by `inputdata` with more than one bit, is an image.
 """
 
 from collections.abc import Sequence
@@ -23,7 +24,7 @@ _KEYS = {
 def akida_layers(entries: Sequence[Fields], shape: Shape) -> LayerGraph:
     """Return the chain that a list of Akida layers is; ``shape`` (C, H, W) enters it."""
     layers: list[Layer] = []
-    bits, at = _BITS, shape
+    bits, at, is_image = _BITS, shape, False
     for entry in entries:
         op = entry.one_of("op", _KEYS)
         entry.only((*_KEYS[op], "op", "id"))
@@ -31,7 +32,9 @@ def akida_layers(entries: Sequence[Fields], shape: Shape) -> LayerGraph:
             entry.refuse(f"{op} must be the first layer; take conv")
         if op == "inputdata":
             bits = entry.count("bits", default=_BITS)
+            is_image = bits > 1
             continue
+        is_image = is_image or op == "inputconv"
         before = layers[-1].name if layers else INPUT
         name = str(entry.get("id", f"{entry.index}.{op}"))
         weights = _weights(entry, name, op, before, at)
@@ -41,7 +44,7 @@ def akida_layers(entries: Sequence[Fields], shape: Shape) -> LayerGraph:
         at = layers[-1].output_shape
         if entry.flag("act", default=True):
             layers.append(_neuron(entry, layers[-1], name))
-    return LayerGraph(layers=tuple(layers), input_shape=shape, input_bits=bits)
+    return LayerGraph(layers=tuple(layers), input_shape=shape, input_bits=bits, is_image=is_image)
 
 
 def _weights(entry: Fields, name: str, op: str, source: str, shape: Shape) -> Layer:

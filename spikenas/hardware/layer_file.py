@@ -30,6 +30,7 @@ _KEYS: dict[tuple[str, ...], tuple[str, ...]] = {
     ("merge", "add", "flatten", "bn", *_ACTIVATIONS, *_IGNORED): (),
 }
 _KEYS_OF = {op: (*keys, "op", "id", "in") for ops, keys in _KEYS.items() for op in ops}
+_TOP_KEYS = ("name", "input", "input_hwc", "layers")
 _CHAIN = re.compile(r"\d+(-\d+)+")
 
 
@@ -37,6 +38,8 @@ def read_layers(path: Path) -> LayerGraph:
     """Read a file; raises SpecError naming the file, the layer and what is wrong."""
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise SpecError(f"{path}: no such file") from None
     except (OSError, ValueError) as error:
         raise SpecError(f"{path}: cannot be read as JSON: {error}") from None
     return parse_layers(record, source=str(path))
@@ -48,16 +51,16 @@ def parse_layers(record: object, *, source: str = "layers") -> LayerGraph:
         raise SpecError(
             f"{source}: needed: one object {{name, input, layers}}; have {record!r:.60}"
         )
-    name = record.get("name")
-    if "layers" not in record and isinstance(name, str) and _CHAIN.fullmatch(name):
-        inputs, *sizes = map(int, name.split("-"))
-        layers: Any = [layer for size in sizes for layer in _with_neurons(size)]
-        record = {"input": [inputs], "layers": layers}
+    _obey_keys(record, source)
+    if list(record) == ["name"] and _CHAIN.fullmatch(record["name"]):
+        inputs, *sizes = map(int, record["name"].split("-"))
+        chain = [layer for size in sizes for layer in _with_neurons(size)]
+        record = {"input": [inputs], "layers": chain}
     layers = record.get("layers")
     if not isinstance(layers, list) or not layers:
-        hint = did_you_mean("layers", [key for key in record if isinstance(key, str)])
+        have = f"= {layers!r:.60}" if "layers" in record else "is missing"
         raise SpecError(
-            f"{source}: layers must be a list of at least one layer{hint}; or give name alone, "
+            f"{source}: layers {have}; needed: a list of at least one layer; or give name alone, "
             "as '16-100-8'"
         )
     entries = [Fields.of(layer, source, i) for i, layer in enumerate(layers)]
@@ -74,6 +77,22 @@ def parse_layers(record: object, *, source: str = "layers") -> LayerGraph:
     for entry in entries:
         reader.add(entry)
     return LayerGraph(layers=tuple(reader.layers.values()), input_shape=(channels, height, width))
+
+
+def _obey_keys(record: Mapping[Any, Any], source: str) -> None:
+    """Refuse keys that nobody reads, and two that contradict each other."""
+    for key in record:
+        if key not in _TOP_KEYS:
+            hint = did_you_mean(str(key), _TOP_KEYS)
+            raise SpecError(f"{source}: {key} is no key{hint}; known: {', '.join(_TOP_KEYS)}")
+    name = record.get("name", "")
+    if not isinstance(name, str):
+        raise SpecError(f"{source}: name = {name!r:.60}; needed: text in quotes")
+    if "input" in record and "input_hwc" in record:
+        raise SpecError(
+            f"{source}: input and input_hwc are both given; keep input_hwc for layers of Akida, "
+            "input for others"
+        )
 
 
 def _with_neurons(size: int) -> Iterator[dict[str, Any]]:

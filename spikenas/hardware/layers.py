@@ -93,11 +93,16 @@ class Layer:
 
 @dataclass(frozen=True, kw_only=True)
 class LayerGraph:
-    """Layers in the order in which they run; each names those that feed it."""
+    """Layers in the order in which they run; each names those that feed it.
+
+    Attributes:
+        is_image: a file says that numbers enter it, not events.
+    """
 
     layers: tuple[Layer, ...]
     input_shape: Shape
     input_bits: int | None = None
+    is_image: bool = False
 
     @cached_property
     def by_name(self) -> dict[str, Layer]:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, cast, get_args
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Discriminator,
@@ -25,9 +26,9 @@ from pydantic import (
 )
 
 from spikenas.exceptions import SpecError, UnknownNameError
-from spikenas.hardware.profile_errors import complaints
+from spikenas.hardware.profile_errors import complaints, known_place
 from spikenas.hardware.profile_names import PLACEMENTS, LimitName, PlacementName, StructureName
-from spikenas.workload import Kind, Signal
+from spikenas.workload import AttributeName, Kind, Signal
 
 Grade = Literal[
     "tool",  # confirmed by running the vendor's own tool
@@ -42,6 +43,7 @@ Text = Annotated[str, Field(min_length=1)]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
 Count = Annotated[float, Field(gt=0, allow_inf_nan=False, strict=True)]
 Number = Annotated[float, Field(allow_inf_nan=False, strict=True)]
+Place = Annotated[str, AfterValidator(known_place)]
 OneOrMany = Annotated[
     Annotated[Count, Tag("number")]
     | Annotated[tuple[Count, ...], Field(min_length=1), Tag("list")],
@@ -87,10 +89,10 @@ class Rule(Fact):
     from_image: bool = False
     not_behind: tuple[Kind, ...] = ()
     feeds: tuple[Kind, ...] = ()
-    above: Mapping[str, Number] = Field(default_factory=dict)
+    above: Mapping[AttributeName, Number] = Field(default_factory=dict)
     biased: bool = False
-    within: str = ""
-    not_within: str = ""
+    within: Place = ""
+    not_within: Place = ""
     cost: Literal["replication", "coincidences"] | None = None
 
 

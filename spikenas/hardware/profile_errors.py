@@ -3,9 +3,10 @@
 import re
 
 from pydantic import BaseModel, ValidationError
-from pydantic_core import ErrorDetails
+from pydantic_core import ErrorDetails, PydanticCustomError
 
 from spikenas.exceptions import did_you_mean
+from spikenas.workload import PLACES
 
 
 def complaints(
@@ -23,6 +24,18 @@ def complaints(
         for details in error.errors()
         if not any(details["loc"] == place[: len(place) - 1] for place in places)
     )
+
+
+def known_place(given: str) -> str:
+    """Return a place of the network; refuse one where no operation can be."""
+    first = given.partition(".")[0]
+    if given and first not in PLACES:
+        raise PydanticCustomError(
+            "place",
+            "no operation is there{hint}; allowed to begin with: {places}",
+            {"hint": did_you_mean(first, PLACES), "places": ", ".join(PLACES)},
+        )
+    return given
 
 
 def _complaint(details: ErrorDetails, models: dict[str, type[BaseModel]]) -> str:

@@ -12,12 +12,12 @@ from typing import Any, Literal
 
 from spikenas.exceptions import UsageError
 from spikenas.hardware.fold import fold
-from spikenas.hardware.layers import LayerGraph
+from spikenas.hardware.layers import INPUT, LayerGraph
 from spikenas.hardware.placement import PLACE, Bound, Breach, Placement
 from spikenas.hardware.profile import ChipProfile, chips
 from spikenas.hardware.profile import chip as shipped
 from spikenas.hardware.rules import OperationGraph, applies, described, replication
-from spikenas.workload import WEIGHTED, Operation, Workload
+from spikenas.workload import WEIGHTED, Kind, Operand, Operation, Signal, Workload
 
 _THE_NETWORK = "the network"
 _NOUNS: Mapping[str, str] = {
@@ -125,21 +125,8 @@ class Verdict:
 def check(workload: Workload, chip: ChipProfile) -> Verdict:
     """Hold every operation of a workload against every rule and limit of a chip."""
     graph = OperationGraph(workload)
-    met = {
-        name: [op for op in graph.candidates(rule.kinds) if applies(rule, op, graph)]
-        for name, rule in chip.rules.items()
-    }
-    forbidden = set(chip.forbidden)
-    worst = dict.fromkeys(chip.margin_names, 0.0)
-    refusals = [
-        _refusal(chip, name, operation) for name in chip.forbidden for operation in met[name]
-    ]
-    worst |= {name: float(len(met[name])) for name in chip.forbidden}
-    warnings = [
-        _warning(chip, name, operations, graph)
-        for name, operations in met.items()
-        if operations and name not in forbidden
-    ]
+    refusals, warnings, counts = _by_rules(chip, list(chip.rules), graph)
+    worst = dict.fromkeys(chip.margin_names, 0.0) | counts
     breaches = []
     for name, limit in chip.limits.items():
         if name in _NOUNS:
@@ -162,22 +149,66 @@ def check(workload: Workload, chip: ChipProfile) -> Verdict:
 
 
 def check_layers(graph: LayerGraph, chip: ChipProfile) -> Verdict:
-    """Hold layers from elsewhere against a chip; raises UsageError where it has no placement."""
+    """Hold layers from elsewhere against a chip; raises UsageError where it has no placement.
+
+    Of its rules only those about what reads an image are asked, where the graph says it is one.
+    """
     if chip.placement is None:
         able = [name for name in chips() if shipped(name).placement]
         raise UsageError(
             f"chip {chip.name!r} has rules for operations but no placement for layers; "
             f"take one of {', '.join(able)}"
         )
+    of_images = [name for name, rule in chip.rules.items() if rule.from_image]
+    readers = OperationGraph(_image_readers(graph))
+    refusals, warnings, counts = _by_rules(chip, of_images, readers)
     return _verdict(
         chip,
-        refusals=[],
-        warnings=[],
+        refusals=refusals,
+        warnings=warnings,
         breaches=[],
-        worst=dict.fromkeys(chip.margin_names, 0.0),
+        worst=dict.fromkeys(chip.margin_names, 0.0) | counts,
         graph=graph,
         order=[layer.name for layer in graph.layers],
     )
+
+
+def _by_rules(
+    chip: ChipProfile, names: Sequence[str], graph: OperationGraph
+) -> tuple[list[Violation], list[Violation], dict[str, float]]:
+    """Return refusals, warnings, and how many operations each forbidden rule meets."""
+    refusals, warnings, counts = [], [], {}
+    for name in names:
+        rule = chip.rules[name]
+        met = [op for op in graph.candidates(rule.kinds) if applies(rule, op, graph)]
+        if rule.verdict == "forbidden":
+            refusals += [_refusal(chip, name, operation) for operation in met]
+            counts[name] = float(len(met))
+        elif met:
+            warnings.append(_warning(chip, name, met, graph))
+    return refusals, warnings, counts
+
+
+def _image_readers(graph: LayerGraph) -> Workload:
+    """Return the layers that read an image, as operations on it."""
+    operations = tuple(
+        Operation(
+            name=layer.name,
+            kind=Kind.LINEAR if layer.what == "fc" else Kind.CONV,
+            inputs=(Operand(source=INPUT, shape=layer.input_shape, signal=Signal.ANALOG),),
+            output_shape=layer.output_shape,
+            signal=Signal.MEMBRANE,
+            biases=layer.biases,
+            attributes={
+                "kernel_size": max(layer.kernel),
+                "stride": max(layer.stride),
+                "padding": max(layer.padding),
+            },
+        )
+        for layer in graph.weighted
+        if graph.is_image and INPUT in layer.sources
+    )
+    return Workload(operations=operations, num_steps=1, parameters=0)
 
 
 def _verdict(

@@ -38,13 +38,15 @@ class Screening:
 
     Attributes:
         workload: without rates; None where the candidate is too large to be built at all.
-        reasons: one sentence for each broken rule, with its cure.
+        reasons: one sentence for each violation, with its cure.
         margins: by rule; the same rules for every candidate of a search.
+        examples: by broken rule, the first of its reasons; without rules of which another tells.
     """
 
     workload: Workload | None
     reasons: tuple[str, ...]
     margins: dict[str, float]
+    examples: dict[str, str]
 
     @property
     def refused(self) -> bool:
@@ -57,9 +59,11 @@ def screen(architecture: Architecture, *, chip: ChipProfile | None, limits: Limi
     least = _least_parameters(architecture)
     if least > limits.max_parameters:  # never built: its shapes may not even fit an integer
         rules = () if chip is None else chip.margin_names
+        reason = _too_many_parameters(least, limits, "at least ")
         return Screening(
             workload=None,
-            reasons=(_too_many_parameters(least, limits, "at least "),),
+            reasons=(reason,),
+            examples={"parameters": reason},
             margins={
                 "parameters": least / limits.max_parameters - 1,
                 "training_memory": 0.0,
@@ -67,25 +71,34 @@ def screen(architecture: Architecture, *, chip: ChipProfile | None, limits: Limi
             },
         )
     workload = measurement.trace_architecture(architecture)
-    reasons = []
+    reasons: list[tuple[str, str]] = []
     memory_gib = training_memory_gib(workload, limits.batch_size)
     margins = {
         "parameters": workload.parameters / limits.max_parameters - 1,
         "training_memory": memory_gib / limits.max_memory_gib - 1,
     }
     if margins["parameters"] > 0:
-        reasons.append(_too_many_parameters(workload.parameters, limits))
+        reasons.append(("parameters", _too_many_parameters(workload.parameters, limits)))
     if margins["training_memory"] > 0:
-        reasons.append(
+        too_much = (
             f"training needs about {memory_gib:,.1f} GiB at batch size {limits.batch_size}, but "
             f"max_memory_gib is {limits.max_memory_gib:g}; take a smaller batch_size, num_steps "
             "or embed_dim, or a larger patch_size"
         )
+        reasons.append(("training_memory", too_much))
     if chip is not None:
         verdict = check(workload, chip)
-        reasons += [str(violation) for violation in verdict.violations]
+        reasons += [(f"{each.rule} of chip", str(each)) for each in verdict.violations]
         margins |= {f"{rule} of chip": margin for rule, margin in verdict.margins().items()}
-    return Screening(workload=workload, reasons=tuple(reasons), margins=margins)
+    examples: dict[str, str] = {}
+    for rule, reason in reasons:
+        examples.setdefault(rule, reason)
+    return Screening(
+        workload=workload,
+        reasons=tuple(reason for _, reason in reasons),
+        margins=margins,
+        examples=examples,
+    )
 
 
 def training_memory_gib(workload: Workload, batch_size: int) -> float:

@@ -1,4 +1,5 @@
 import hashlib
+import re
 from collections import Counter
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from spikenas.distributed import InlinePool
 from spikenas.driver import Progress, entry
 from spikenas.evaluation import State
 from spikenas.exceptions import BudgetError, InfeasibleError, StoreError, UsageError
+from spikenas.hardware import chip
 from spikenas.nn.network import build_network
 from spikenas.search_space import SearchSpace
 from spikenas.store import Store
@@ -189,6 +191,22 @@ def test_a_space_without_a_feasible_member_is_found_before_anything_is_recorded(
         search(chip="async_generic", **_space(only_ssa))
 
     assert Store.open(url).runs() == []
+
+
+def test_each_rule_that_leaves_no_feasible_member_is_told_with_its_own_reason(
+    search: Search,
+) -> None:
+    leaking_ssa = _FEW.replace('["conv", "ssa", "none"]', '"ssa"').replace('"if"', '"lif"')
+
+    with pytest.raises(InfeasibleError) as raised:
+        search(chip="speck2", **_space(leaking_ssa))
+
+    speck = chip("speck2")
+    parts = re.split(r"(\w+) of chip \(in 1\): ", str(raised.value))
+    told = dict(zip(parts[1::2], parts[2::2], strict=True))
+    facts = {**speck.rules, **speck.limits, **speck.structure}
+    assert len(told) == 3
+    assert all(facts[name].reason in reason for name, reason in told.items())
 
 
 def test_a_taken_name_is_refused_before_the_search(search: Search) -> None:

@@ -150,3 +150,38 @@ def test_layers_of_another_vendor_can_be_checked_too():
         "convolutional",
         "fully_connected",
     ]
+
+
+@pytest.mark.parametrize(
+    "layers",
+    [
+        [{**conv(8), "op": "inputconv"}],
+        [DATA, conv(8)],
+        [{**DATA, "bits": 4}, {"op": "fc", "out": 8}],
+    ],
+)
+def test_an_image_is_refused_by_speck_and_not_by_akida(layers):
+    graph = parse_layers({"input_hwc": [16, 16, 3], "layers": layers})
+
+    found = check_layers(graph, chip("speck2"))
+
+    assert "analog_first_layer" in rules(found)
+    assert found.margins()["analog_first_layer"] == 1
+    assert "no way in for pixels" in str(found.violations[0])
+    assert check_layers(graph, chip("akida1")).fits
+
+
+@pytest.mark.parametrize("layers", [[{**DATA, "bits": 1}, conv(8)], [conv(8)]])
+def test_events_for_akida_are_no_image_to_speck(layers):
+    graph = parse_layers({"input_hwc": [16, 16, 2], "layers": layers})
+
+    assert check_layers(graph, chip("speck2")).fits
+
+
+def test_an_image_is_warned_of_where_a_host_computes_the_first_layer():
+    layers = [{**conv(8), "op": "inputconv"}]
+    graph = parse_layers({"input_hwc": [16, 16, 3], "layers": layers})
+
+    found = check_layers(graph, chip("loihi1"))
+
+    assert "analog_first_layer" in {warning.rule for warning in found.warnings}

@@ -27,8 +27,13 @@ def pooled(**pool):
     ("record", "expected"),
     [
         ([], "net.json: needed: one object {name, input, layers}; have []"),
-        ({}, "layers must be a list of at least one layer"),
-        ({"input": [2, 8, 8], "layer": [CONV]}, "did you mean 'layer'"),
+        ({}, "layers is missing; needed: a list of at least one layer; or give name alone"),
+        ({"input": [2, 8, 8], "layer": [CONV]}, "layer is no key; did you mean 'layers'"),
+        ({"inputs": [2, 8, 8], "layers": [CONV]}, "inputs is no key; did you mean 'input'"),
+        ({"input": [2, 8, 8], "layers": CONV}, "layers = {'op': 'conv', 'out': 4, 'k': 3}; needed"),
+        ({"name": "16-8", "input": [5]}, "layers is missing"),
+        (of(CONV, name=5), "name = 5; needed: text in quotes"),
+        (of(CONV, input_hwc=[8, 8, 2]), "input and input_hwc are both given; keep input_hwc for"),
         ({"layers": [CONV]}, "input is missing; needed: [C, H, W], or input_hwc"),
         (of(CONV, input=[2, 8]), "input = [2, 8]; needed: [C, H, W]"),
         (of(CONV, input=[2, 0, 8]), "input = [2, 0, 8]; needed: whole numbers from 1"),
@@ -78,13 +83,17 @@ def test_a_wrong_file_says_place_fault_and_cure(record, expected):
     assert complaint(record).startswith("net.json")
 
 
-def test_a_file_that_is_absent_or_no_json_is_refused(tmp_path):
+def test_a_file_that_is_absent_is_not_called_json(tmp_path):
+    with pytest.raises(SpecError, match=r"absent\.json: no such file$"):
+        read_layers(tmp_path / "absent.json")
+
+
+def test_a_file_that_is_no_json_is_refused(tmp_path):
     path = tmp_path / "net.json"
     path.write_text("{")
 
-    for each in (path, tmp_path / "absent.json"):
-        with pytest.raises(SpecError, match="cannot be read as JSON"):
-            read_layers(each)
+    with pytest.raises(SpecError, match="cannot be read as JSON"):
+        read_layers(path)
 
 
 def test_a_file_is_read_as_its_object_is(tmp_path):

@@ -39,12 +39,17 @@ def cases(kind):
     ]
 
 
+def network(case):
+    """Return a case without what the vendor's tool said to it."""
+    return {key: case[key] for key in ("input", "input_hwc", "layers") if key in case}
+
+
 @pytest.mark.oracle
 @pytest.mark.parametrize("result", cases("speck"))
 def test_speck_agrees_with_sinabs_and_the_published_ranges(shared, result):
     verdict = result["verdict"]
 
-    found = check_layers(parse_layers(result["case"]), chip("speck2"))
+    found = check_layers(parse_layers(network(result["case"])), chip("speck2"))
 
     assert found.fits == (verdict["fits"] and result["trust"] != "blind_spot")
     for layer, expected in zip(found.placement.layers, verdict.get("memory", ()), strict=False):
@@ -59,7 +64,7 @@ def test_speck_agrees_with_sinabs_and_the_published_ranges(shared, result):
 @pytest.mark.oracle
 @pytest.mark.parametrize("result", cases("akida"))
 def test_akida_agrees_with_the_vendors_mapper(shared, result):
-    found = check_layers(parse_layers(result), chip("akida1"))
+    found = check_layers(parse_layers(network(result)), chip("akida1"))
 
     assert found.fits == result["fits"]
     if found.fits:

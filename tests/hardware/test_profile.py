@@ -119,6 +119,21 @@ def test_an_unknown_chip_names_the_nearest_and_all_known():
         ('clock = "none"', 'clock = "none"\nplacement = "cores"', r"limits\.cores is missing"),
         ('clock = "none"', 'clock = "none"\nextends = "nobody"', r"extends = 'nobody': no chip is"),
         ('name = "mine"', "name =", "not valid TOML"),
+        (
+            'kinds = ["max_pool"]',
+            'kinds = ["neuron"]\nabove = { leeak = 0.0 }',
+            r"rules\.max_pool\.above\.leeak is no key; did you mean 'leak'.*allowed: .*num_heads",
+        ),
+        (
+            'kinds = ["max_pool"]',
+            'kinds = ["max_pool"]\nwithin = "haltin."',
+            r"rules\.max_pool\.within = 'haltin\.'; no operation is there; did you mean 'halting'",
+        ),
+        (
+            'kinds = ["max_pool"]',
+            'kinds = ["max_pool"]\nnot_within = "encoder.0"',
+            r"not_within = 'encoder\.0'; .*allowed to begin with: stem, .*halting",
+        ),
     ],
 )
 def test_a_wrong_profile_says_file_key_value_and_what_is_allowed(tmp_path, old, new, complaint):

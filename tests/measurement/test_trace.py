@@ -1,13 +1,16 @@
+from typing import get_args
+
 import pytest
 import torch
 import torch.nn.functional as F
 
-from spikenas.architecture import Architecture, InputSpec, Stage
+from spikenas import registry
+from spikenas.architecture import Architecture, Halting, InputSpec, Stage
 from spikenas.measurement import trace, trace_architecture
 from spikenas.measurement.trace import _Unconvolved
 from spikenas.nn.network import build_network
 from spikenas.search_space import SearchSpace
-from spikenas.workload import Kind, Signal
+from spikenas.workload import PLACES, AttributeName, Kind, Signal
 
 T, N, D = 3, 16, 8  # 8x8 images in patches of 2
 
@@ -36,6 +39,37 @@ def samples():
     )
     drawn = [toy.sample(seed) for seed in range(20)]
     return [*drawn, architecture(stages=two_stages), architecture(num_steps=1, head="spiking")]
+
+
+def one_of_every_operator():
+    """Yield a network for each shipped operator."""
+    stage = {"embed_dim": D, "depth": 1, "mixer": ("none",), "num_heads": 2}
+    for family in get_args(registry.Family):
+        for name in registry.names(family):
+            is_membrane = name in ("conv_side", "sps_membrane")
+            genes, stages = {"residual": "membrane" if is_membrane else "spike"}, [stage]
+            if not registry.operator(family, name).target.startswith("spikenas."):
+                continue  # another test's own
+            if family == "mixer":
+                stages = [{**stage, "mixer": (name,)}]
+            elif family == "downsampling":
+                stages = [stage, {**stage, "downsampling": name}]
+            elif family == "halting":
+                stages = [{**stage, "depth": 2}]
+                genes["halting"] = None if name == "none" else Halting()
+            else:
+                genes[family] = name
+            yield architecture(stages=tuple(Stage(**each) for each in stages), **genes)
+
+
+def test_the_named_attributes_and_places_are_those_of_all_operators():
+    traced = [trace_architecture(each).operations for each in one_of_every_operator()]
+
+    operations = [operation for each in traced for operation in each]
+    attributes = [item for operation in operations for item in operation.attributes.items()]
+    numbers = {name for name, value in attributes if isinstance(value, int | float)}
+    assert numbers == set(get_args(AttributeName))
+    assert {operation.name.partition(".")[0] for operation in operations} == set(PLACES)
 
 
 def test_a_tiny_network_is_written_down_as_by_hand():
