@@ -184,6 +184,8 @@ def test_a_file_that_holds_itself_is_refused(tmp_path: Path) -> None:
 
 def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no such file"):
+        read_checkpoint(tmp_path / "none.pth")
+    with pytest.raises(UsageError, match="is a folder"):
         read_checkpoint(tmp_path)
 
 
