@@ -15,12 +15,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from spikenas.architecture import Architecture, InputSpec, Stage
 from spikenas.evaluation import Evaluation, State
 from spikenas.store import Store
 from spikenas.workload import Kind, Operand, Operation, Signal, Workload
 
+settings.register_profile("spikenas", deadline=None)  # tests never assert times
+settings.load_profile("spikenas")
 _KINDS = ("golden", "oracle")
 _WITH_SERVERS = ("tests/distributed/test_ray_", "tests/store/")
 _ran: Counter[str] = Counter()
