@@ -7,7 +7,7 @@ operator, configuration and input shape, and builds but the others.
 """
 
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
@@ -22,9 +22,9 @@ from spikenas.architecture import Architecture, InputSpec
 from spikenas.nn.layout import follow
 from spikenas.nn.network import SpikingTransformer
 from spikenas.nn.neurons.neuron import Neuron
-from spikenas.nn.operations import Leaf
-from spikenas.nn.parts import Part, neuron_factory, parts
-from spikenas.workload import Kind, Operand, Operation, Signal, Workload
+from spikenas.nn.operations import Facts, Leaf
+from spikenas.nn.parts import Part, neuron_factory, pieces
+from spikenas.workload import Operand, Operation, Signal, Workload
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +92,7 @@ def trace(network: SpikingTransformer) -> Workload:
     return Workload(
         operations=tuple(recorder.operations),
         num_steps=a.num_steps,
-        parameters=sum(p.numel() for p in network.parameters()),
+        parameters=_count_parameters(network),
     )
 
 
@@ -100,13 +100,19 @@ def trace(network: SpikingTransformer) -> Workload:
 def trace_architecture(architecture: Architecture) -> Workload:
     """Return the workload of an architecture, building it without memory."""
     a = architecture
-    neuron: Callable[[float], Neuron] = lru_cache(neuron_factory(a))  # type: ignore[assignment]
+    neuron = lru_cache(neuron_factory(a))
     operations: list[Operation] = []
     parameters = 0
     source, signal = "input", _image_signal(a.input)
-    for part in parts(a):
-        seen = _remembered(part, signal, a.v_threshold)
-        operations += [_placed(o, part.name, source, a.num_steps, neuron) for o in seen.operations]
+    for part in pieces(a):
+        seen = _remembered(part, signal)
+        for operation in seen.operations:
+            placed = _placed(operation, part.name, source, a.num_steps)
+            if _UNITS in placed.attributes:
+                made = neuron(placed.attributes[_UNITS])
+                placed = _of_neuron(made, placed)
+                parameters += _count_parameters(made)
+            operations.append(placed)
         parameters += seen.parameters
         if not part.is_aside:
             source, signal = operations[-1].name, operations[-1].signal
@@ -119,7 +125,7 @@ _REMEMBERED = 4096
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """A part's operations, named from within, with thresholds in units of v_threshold."""
+    """A part's operations, named from within; those of its neurons are told apart by `_UNITS`."""
 
     operations: tuple[Operation, ...]
     parameters: int
@@ -128,23 +134,36 @@ class _Seen:
 _memory: OrderedDict[Hashable, _Seen] = OrderedDict()
 
 
-def _remembered(part: Part, signal: Signal, v_threshold: float) -> _Seen:
+def _remembered(part: Part, signal: Signal) -> _Seen:
     key = (part.key, part.input_shape, signal)
     if key not in _memory:
         with torch.device("meta"), _Undrawn():
-            module = part.build()
+            module = part.build(neuron=_AnyNeuron)
         recorder = _Recorder()
         x = torch.empty(_STEPS, 0, *part.input_shape)
         recorder.starts_with(x, signal, has_time=True)
         _run(recorder, module, x)
-        _memory[key] = _Seen(
-            tuple(_in_units(operation, v_threshold) for operation in recorder.operations),
-            sum(p.numel() for p in module.parameters()),
-        )
+        _memory[key] = _Seen(tuple(recorder.operations), _count_parameters(module))
         if len(_memory) > _REMEMBERED:
             _memory.popitem(last=False)
     _memory.move_to_end(key)
     return _memory[key]
+
+
+_UNITS = "threshold in units of v_threshold"
+
+
+class _AnyNeuron(Neuron):
+    """Stands in a remembered part for the neurons of all architectures."""
+
+    def __init__(self, threshold: float = 1.0) -> None:
+        super().__init__(v_threshold=threshold, surrogate="sigmoid")
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.empty_like(x)
+
+    def facts(self, inputs: Sequence[Tensor], output: Tensor) -> Facts:
+        return Facts(attributes={_UNITS: self.v_threshold})
 
 
 class _Undrawn(TorchFunctionMode):
@@ -190,37 +209,34 @@ def _each(value: Any, x: Tensor) -> tuple[int, ...]:
     return tuple(value) if isinstance(value, tuple | list) else (value,) * (x.dim() - 2)
 
 
-def _in_units(operation: Operation, v_threshold: float) -> Operation:
-    if operation.kind is not Kind.NEURON:
-        return operation
-    units = round(float(operation.attributes["v_threshold"]) / v_threshold, 12)
-    return replace(operation, attributes={"units": units})
-
-
-def _placed(
-    operation: Operation,
-    part: str,
-    source: str,
-    num_steps: int,
-    neuron: Callable[[float], Neuron],
-) -> Operation:
+def _placed(operation: Operation, part: str, source: str, num_steps: int) -> Operation:
     """Return an operation of a part as it is in its network."""
-    inputs = tuple(
-        replace(
-            operand,
-            source=source if operand.source == "input" else _joined(part, operand.source),
-        )
-        for operand in operation.inputs
-    )
-    attributes = operation.attributes
-    if operation.kind is Kind.NEURON:
-        attributes = neuron(float(attributes["units"])).numbers()
     return replace(
         operation,
         name=_joined(part, operation.name),
-        inputs=inputs,
+        inputs=tuple(
+            replace(
+                operand,
+                source=source if operand.source == "input" else _joined(part, operand.source),
+            )
+            for operand in operation.inputs
+        ),
         steps=num_steps if operation.steps == _STEPS else operation.steps,
-        attributes=attributes,
+    )
+
+
+def _of_neuron(neuron: Neuron, operation: Operation) -> Operation:
+    """Return the operation of `_AnyNeuron` with the facts of a real one."""
+    x = torch.empty(operation.steps, 0, *operation.output_shape)
+    facts = neuron.facts((x,), x)
+    return replace(
+        operation,
+        macs=facts.macs,
+        weights=facts.weights,
+        biases=facts.biases,
+        neurons=facts.neurons,
+        state=facts.state,
+        attributes=facts.attributes,
     )
 
 
@@ -282,3 +298,7 @@ def _input_shape(spec: InputSpec, num_steps: int) -> tuple[int, ...]:
 def _of_one_sample(x: Tensor, *, has_time: bool) -> tuple[int, ...]:
     """Return the shape of one sample at one step."""
     return tuple(x.shape[2 if has_time else 1 :])
+
+
+def _count_parameters(module: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in module.parameters())

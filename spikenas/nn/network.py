@@ -13,7 +13,7 @@ from spikenas.architecture import Architecture, Halting
 from spikenas.nn.block import Block
 from spikenas.nn.halting.none import NoHalting
 from spikenas.nn.layout import repeat_in_time, steps_first, to_map, to_tokens
-from spikenas.nn.parts import parts
+from spikenas.nn.parts import neuron_factory, parts
 from spikenas.nn.residuals import Residual
 from spikenas.registry import operator
 
@@ -25,7 +25,8 @@ class SpikingTransformer(nn.Module):
         super().__init__()
         self.architecture = a = architecture
         self.grids = a.grids()
-        built = {part.name: part.build() for part in parts(a) if not part.is_aside}
+        neuron = neuron_factory(a)
+        built = {part.name: part.build(neuron=neuron) for part in parts(a) if not part.is_aside}
         self.stem = built.pop("stem")
         self.downsampling = nn.ModuleList()
         self.stages = nn.ModuleList()

@@ -4,16 +4,20 @@ Axes: N tokens, D width, C channels, H, W map; shapes here leave out time and ba
 `spikenas.nn.network` builds every part; a trace builds only those whose like it has not seen.
 """
 
-from collections.abc import Callable, Hashable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
 from torch import nn
 
 from spikenas.architecture import Architecture, Options, Stage
 from spikenas.nn.block import Block
+from spikenas.nn.mixers.none import NoMixer
+from spikenas.nn.mlp import MLP
 from spikenas.nn.neurons.neuron import Neuron, NeuronFactory
-from spikenas.registry import Option, operator
+from spikenas.nn.residuals import RESIDUALS
+from spikenas.registry import Family, Option, operator
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,88 +26,99 @@ class Part:
 
     Attributes:
         name: its place in the module tree, ``stages.0.1``.
-        key: all that its operations depend on, but for time, the input's signal and the numbers
-            of its neurons (threshold, tau).
+        key: all that its operations depend on, but for the input and the neurons.
         input_shape: a map (C, H, W) or tokens (N, D).
-        build: makes the module.
+        build: makes the module; ``neuron`` makes its neurons.
+        inner: the parts that it runs one after another, where that is all it does.
         is_aside: the stream goes past it, to the next part.
     """
 
     name: str
     key: Hashable
     input_shape: tuple[int, ...]
-    build: Callable[[], nn.Module]
+    build: Callable[..., nn.Module]  # (neuron: NeuronFactory)
+    inner: "Sequence[Part] | None" = None
     is_aside: bool = False
 
 
 def parts(a: Architecture) -> Iterator[Part]:
     """Yield the parts of an architecture."""
-    neuron, grids = neuron_factory(a), a.grids()
-    first, last = a.stages[0], a.stages[-1]
-    kinds = (a.neuron, a.residual)
-    stem, head = operator("stem", a.stem), operator("head", a.head)
+    grids, first, last = a.grids(), a.stages[0], a.stages[-1]
     images = (a.input.channels, a.input.height, a.input.width)
-    yield Part(
-        name="stem",
-        key=(a.stem, kinds, first.embed_dim, a.patch_size, a.options),
-        input_shape=images,
-        build=lambda: stem.load()(
-            in_channels=a.input.channels,
-            embed_dim=first.embed_dim,
-            patch_size=a.patch_size,
-            residual=a.residual,
-            neuron=neuron,
-            **_options(stem.options, a.options),
-        ),
-    )
+    settings = {
+        "in_channels": a.input.channels,
+        "embed_dim": first.embed_dim,
+        "patch_size": a.patch_size,
+        "residual": a.residual,
+    }
+    yield _part("stem", a.stem, images, settings, a.options)
     for i, (stage, grid) in enumerate(zip(a.stages, grids, strict=True)):
         if i:
-            before = a.stages[i - 1].embed_dim
-            yield Part(
-                name=f"downsampling.{i - 1}",
-                key=(stage.downsampling, kinds, stage.embed_dim, stage.options),
-                input_shape=(before, *grids[i - 1]),
-                build=partial(_downsampling, before, stage, a.residual, neuron),
-            )
+            yield _downsampling(a, i)
         for j, mixer in enumerate(stage.mixer):
-            genes = operator("mixer", mixer).genes
-            read = tuple(getattr(stage, gene) for gene in genes)
-            yield Part(
-                name=f"stages.{i}.{j}",
-                key=(mixer, read, kinds, stage.mlp_ratio, grid, stage.options),
-                input_shape=(grid[0] * grid[1], stage.embed_dim),
-                build=partial(
-                    build_block, stage, mixer, grid=grid, residual=a.residual, neuron=neuron
-                ),
-            )
+            block = block_part(stage, mixer, grid=grid, residual=a.residual)
+            yield replace(block, name=f"stages.{i}.{j}")
             if a.halting and stage is last and j < stage.depth - 1:
-                score = operator("halting", "act").load().score
-                yield Part(
-                    name=f"halting.scores.{j}",
-                    key="score",
-                    input_shape=(grid[0] * grid[1], stage.embed_dim),
-                    build=score,
-                    is_aside=True,
-                )
-    yield Part(
-        name="head",
-        key=(a.head, kinds, a.num_classes, a.options),
-        input_shape=(grids[-1][0] * grids[-1][1], last.embed_dim),
-        build=lambda: head.load()(
-            embed_dim=last.embed_dim,
-            num_classes=a.num_classes,
-            residual=a.residual,
-            neuron=neuron,
-            **_options(head.options, a.options),
-        ),
+                yield _score(block, j)
+    tokens = (grids[-1][0] * grids[-1][1], last.embed_dim)
+    settings = {
+        "embed_dim": last.embed_dim,
+        "num_classes": a.num_classes,
+        "residual": a.residual,
+    }
+    yield _part("head", a.head, tokens, settings, a.options)
+
+
+def pieces(a: Architecture) -> Iterator[Part]:
+    """Yield the parts with those that are divided further in pieces."""
+    for part in parts(a):
+        if part.inner is None:
+            yield part
+        else:
+            yield from (replace(each, name=f"{part.name}.{each.name}") for each in part.inner)
+
+
+def block_part(stage: Stage, mixer: str, *, grid: tuple[int, int], residual: str) -> Part:
+    """Return one block of a stage, for tokens on ``grid`` (height, width)."""
+    kind, D, tokens = operator("mixer", mixer), stage.embed_dim, grid[0] * grid[1]
+    branches = []
+    if not issubclass(kind.load(), NoMixer):
+        genes = {gene: getattr(stage, gene) for gene in kind.genes}
+        settings = {"embed_dim": D, "grid": grid, **genes}
+        branches.append(_part("mixer", mixer, (tokens, D), settings, stage.options))
+    if stage.mlp_ratio:
+        hidden_dim, bias = max(1, round(D * stage.mlp_ratio)), kind.load().mlp_bias
+        branches.append(
+            Part(
+                name="mlp",
+                key=("mlp", D, hidden_dim, bias),
+                input_shape=(tokens, D),
+                build=partial(MLP, embed_dim=D, hidden_dim=hidden_dim, bias=bias),
+            )
+        )
+    sub_blocks = [
+        replace(
+            branch,
+            name=f"sub_blocks.{i}",
+            key=(residual, branch.key),
+            build=partial(_joined, residual, branch),
+        )
+        for i, branch in enumerate(branches)
+    ]
+    return Part(
+        name="block",
+        key=tuple(sub_block.key for sub_block in sub_blocks),
+        input_shape=(tokens, D),
+        build=lambda neuron: Block(*(each.build(neuron=neuron) for each in sub_blocks)),
+        inner=sub_blocks,
     )
 
 
-def neuron_factory(a: Architecture) -> NeuronFactory:
+def neuron_factory(a: Architecture) -> Callable[..., Neuron]:
     """Return what makes the neurons of an architecture."""
     kind = operator("neuron", a.neuron)
     genes = {gene: getattr(a, gene) for gene in kind.genes}
-    make = partial(kind.load(), **genes, **_options(kind.options, a.options))
+    make = partial(kind.load(), **genes, **_read(kind.options, a.options))
 
     def neuron(threshold: float = 1.0) -> Neuron:  # in units of the gene v_threshold
         made: Neuron = make(v_threshold=threshold * a.v_threshold)
@@ -112,47 +127,52 @@ def neuron_factory(a: Architecture) -> NeuronFactory:
     return neuron
 
 
-def build_block(
-    stage: Stage,
-    mixer: str,
-    *,
-    grid: tuple[int, int],
-    residual: str,
-    neuron: Callable[..., nn.Module],
-) -> Block:
-    """Return one block of a stage, for tokens on ``grid`` (height, width)."""
-    kind = operator("mixer", mixer)
-    made = kind.load()(
-        embed_dim=stage.embed_dim,
-        grid=grid,
-        neuron=neuron,
-        **{gene: getattr(stage, gene) for gene in kind.genes},
-        **_options(kind.options, stage.options),
-    )
-    return Block(
-        embed_dim=stage.embed_dim,
-        mlp_ratio=stage.mlp_ratio,
-        mixer=made,
-        residual=residual,
-        neuron=neuron,
+def _part(
+    family: Family,
+    name: str,
+    input_shape: tuple[int, ...],
+    settings: Mapping[str, Any],
+    options: Options,
+) -> Part:
+    """Return an operator with those of the options that it reads."""
+    kind = operator(family, name)
+    settings = {**settings, **_read(kind.options, options)}
+    return Part(
+        name=family,
+        key=(family, name, *settings.items()),
+        input_shape=input_shape,
+        build=lambda neuron: kind.load()(neuron=neuron, **settings),
     )
 
 
-def _downsampling(
-    in_channels: int, stage: Stage, residual: str, neuron: NeuronFactory
-) -> nn.Module:
+def _downsampling(a: Architecture, i: int) -> Part:
+    stage, before = a.stages[i], a.stages[i - 1].embed_dim
     assert stage.downsampling is not None
-    kind = operator("downsampling", stage.downsampling)
-    made: nn.Module = kind.load()(
-        in_channels=in_channels,
-        embed_dim=stage.embed_dim,
-        residual=residual,
-        neuron=neuron,
-        **_options(kind.options, stage.options),
+    settings = {
+        "in_channels": before,
+        "embed_dim": stage.embed_dim,
+        "residual": a.residual,
+    }
+    images = (before, *a.grids()[i - 1])
+    part = _part("downsampling", stage.downsampling, images, settings, stage.options)
+    return replace(part, name=f"downsampling.{i - 1}")
+
+
+def _score(block: Part, j: int) -> Part:
+    score = operator("halting", "act").load().score
+    return Part(
+        name=f"halting.scores.{j}",
+        key="score",
+        input_shape=block.input_shape,
+        build=lambda neuron: score(),
+        is_aside=True,
     )
-    return made
 
 
-def _options(known: Mapping[str, Option], given: Options) -> dict[str, Option]:
+def _joined(residual: str, branch: Part, neuron: NeuronFactory) -> nn.Module:
+    return RESIDUALS[residual](branch.build(neuron=neuron), neuron)
+
+
+def _read(known: Mapping[str, Option], given: Options) -> dict[str, Option]:
     """Return those options that one operator reads."""
     return {name: value for name, value in given if name in known}

@@ -24,7 +24,7 @@ from spikenas.exceptions import UsageError
 from spikenas.nn import initialisation
 from spikenas.nn.network import SpikingTransformer
 from spikenas.nn.operations import BatchNorm, Linear
-from spikenas.nn.parts import build_block
+from spikenas.nn.parts import block_part
 
 _TEMPERATURE = 3.0
 _HEADS_SHARE = 0.5  # of a side head's cross entropy, against the network's
@@ -83,12 +83,8 @@ class SurrogateHead(nn.Module):
         super().__init__()
         D = stage.embed_dim
         self.fc, self.bn, self.activation = Linear(D, D, bias=False), BatchNorm(D), nn.GELU()
-        self.blocks = nn.Sequential(
-            *(
-                build_block(stage, "stm", grid=grid, residual=residual, neuron=_dense)
-                for _ in range(num_blocks)
-            )
-        )
+        block = block_part(stage, "stm", grid=grid, residual=residual)
+        self.blocks = nn.Sequential(*(block.build(neuron=_dense) for _ in range(num_blocks)))
         self.classifier = Linear(D, num_classes)
         initialisation.stmixer(self)
 

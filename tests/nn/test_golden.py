@@ -22,7 +22,7 @@ from spikenas.nn.neurons.lif import LIF
 from spikenas.nn.neurons.neuron import NeuronFactory
 from spikenas.nn.neurons.stmixer_lif import STMixerLIF
 from spikenas.nn.operations import TokenMixing
-from spikenas.nn.residuals import MembraneResidual, SpikeResidual
+from spikenas.nn.residuals import RESIDUALS, MembraneResidual, SpikeResidual
 from spikenas.nn.stems.conv_side import ConvSideStem
 from spikenas.nn.stems.deformed_shortcut import DeformedShortcutStem
 from spikenas.nn.stems.sps import SpikingPatchSplitting
@@ -116,7 +116,8 @@ _SIZES = {"embed_dim": 32, "num_heads": 4, "grid": (4, 4)}
 
 
 def _block(mixer: Mixer, residual: str, neuron: NeuronFactory = _lif) -> Block:
-    return Block(embed_dim=32, mlp_ratio=4.0, mixer=mixer, residual=residual, neuron=neuron)
+    join, mlp = RESIDUALS[residual], _mlp(neuron, bias=mixer.mlp_bias)
+    return Block(join(mixer, neuron), join(mlp, neuron))
 
 
 def _ssa(**options: float | bool) -> SpikingSelfAttention:
