@@ -3,7 +3,8 @@
 The leaves say what they cost; here is only written down who feeds whom. Every tensor is known by
 the leaf that made it, and `spikenas.nn.layout` tells of tensors that merely change shape.
 `trace_architecture` gives the same of an architecture. It remembers the parts that it has seen, by
-operator, configuration and input shape, and builds but the others.
+operator, configuration and input shape, and builds but the others; all neurons answer currents by
+spikes of the same shape, so a part is remembered without them, and they tell their facts anew.
 """
 
 from collections import OrderedDict
@@ -107,12 +108,11 @@ def trace_architecture(architecture: Architecture) -> Workload:
     for part in pieces(a):
         seen = _remembered(part, signal)
         for operation in seen.operations:
-            placed = _placed(operation, part.name, source, a.num_steps)
-            if _UNITS in placed.attributes:
-                made = neuron(placed.attributes[_UNITS])
-                placed = _of_neuron(made, placed)
+            operations.append(_placed(operation, part.name, source, a.num_steps))
+            if _UNITS in operation.attributes:
+                made = neuron(operation.attributes[_UNITS])
+                operations[-1] = _told_by(made, operations[-1])
                 parameters += _count_parameters(made)
-            operations.append(placed)
         parameters += seen.parameters
         if not part.is_aside:
             source, signal = operations[-1].name, operations[-1].signal
@@ -125,7 +125,7 @@ _REMEMBERED = 4096
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """A part's operations, named from within; those of its neurons are told apart by `_UNITS`."""
+    """A part's operations, named from within, those of its neurons as `_AnyNeuron` tells them."""
 
     operations: tuple[Operation, ...]
     parameters: int
@@ -150,7 +150,7 @@ def _remembered(part: Part, signal: Signal) -> _Seen:
     return _memory[key]
 
 
-_UNITS = "threshold in units of v_threshold"
+_UNITS = "v_threshold in units of the gene"
 
 
 class _AnyNeuron(Neuron):
@@ -225,7 +225,7 @@ def _placed(operation: Operation, part: str, source: str, num_steps: int) -> Ope
     )
 
 
-def _of_neuron(neuron: Neuron, operation: Operation) -> Operation:
+def _told_by(neuron: Neuron, operation: Operation) -> Operation:
     """Return the operation of `_AnyNeuron` with the facts of a real one."""
     x = torch.empty(operation.steps, 0, *operation.output_shape)
     facts = neuron.facts((x,), x)

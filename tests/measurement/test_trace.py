@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from spikenas import registry
+from spikenas import registry, shipped
 from spikenas.architecture import Architecture, Halting, InputSpec, Stage
 from spikenas.measurement import trace, trace_architecture
 from spikenas.measurement.trace import _Unconvolved
@@ -242,10 +242,13 @@ def test_a_built_network_traces_as_its_architecture_and_stays_as_it_was():
     assert not any(m._forward_hooks for m in network.modules())
 
 
-@pytest.mark.parametrize("name", ["unified_cifar10", "stas_cifar10", "dvs", "event_driven"])
-def test_remembered_parts_make_the_workload_of_the_whole_network(name):
+@pytest.mark.parametrize(
+    ("name", "members"),
+    [(name, 60 if name == "unified_cifar10" else 8) for name in shipped.names("search_spaces")],
+)
+def test_remembered_parts_make_the_workload_of_the_whole_network(name, members):
     space = SearchSpace.load(name)
-    for seed in range(8):
+    for seed in range(members):
         architecture = space.sample(seed)
         with torch.device("meta"):
             network = build_network(architecture)
