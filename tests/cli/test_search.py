@@ -347,7 +347,11 @@ def empty_store(tmp_path, monkeypatch):
         (["--space", "toy", "--trials", "0"], 2, "--trials"),
         (["--space", "toy", "--max-parameters", "10"], 7, "parameters"),
         (["--space", "cifar10"], 2, "cifar10"),
-        (["--space", "toy", "--binning", "count"], 2, "images"),
+        (
+            ["--space", "toy", "--binning", "count"],
+            2,
+            "--binning) is for event data sets: cifar10dvs",
+        ),
         (["--space", "toy", "--recipe", "qkformer-dvs128"], 2, "snn_augment_wide"),
         (["--trials", "3"], 2, "--space"),
     ],
