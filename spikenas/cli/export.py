@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from spikenas.cli.options import RunArgument, StoreOption, names
+from spikenas.cli.options import FormatsOption, RunArgument, StoreOption, names
 from spikenas.cli.output import say
 from spikenas.exceptions import ArtefactError, InfeasibleError, NotFoundError, UsageError
 
@@ -27,14 +27,7 @@ def export(
     front: Annotated[
         bool, typer.Option("--front", help="Every front member, each in a folder of its own.")
     ] = False,
-    formats: Annotated[
-        str,
-        typer.Option(
-            "--format",
-            metavar="NAME,NAME",
-            help="safetensors, which is always written; beside it onnx, pt2, nir.",
-        ),
-    ] = "safetensors",
+    formats: FormatsOption = "safetensors",
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace folders that exist.")
     ] = False,

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from spikenas.cli.options import FormatsOption, names
 from spikenas.cli.output import say
 from spikenas.exceptions import UnknownNameError, UsageError
 
@@ -52,6 +53,7 @@ def import_(
             min=1, metavar="N", help="Heads.", show_default="as told or published, else asked"
         ),
     ] = None,
+    formats: FormatsOption = "safetensors",
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace a folder that exists.")
     ] = False,
@@ -76,7 +78,15 @@ def import_(
     )
     origin = {"system": system, "variant": variant, "checkpoint_sha256": _sha256(checkpoint)}
     weights, metrics = _contents(network)
-    folder = export.write(network.architecture, weights, metrics, origin, to, overwrite=overwrite)
+    folder = export.write(
+        network.architecture,
+        weights,
+        metrics,
+        origin,
+        to,
+        beside=names(formats) or [],
+        overwrite=overwrite,
+    )
     print(folder)
     say(f'load it with: python -c "import spikenas; network = spikenas.load({str(to)!r})"')
 

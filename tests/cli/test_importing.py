@@ -53,6 +53,18 @@ def test_the_folder_says_where_it_comes_from_and_that_nothing_was_measured(impor
     assert str(checkpoint.parent) not in str(provenance)
 
 
+def test_an_import_writes_the_formats_of_an_export(spikenas, checkpoint, tmp_path):
+    asked = ("import", "spikformer", checkpoint, "--num-heads", 4, "--to", tmp_path / "x")
+
+    unknown = spikenas(*asked, "--format", "pt3")
+    done = spikenas(*asked, "--format", "pt2")
+
+    assert (unknown.code, done.code) == (2, 0)
+    assert "did you mean 'pt2'" in unknown.err
+    assert (tmp_path / "x" / "model.pt2").is_file()
+    assert package.load(tmp_path / "x").architecture == GENES
+
+
 def test_show_energy_and_check_take_the_folder(spikenas, imported):
     shown = json.loads(spikenas("show", imported, "--json").out)
     energy = json.loads(spikenas("energy", imported, "--spike-rate", 0.2, "--json").out)
