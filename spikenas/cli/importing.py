@@ -68,19 +68,23 @@ def import_(
     from spikenas import export
     from spikenas.official import import_official, read_checkpoint
 
-    network = import_official(
-        system,
-        read_checkpoint(checkpoint),
-        num_steps=num_steps,
-        image_size=image_size,
-        variant=variant,  # type: ignore[arg-type]  # it is checked there
-        num_heads=num_heads,
-    )
+    weights = read_checkpoint(checkpoint)
+    try:
+        network = import_official(
+            system,
+            weights,
+            num_steps=num_steps,
+            image_size=image_size,
+            variant=variant,  # type: ignore[arg-type]  # it is checked there
+            num_heads=num_heads,
+        )
+    except UsageError as error:  # of tensors, which do not know their file
+        raise UsageError(f"{checkpoint}, as {system} of variant {variant!r}: {error}") from None
     origin = {"system": system, "variant": variant, "checkpoint_sha256": _sha256(checkpoint)}
-    weights, metrics = _contents(network)
+    content, metrics = _contents(network)
     folder = export.write(
         network.architecture,
-        weights,
+        content,
         metrics,
         origin,
         to,

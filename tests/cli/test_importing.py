@@ -165,6 +165,32 @@ def test_wrong_usage_ends_with_2_and_says_what_is_needed(
     assert not to.exists()
 
 
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        (lambda w: w | {"head.bias": torch.ones(99)}, "head.bias: is [99], needed ["),
+        (lambda w: {n: t for n, t in w.items() if n != "head.bias"}, "head.bias: missing"),
+        (lambda w: w | {"head.bias": w["head.bias"] * torch.nan}, "float32 with NaN or infinity"),
+        (lambda w: w | {"head.bias": w["head.bias"].to(torch.int8)}, "head.bias: torch.int8"),
+        (lambda w: w | {3: torch.ones(1)}, "a tensor is under 3"),
+    ],
+)
+def test_what_is_wrong_with_tensors_is_told_with_file_need_and_cure(
+    spikenas, weights, tmp_path, change, complaint
+):
+    torch.save(change(dict(weights)), tmp_path / "m.pth")
+
+    ended = spikenas(
+        *("import", "spikformer", tmp_path / "m.pth", "--num-heads", 4, "--to", tmp_path / "x")
+    )
+
+    assert ended.code == 2
+    assert ended.err.startswith(f"error: {tmp_path / 'm.pth'}, as spikformer of variant 'cifar': ")
+    assert complaint in ended.err
+    assert "needed" in ended.err
+    assert "Error" not in ended.err
+
+
 def test_a_file_that_is_not_there_is_wrong_usage(spikenas, tmp_path):
     ended = spikenas("import", "sdt", tmp_path / "none.pth", "--to", tmp_path / "x")
 
