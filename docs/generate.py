@@ -8,6 +8,7 @@ import json
 import re
 import sys
 from collections.abc import Iterator
+from dataclasses import MISSING, fields
 from inspect import cleandoc
 from pathlib import Path
 from typing import Any, get_args
@@ -16,6 +17,7 @@ from pydantic import TypeAdapter
 from typer.main import get_command
 
 from spikenas import registry
+from spikenas.architecture import Architecture, Halting, InputSpec, Stage
 from spikenas.cli import app, documents
 from spikenas.distributed import WorkerProfile
 from spikenas.hardware import ChipProfile
@@ -57,6 +59,24 @@ GENES = {
     "num_heads": "heads of the mixers that read it; must divide `embed_dim`",
     "mlp_ratio": "hidden width of the MLP over `embed_dim`; 0 leaves it out",
     "downsampling": "what halves the map before the stage; see below; not in the first stage",
+}
+JSON_GENES = {  # where JSON has another form than the TOML of a space
+    "input": "a table, see below",
+    "num_classes": "classes, from 2",
+    "stages": "a list of one to four tables, see below",
+    "halting": 'a table, as `{"threshold": 1.0, "ponder_cost": 0.01}`, where tokens may stop '
+    "before the last block (`act`)",
+    "options": "a table of what the stem, the neuron and the head have as options",
+    "input.channels": "C, of an image or of a frame of events",
+    "input.height": "H, in pixels",
+    "input.width": "W, in pixels",
+    "input.kind": "`frames` or `events`",
+    "halting.threshold": "summed score at which a token halts, above 0",
+    "halting.ponder_cost": "weight of the blocks that tokens pass in the loss of training, from 0",
+    "stages[i].mixer": "one name for all blocks, or a list of one a block",
+    "stages[i].num_heads": "heads, where a mixer reads them, and required there",
+    "stages[i].downsampling": "what halves the map before the stage; required but in the first",
+    "stages[i].options": "a table of what the mixers and the downsampling have as options",
 }
 GENERATED = "<!-- Written by scripts/docs; change the code, not this page. -->"
 
@@ -273,10 +293,42 @@ def _json_index() -> str:
                 "One document on stdout, `schema_version` first.\nA key is never renamed or "
                 "dropped while `schema_version` stays; new keys may join.",
                 _table(("command", "schema", "document"), rows),
+                *_architecture(),
             ]
         )
         + "\n"
     )
+
+
+def _architecture() -> Iterator[str]:
+    yield "## architecture.json"
+    yield (
+        "What an export folder holds, `architecture` in the documents above, and what ARCH takes "
+        "as a file.\nAn operator's own settings are in `options`."
+    )
+    for kind, where in (
+        (Architecture, ""),
+        (InputSpec, "input."),
+        (Halting, "halting."),
+        (Stage, "stages[i]."),
+    ):
+        yield _table(
+            ("key", "meaning", "default"),
+            [
+                (
+                    f"`{where}{field.name}`",
+                    JSON_GENES.get(where + field.name)
+                    or GENES[field.name].replace("see below", "see [operators](toml.md#operators)"),
+                    "required" if field.default is MISSING else _absent(field.default),
+                )
+                for field in fields(kind)
+            ],
+        )
+
+
+def _absent(default: object) -> str:
+    """Say what stands where a key does not."""
+    return "none" if default in (None, ()) else json.dumps(default)
 
 
 def _summary(kind: type) -> str:

@@ -204,8 +204,14 @@ class Architecture:
         genes = dict(_mapping(genes, "architecture"))
         _known_keys(genes, cls, "")
         genes["input"] = _build(InputSpec, genes.get("input", {}), "input")
-        if genes.get("halting") is not None:
-            genes["halting"] = _build(Halting, genes["halting"], "halting")
+        halting = genes.get("halting")
+        if halting is not None:
+            if not isinstance(halting, Mapping):
+                raise ArchitectureError(
+                    f'halting = {halting!r}; needed: {{"threshold": 1.0, "ponder_cost": 0.01}} '
+                    "for ACT, or no such key for none"
+                )
+            genes["halting"] = _build(Halting, halting, "halting")
         stages = genes.get("stages", ())
         if not isinstance(stages, Sequence) or isinstance(stages, str):
             raise ArchitectureError(f"stages must be a list of tables, but is {stages!r}")

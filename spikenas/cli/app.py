@@ -100,7 +100,8 @@ def _root(
     """Find the spiking transformers with the best accuracy for the least energy a chip can run.
 
     A search writes every candidate to a database; the other commands read it. stdout carries
-    data, stderr progress and errors.
+    data, stderr progress and errors. Tables are as wide as COLUMNS or the terminal says, in a pipe
+    without COLUMNS as wide as their rows.
     """
 
 

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from spikenas.cli.options import RunArgument, StoreOption, names
+from spikenas.cli.options import FormatsOption, RunArgument, StoreOption, names
 from spikenas.cli.output import say
-from spikenas.exceptions import NotFoundError, UsageError
+from spikenas.exceptions import ArtefactError, InfeasibleError, NotFoundError, UsageError
 
 if TYPE_CHECKING:
     from spikenas.store import Candidate, Run
@@ -27,14 +27,7 @@ def export(
     front: Annotated[
         bool, typer.Option("--front", help="Every front member, each in a folder of its own.")
     ] = False,
-    formats: Annotated[
-        str,
-        typer.Option(
-            "--format",
-            metavar="NAME,NAME",
-            help="safetensors, which is always written; beside it onnx, pt2, nir.",
-        ),
-    ] = "safetensors",
+    formats: FormatsOption = "safetensors",
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace folders that exist.")
     ] = False,
@@ -45,7 +38,9 @@ def export(
     A folder holds the weights, the genes, the figures and their origin.
 
     Each folder is read back and its network's output compared before the command says done.
-    A format that cannot express the network ends with exit code 7 and names every operation.
+    A format that cannot express the network ends with exit code 7 and names every operation;
+    with --front the members that it can express are written all the same.
+
     Without a choice the most accurate candidate is written. Prints the folders.
     """
     if sum((candidate is not None, best is not None, front)) > 1:
@@ -56,12 +51,29 @@ def export(
     with Store.open(store, create=False) as opened:
         found = opened.run(run)
         if front:
-            for member in found.pareto_front():
-                print(_write(found, member, to / member.id, beside, overwrite=overwrite))
+            _write_front(found, to, beside, overwrite=overwrite)
             return
         chosen = found.candidate(candidate) if candidate else found.best(best or "accuracy")
         print(_write(found, chosen, to, beside, overwrite=overwrite))
     say(f'load it with: python -c "import spikenas; network = spikenas.load({str(to)!r})"')
+
+
+def _write_front(run: "Run", to: Path, beside: list[str], *, overwrite: bool) -> None:
+    """Write every member that can be written; raise InfeasibleError at the end for the others."""
+    front = run.pareto_front()
+    refused = []
+    for member in front:
+        try:
+            print(_write(run, member, to / member.id, beside, overwrite=overwrite), flush=True)
+        except (ArtefactError, InfeasibleError) as error:
+            say(f"not written: {member.id}: {error}")
+            refused.append(member.id)
+    if refused:
+        raise InfeasibleError(
+            f"{len(refused)} of {len(front)} members of the front cannot be written as "
+            f"{', '.join(beside)}: {', '.join(refused)}, for the reasons above; the others are in "
+            f"{to}; write these without that format into another folder"
+        )
 
 
 def _write(

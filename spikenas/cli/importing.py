@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from spikenas.cli.options import FormatsOption, names
 from spikenas.cli.output import say
 from spikenas.exceptions import UnknownNameError, UsageError
 
@@ -52,6 +53,7 @@ def import_(
             min=1, metavar="N", help="Heads.", show_default="as told or published, else asked"
         ),
     ] = None,
+    formats: FormatsOption = "safetensors",
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace a folder that exists.")
     ] = False,
@@ -66,17 +68,29 @@ def import_(
     from spikenas import export
     from spikenas.official import import_official, read_checkpoint
 
-    network = import_official(
-        system,
-        read_checkpoint(checkpoint),
-        num_steps=num_steps,
-        image_size=image_size,
-        variant=variant,  # type: ignore[arg-type]  # it is checked there
-        num_heads=num_heads,
-    )
+    weights = read_checkpoint(checkpoint)
+    try:
+        network = import_official(
+            system,
+            weights,
+            num_steps=num_steps,
+            image_size=image_size,
+            variant=variant,  # type: ignore[arg-type]  # it is checked there
+            num_heads=num_heads,
+        )
+    except UsageError as error:  # of tensors, which do not know their file
+        raise UsageError(f"{checkpoint}, as {system} of variant {variant!r}: {error}") from None
     origin = {"system": system, "variant": variant, "checkpoint_sha256": _sha256(checkpoint)}
-    weights, metrics = _contents(network)
-    folder = export.write(network.architecture, weights, metrics, origin, to, overwrite=overwrite)
+    content, metrics = _contents(network)
+    folder = export.write(
+        network.architecture,
+        content,
+        metrics,
+        origin,
+        to,
+        beside=names(formats) or [],
+        overwrite=overwrite,
+    )
     print(folder)
     say(f'load it with: python -c "import spikenas; network = spikenas.load({str(to)!r})"')
 

@@ -71,3 +71,11 @@ WhereOption = Annotated[
         help='Only candidates for which this holds: "accuracy > 0.9 and energy_uj < 5".',
     ),
 ]
+FormatsOption = Annotated[
+    str,
+    typer.Option(
+        "--format",
+        metavar="NAME,NAME",
+        help="safetensors, which is always written; beside it onnx, pt2, nir.",
+    ),
+]

@@ -1,7 +1,9 @@
 """How commands speak: data on stdout, everything else on stderr, never a password."""
 
 import json
+import os
 import re
+import shutil
 import sys
 from dataclasses import asdict
 from typing import TYPE_CHECKING
@@ -12,7 +14,8 @@ if TYPE_CHECKING:
     from spikenas.cli.documents import Document
 
 _PASSWORD = re.compile(r"(?P<before>\w://[^\s:/@]*:)\S*(?=@)|(?P<query>[?&]\w*password=)[^\s&]*")
-_WIDTH_OF_A_PIPE = 160
+_ANY_WIDTH = 100_000
+_NARROWEST = 8  # of a column whose text is folded
 
 
 def say(message: str) -> None:
@@ -26,13 +29,53 @@ def print_document(document: "Document") -> None:
 
 
 def print_table(table: "Table", heading: str = "") -> None:
-    """Write a table to stdout under a line of text; a pipe gets a wide one."""
+    """Write a table to stdout under a line of text, every character of it.
+
+    It is as wide as COLUMNS or the terminal says, and in a pipe without COLUMNS as wide as its
+    rows. Where columns would be too narrow to be read, each row is a block of lines.
+    """
     from rich.console import Console
 
     if heading:
         print(heading)
-    if table.row_count:
-        Console(width=None if sys.stdout.isatty() else _WIDTH_OF_A_PIPE).print(table)
+    if not table.row_count:
+        return
+    console = Console(width=_ANY_WIDTH)
+    gaps = 2 * (len(table.columns) - 1)
+    widest, least = gaps, gaps
+    for column in table.columns:
+        column.overflow = "fold"  # rather than an ellipsis
+        width = max(console.measure(cell).maximum for cell in (column.header, *column.cells))
+        widest += width
+        least += width if column.no_wrap else min(width, _NARROWEST)
+    console.width = max(_told_width() or widest, _NARROWEST)
+    with console.capture() as captured:
+        console.print(table if least <= console.width else _blocks(table))
+    for line in captured.get().splitlines():
+        print(line.rstrip())
+
+
+def _told_width() -> int | None:
+    columns = os.environ.get("COLUMNS", "")
+    if columns.isdecimal() and int(columns):
+        return int(columns)
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+
+
+def _blocks(table: "Table") -> "Table":
+    """Return the table with a line for each cell, its heading in front."""
+    from rich.table import Table
+
+    blocks = Table.grid("", "", padding=(0, 2, 0, 0))
+    blocks.columns[0].style = "bold"
+    blocks.columns[1].overflow = "fold"
+    blocks.caption, blocks.caption_justify = table.caption, table.caption_justify
+    for cells in zip(*(column.cells for column in table.columns), strict=True):
+        if blocks.row_count:
+            blocks.add_row()
+        for column, cell in zip(table.columns, cells, strict=True):
+            blocks.add_row(column.header, cell)
+    return blocks
 
 
 def redacted(text: str) -> str:

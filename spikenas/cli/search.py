@@ -5,6 +5,7 @@ import shlex
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated
@@ -25,7 +26,7 @@ from spikenas.cli.output import print_document, print_table, redacted, say
 from spikenas.cli.references import resolve
 
 if TYPE_CHECKING:
-    from spikenas.driver import Progress
+    from spikenas.driver import Progress, SearchSettings
     from spikenas.store import Candidate, Run
 
 _ROWS = 10
@@ -140,12 +141,6 @@ def search(
 
     Ctrl-C saves the state; spikenas resume goes on from there.
     """
-    if not quiet:
-        say(
-            f"searching {space} on {data or 'its own data set'}, "
-            f"chip {chip or 'none'}, store {_told(store)}"
-            f"{'' if workers == 'inline' else '; starting Ray ...'}"
-        )
 
     def run(on_progress: Callable[["Progress"], None]) -> "Run":
         from spikenas import driver
@@ -175,6 +170,7 @@ def search(
             max_memory_gib=max_memory_gib,
             allow_plugins=allow_plugins,
             seed_with={arch: resolve(arch, store).architecture for arch in seed_with or ()},
+            on_checked=None if quiet else partial(_announce, "searching", space, store),
             on_progress=on_progress,
         )
 
@@ -192,13 +188,13 @@ def resume(
 
     Only what was in flight is repeated.
     """
-    if not quiet:
-        say(f"resuming {run or 'the newest run'}, store {_told(store)} ...")
 
     def go_on(on_progress: Callable[["Progress"], None]) -> "Run":
         from spikenas import driver
 
-        return driver.resume(run, store=store, on_progress=on_progress)
+        of = run or "the newest run"
+        on_checked = None if quiet else partial(_announce, "resuming", of, store)
+        return driver.resume(run, store=store, on_checked=on_checked, on_progress=on_progress)
 
     _conduct(go_on, store=store, as_json=as_json, quiet=quiet)
 
@@ -235,6 +231,14 @@ def _conduct(
     print_table(tables.front(spread(front, _ROWS), total=len(front)), heading)
     if not quiet:
         _say_what_next(run, front, store)
+
+
+def _announce(doing: str, what: str, store: str | None, settings: "SearchSettings") -> None:
+    chip = settings.chip
+    say(
+        f"{doing} {what} on {settings.data.name}, chip {chip.name if chip else 'none'}, "
+        f"store {_told(store)}{'' if settings.workers.kind == 'inline' else '; starting Ray ...'}"
+    )
 
 
 def _say_what_next(run: "Run", front: list["Candidate"], store: str | None) -> None:

@@ -63,12 +63,16 @@ class DataSpec:
                 "image_folder needs image_size, the side in pixels that all its images are "
                 "resized to, for example 64"
             )
-        if self.kind == "frames" and (self.num_steps is not None or self.binning != "time"):
-            raise DataError(
-                f"num_steps = {self.num_steps}, binning = {self.binning!r}: {self.name} has "
-                "images, which need neither; leave both out, or take an event data set: "
-                f"{', '.join(EVENT_SETS)}"
-            )
+        if self.kind == "frames":
+            for setting, is_given in (
+                (f"binning = {self.binning!r} (--binning)", self.binning != "time"),
+                (f"num_steps = {self.num_steps}", self.num_steps is not None),
+            ):
+                if is_given:
+                    raise DataError(
+                        f"{setting} is for event data sets: {', '.join(EVENT_SETS)}; {self.name} "
+                        "has images, so leave it out"
+                    )
 
     @property
     def kind(self) -> Literal["frames", "events"]:

@@ -3,7 +3,7 @@
 import logging
 import shlex
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -27,6 +27,7 @@ from spikenas.training import Recipe, default_recipe
 from spikenas.training import recipe as load_recipe
 from spikenas.training.surrogate_modules import check_mixers
 
+OnChecked = Callable[[SearchSettings], None]
 _log = logging.getLogger(__name__)
 _DATA_OF_SPACE = {"toy": "digits"}
 
@@ -57,6 +58,7 @@ def search(
     max_memory_gib: float | None = None,
     allow_plugins: bool = False,
     seed_with: SeedWith = (),
+    on_checked: OnChecked | None = None,
     on_progress: OnProgress | None = None,
 ) -> Run:
     """Search a space for the architectures that score best for the least energy.
@@ -71,6 +73,7 @@ def search(
     ``inline`` needs no Ray. ``store`` is the database's URL, by default $SPIKENAS_STORE, else
     ``sqlite:///spikenas.db``. ``seed_with`` are published names or architectures to propose
     first, each as the nearest member of the space; what had to be changed is logged.
+    ``on_checked`` gets the settings once none of them was refused, before workers start;
     ``on_progress`` gets a `Progress` whenever something changes.
 
     Returns:
@@ -135,6 +138,8 @@ def search(
         proposals = Proposals(space, asker, chip=settings.chip, limits=settings.limits)
         screened = proposals.until_feasible(space.name)
         first = screened[-1].proposal.architecture
+        if on_checked is not None:
+            on_checked(settings)
         with open_pool(settings.workers) as pool:
             pool.warm_up(settings.data.with_steps(first.num_steps))
             writer = record.begin_run(
@@ -163,6 +168,7 @@ def resume(
     name: str | None = None,
     *,
     store: str | None = None,
+    on_checked: OnChecked | None = None,
     on_progress: OnProgress | None = None,
 ) -> Run:
     """Go on with a run that was interrupted or killed; only what was in flight is repeated.
@@ -178,6 +184,8 @@ def resume(
     with Store.open(store, create=False) as record:
         settings = SearchSettings.from_dict(record.run(name).settings)
         space = _fitted(settings.load_space(), settings)
+        if on_checked is not None:
+            on_checked(settings)
         with open_pool(settings.workers) as pool:
             pool.warm_up(settings.data)
             writer = record.resume_run(name)

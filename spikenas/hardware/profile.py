@@ -156,7 +156,7 @@ class ChipProfile(BaseModel):
         except tomllib.TOMLDecodeError as error:
             raise SpecError(f"{source}: not valid TOML: {error}") from None
         except ValidationError as error:
-            raise SpecError(f"{source}: {complaints(error, Rule, Limit, Fact, cls)}") from None
+            raise SpecError(f"{source}: {complaints(error, cls)}") from None
         profile = own if own.extends is None else own._with_rules_of(own.extends, source)
         profile._obey_names(source)
         profile._obey_placement(source)

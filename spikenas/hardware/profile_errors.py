@@ -1,6 +1,8 @@
 """What is wrong with a profile, in words: which key, what it holds, what is allowed."""
 
 import re
+from collections.abc import Sequence
+from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails, PydanticCustomError
@@ -8,19 +10,23 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 from spikenas.exceptions import did_you_mean
 from spikenas.workload import PLACES
 
+_NEEDED = {
+    "string_type": "text in quotes",
+    "string_too_short": "text that is not empty",
+    "float_type": "a number",
+    "bool_type": "true or false",
+    "model_type": "a table",
+    "dict_type": "a table",
+    "mapping_type": "a table",
+    "tuple_type": "a list",
+}
 
-def complaints(
-    error: ValidationError,
-    rule: type[BaseModel],
-    limit: type[BaseModel],
-    fact: type[BaseModel],
-    profile: type[BaseModel],
-) -> str:
-    """Say all that is wrong, but of a list only which of its entries are."""
-    models = {"rules": rule, "limits": limit, "structure": fact, "": profile}
+
+def complaints(error: ValidationError, model: type[BaseModel]) -> str:
+    """Say all that is wrong with a file of this model, but of a list only which entries are."""
     places = [details["loc"] for details in error.errors()]
     return "; ".join(
-        _complaint(details, models)
+        _complaint(details, model)
         for details in error.errors()
         if not any(details["loc"] == place[: len(place) - 1] for place in places)
     )
@@ -38,16 +44,17 @@ def known_place(given: str) -> str:
     return given
 
 
-def _complaint(details: ErrorDetails, models: dict[str, type[BaseModel]]) -> str:
+def _complaint(details: ErrorDetails, model: type[BaseModel]) -> str:
     """Say in one clause which key is wrong, what it holds and what is allowed."""
     place = [part for part in details["loc"] if part != "[key]" and not _is_branch(part)]
     where = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in place)[1:]
     last = str(place[-1]) if place else ""
     if details["type"] == "missing":
-        return f"{where} is missing"
+        fields = _table_at(model, place[:-1]).model_fields
+        required = [name for name, field in fields.items() if field.is_required()]
+        return f"{where} is missing; its table needs {', '.join(required)}"
     if details["type"] == "extra_forbidden":
-        table = str(place[0]) if len(place) > 1 else ""
-        known = list(models.get(table, models[""]).model_fields)
+        known = list(_table_at(model, place[:-1]).model_fields)
         return f"{where} is no key{did_you_mean(last, known)}; known: {', '.join(known)}"
     if details["type"] in ("enum", "literal_error"):
         is_key = details["loc"][-1] == "[key]"
@@ -55,8 +62,30 @@ def _complaint(details: ErrorDetails, models: dict[str, type[BaseModel]]) -> str
         allowed = re.findall(r"'([^']+)'", details["ctx"]["expected"])
         what = f"{where} is no key" if is_key else f"{where} = {given!r}"
         return f"{what}{did_you_mean(given, allowed)}; allowed: {', '.join(allowed)}"
-    message = details["msg"][0].lower() + details["msg"][1:]
-    return f"{where} = {details['input']!r}; {message}"
+    if details["type"] == "value_error":  # of a validator of ours
+        return f"{where}: {details['ctx']['error']}"
+    if details["type"] == "string_pattern_mismatch":
+        what = where if details["loc"][-1] == "[key]" else f"{where} = {details['input']!r}"
+        return f"{what} is no name; needed: a small letter, then small letters, digits or _"
+    message = _NEEDED.get(details["type"], details["msg"])
+    message = re.sub("^Input should be (?=greater)", "a number ", message)
+    needed = "" if details["type"] == "place" else "needed: "
+    return f"{where} = {details['input']!r}; {needed}{message.removeprefix('Input should be ')}"
+
+
+def _table_at(model: type[BaseModel], place: Sequence[str | int]) -> type[BaseModel]:
+    """Return the model of the table at a place, ``rules.max_pool`` say."""
+    kind: Any = model
+    for part in place:
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            kind = kind.model_fields[str(part)].annotation
+        else:  # a mapping of names to tables
+            kind = get_args(kind)[-1]
+        if type(None) in get_args(kind):
+            kind = get_args(kind)[0]
+    assert isinstance(kind, type)
+    assert issubclass(kind, BaseModel)
+    return kind
 
 
 def _is_branch(part: str | int) -> bool:

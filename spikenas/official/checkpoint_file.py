@@ -24,6 +24,10 @@ from spikenas.exceptions import UsageError
 _log = logging.getLogger(__name__)
 # Where training scripts keep the weights, the first that is there; averages only if alone.
 _PLACES = ("state_dict", "model", "module", "net", "state_dict_ema", "model_ema")
+_AGAIN = (
+    "needed: a .safetensors file, or what torch.save(model.state_dict(), ...) writes; download or "
+    "save it again"
+)
 _DEEPEST = 4  # places within places; a file may hold itself
 
 
@@ -45,8 +49,10 @@ def read_checkpoint(path: str | Path) -> dict[str, Tensor]:
 def _safetensors(path: Path) -> dict[str, Tensor]:
     try:
         return safetensors.torch.load_file(path)
-    except (safetensors.SafetensorError, OSError, ValueError, KeyError) as error:
-        raise UsageError(f"{path}: is no safetensors file: {error}") from None
+    except (safetensors.SafetensorError, ValueError, KeyError):
+        raise UsageError(f"{path}: is no safetensors file, {_found(path)}; {_AGAIN}") from None
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read: {error.strerror or error}") from None
 
 
 def _pytorch(path: Path) -> Any:
@@ -55,16 +61,20 @@ def _pytorch(path: Path) -> Any:
             warnings.simplefilter("ignore")  # of pickle's protocol, before it is refused
             return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
+        if _first_bytes(path)[:1] not in (b"P", b"\x80"):  # neither a zip archive nor a pickle
+            raise UsageError(
+                f"{path}: is no checkpoint of PyTorch, {_found(path)}; {_AGAIN}"
+            ) from None
         named = re.search(r"GLOBAL (\S+)", str(error))
         raise UsageError(
             f"{path}: holds more than tensors{f' ({named[1]})' if named else ''}, and unpickling "
             "that could run code; needed: a safetensors file, or one with nothing but the weights: "
             "torch.save(model.state_dict(), ...), made where you trust the file"
         ) from None
-    except Exception as error:  # bytes of any kind end in errors of any kind
-        raise UsageError(
-            f"{path}: is no checkpoint of PyTorch: {type(error).__name__}: {_first_line(error)}"
-        ) from None
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read: {error.strerror or error}") from None
+    except Exception:  # bytes of any kind end in errors of any kind
+        raise UsageError(f"{path}: is no checkpoint of PyTorch, {_found(path)}; {_AGAIN}") from None
 
 
 def _weights(content: Any, path: Path) -> dict[str, Tensor]:
@@ -81,13 +91,26 @@ def _weights(content: Any, path: Path) -> dict[str, Tensor]:
     found = content if isinstance(content, Mapping) else {}
     weights = {name: value for name, value in found.items() if isinstance(value, Tensor)}
     if not weights:
-        held = ", ".join(map(str, found)) if found else type(content).__name__
+        held = ", ".join(map(str, found)) or "nothing under a name"
         raise UsageError(
-            f"{path}: holds no weights, but {held[:200] or 'nothing'}; needed: names with tensors, "
-            f"alone or under one of {', '.join(_PLACES)}"
+            f"{path}: holds no weights, but {held[:200]}; needed: names with tensors, "
+            f"alone or under one of {', '.join(_PLACES)}; save model.state_dict()"
         )
     return weights
 
 
-def _first_line(error: Exception) -> str:
-    return str(error).split("\n", maxsplit=1)[0]
+def _found(path: Path) -> str:
+    """Say what the file is, or how it begins: a page of a web site, say."""
+    size, first = path.stat().st_size, _first_bytes(path)
+    if not first:
+        return "it is empty"
+    if first.startswith(b"PK"):
+        return f"or a damaged one: {size} bytes of a zip archive without whole weights"
+    if first.startswith(b"\x80") or first[8:9] == b"{":
+        return f"or a damaged one: {size} bytes without whole weights"
+    return f"its {size} bytes begin with {first.decode('latin-1')!a}"
+
+
+def _first_bytes(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(16)

@@ -74,6 +74,8 @@ def import_official(
             f"the checkpoint is not a {system} of variant {variant!r} as released"
             f"{reading.hint(variant)}; {len(found.problems)} tensors differ:\n  "
             + "\n  ".join(found.problems)
+            + "\nneeded: each tensor under the name and in the shape of the released code; rename "
+            "what was renamed, or give the system and variant that it is of"
         )
     _say_what_differs(system, list(given))
     if variant == "cifar" and network.architecture.num_classes == 1000:
@@ -138,7 +140,9 @@ def _tensors(state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
         raise UsageError("the checkpoint is empty; needed: official names with their tensors")
     problems = []
     for name, tensor in state_dict.items():
-        if not isinstance(name, str) or not isinstance(tensor, Tensor):
+        if not isinstance(name, str):
+            raise UsageError(f"a tensor is under {name!r}, no text; needed: official names")
+        if not isinstance(tensor, Tensor):
             raise UsageError(
                 f"{name}: is {type(tensor).__module__}.{type(tensor).__name__}; needed: a "
                 "torch.Tensor under a name (of NumPy: torch.from_numpy)"
@@ -204,10 +208,13 @@ def _state(
         if is_real:
             used[name] = given[name].detach().to("cpu", dtype)
         if not is_real or not used[name].isfinite().all():
-            strange.append(f"{name}: {given[name].dtype}")
+            strange.append(f"{name}: {given[name].dtype}{' with NaN or infinity' * is_real}")
     if strange:
         raise UsageError(
-            f"{len(strange)} tensors hold other than finite numbers:\n  " + "\n  ".join(strange)
+            f"{len(strange)} tensors hold other than finite numbers:\n  "
+            + "\n  ".join(strange)
+            + "\nneeded: weights of finite floating-point numbers; take another checkpoint, or one "
+            "that was not quantised"
         )
     return {
         ours: torch.stack([used[name] for name in found.sources[ours]]).reshape(needed.shape)

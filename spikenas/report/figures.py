@@ -16,7 +16,7 @@ LABELS = {
     "latency_steps": "latency (time steps)",
 }
 Member = TypeVar("Member")
-_UNITS = ((1e6, "J"), (1e3, "mJ"))
+_UNITS_UJ = ((1e6, "J"), (1e3, "mJ"), (1.0, "µJ"), (1e-3, "nJ"), (0.0, "pJ"))
 _SHARES = ("accuracy", "test_accuracy", "spike_rate")
 
 
@@ -39,12 +39,18 @@ def text(name: str, value: float | None) -> str:
 
 
 def energy(microjoules: float) -> str:
-    """Return an energy with its unit: ``0.412 µJ``, ``11.6 mJ``."""
-    value, unit = next(
-        ((microjoules / limit, unit) for limit, unit in _UNITS if microjoules >= limit),
-        (microjoules, "µJ"),
-    )
-    return f"{value:#.3g}".rstrip(".") + f" {unit}"
+    """Return an energy with its unit: ``8.02 pJ``, ``412 nJ``, ``11.6 mJ``."""
+    if microjoules == 0:
+        return "0 J"
+    scale, unit = energy_unit(microjoules)
+    return f"{microjoules * scale:#.3g}".rstrip(".") + f" {unit}"
+
+
+def energy_unit(microjoules: float) -> tuple[float, str]:
+    """Return what turns microjoules into the unit that leaves 1 to 999 of it, and the unit."""
+    rounded = float(f"{microjoules:.3g}")  # 999.9 nJ are 1.00 µJ
+    size, unit = next((size, unit) for size, unit in _UNITS_UJ if rounded >= size)
+    return 1 / (size or 1e-6), unit
 
 
 def energy_range(low: float, high: float) -> str:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from spikenas.evaluation import State
 from spikenas.exceptions import NotFoundError, UsageError
 from spikenas.objectives import OBJECTIVES
-from spikenas.report.figures import LABELS, energy_text, genes, shown, text
+from spikenas.report.figures import LABELS, energy_text, energy_unit, genes, shown, text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -199,7 +199,7 @@ def _draw_energy(
 
     scale, unit = 1.0, "score (millions of chip operations)"
     if estimate.total_uj is not None:
-        scale, unit = (1e-3, "mJ") if estimate.total_uj >= 1000 else (1.0, "µJ")
+        scale, unit = energy_unit(estimate.total_uj)
         unit = f"energy per inference ({unit})"
     parts = _parts(estimate)
     priced = [each for each in others if each.energy_uj is not None]

@@ -206,7 +206,7 @@ def published(systems: Sequence["PublishedSystem"]) -> Table:
             count(each.macs),
             "-" if each.operations is None else count(each.operations),
             "-" if each.accuracy is None else f"{100 * each.accuracy:.2f} %",
-            "-" if each.energy_mj is None else f"{each.energy_mj:.3g} mJ",
+            "-" if each.energy_mj is None else text("energy_uj", 1e3 * each.energy_mj),
             escape(each.source),
         )
     return table

@@ -143,17 +143,23 @@ def _choices(
 
 def _values(name: str, listed: object, where: str, level: Level, problems: list[str]) -> Values:
     values: list[genes.Value] = []
+    seen: set[str] = set()
     for value in listed if isinstance(listed, list) else [listed]:
+        is_twice = repr(value) in seen  # said once, also of a value that cannot be
+        seen.add(repr(value))
         try:
-            parsed = genes.parse(level, name, value)
+            parsed = None if is_twice else genes.parse(level, name, value)
         except UnknownNameError as error:
             problems.append(f"{where}.{name} = {value!r}: {error}")
         except ArchitectureError as error:
-            problems.append(f"{where}.{error}")
+            is_nested = isinstance(value, list) and name in genes.GENES[level]
+            cure = "; a list within the list is one value, take its brackets away"
+            problems.append(f"{where}.{error}{cure * is_nested}")
         else:
-            if parsed in values:
+            if parsed is None or parsed in values:
                 problems.append(f"{where}.{name} lists {value!r} twice; leave one out")
-            values.append(parsed)
+            else:
+                values.append(parsed)
     if listed == []:
         problems.append(f"{where}.{name} is an empty list; give at least one value")
     return tuple(values)

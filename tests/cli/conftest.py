@@ -17,6 +17,12 @@ class Ended:
     err: str
 
 
+@pytest.fixture(autouse=True)
+def pipe(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let tables be as wide as their rows, also where somebody exports COLUMNS."""
+    monkeypatch.delenv("COLUMNS", raising=False)
+
+
 @pytest.fixture
 def spikenas(capsys: pytest.CaptureFixture[str]) -> Callable[..., Ended]:
     def run(*arguments: object) -> Ended:

@@ -53,6 +53,18 @@ def test_the_folder_says_where_it_comes_from_and_that_nothing_was_measured(impor
     assert str(checkpoint.parent) not in str(provenance)
 
 
+def test_an_import_writes_the_formats_of_an_export(spikenas, checkpoint, tmp_path):
+    asked = ("import", "spikformer", checkpoint, "--num-heads", 4, "--to", tmp_path / "x")
+
+    unknown = spikenas(*asked, "--format", "pt3")
+    done = spikenas(*asked, "--format", "pt2")
+
+    assert (unknown.code, done.code) == (2, 0)
+    assert "did you mean 'pt2'" in unknown.err
+    assert (tmp_path / "x" / "model.pt2").is_file()
+    assert package.load(tmp_path / "x").architecture == GENES
+
+
 def test_show_energy_and_check_take_the_folder(spikenas, imported):
     shown = json.loads(spikenas("show", imported, "--json").out)
     energy = json.loads(spikenas("energy", imported, "--spike-rate", 0.2, "--json").out)
@@ -151,6 +163,32 @@ def test_wrong_usage_ends_with_2_and_says_what_is_needed(
     assert ended.code == 2
     assert complaint in ended.err
     assert not to.exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        (lambda w: w | {"head.bias": torch.ones(99)}, "head.bias: is [99], needed ["),
+        (lambda w: {n: t for n, t in w.items() if n != "head.bias"}, "head.bias: missing"),
+        (lambda w: w | {"head.bias": w["head.bias"] * torch.nan}, "float32 with NaN or infinity"),
+        (lambda w: w | {"head.bias": w["head.bias"].to(torch.int8)}, "head.bias: torch.int8"),
+        (lambda w: w | {3: torch.ones(1)}, "a tensor is under 3"),
+    ],
+)
+def test_what_is_wrong_with_tensors_is_told_with_file_need_and_cure(
+    spikenas, weights, tmp_path, change, complaint
+):
+    torch.save(change(dict(weights)), tmp_path / "m.pth")
+
+    ended = spikenas(
+        *("import", "spikformer", tmp_path / "m.pth", "--num-heads", 4, "--to", tmp_path / "x")
+    )
+
+    assert ended.code == 2
+    assert ended.err.startswith(f"error: {tmp_path / 'm.pth'}, as spikformer of variant 'cifar': ")
+    assert complaint in ended.err
+    assert "needed" in ended.err
+    assert "Error" not in ended.err
 
 
 def test_a_file_that_is_not_there_is_wrong_usage(spikenas, tmp_path):

@@ -34,7 +34,7 @@ def test_without_a_terminal_each_message_and_each_result_is_a_line(capsys):
     assert lines[0] == "refused abc: fan-in"
     assert lines[1].startswith("first candidate after 0:")
     assert lines[2] == (
-        "1/12: 1 done, 1 running, 1 refused, 0 failed | best 96.1 %, lowest 0.500 µJ | 1:01 left"
+        "1/12: 1 done, 1 running, 1 refused, 0 failed | best 96.1 %, lowest 500 nJ | 1:01 left"
     )
     assert len(lines) == 3
 

@@ -114,3 +114,10 @@ def test_reading_a_store_that_is_not_there_makes_none(spikenas, tmp_path):
 
     assert ended.code == 4
     assert not list(tmp_path.iterdir())
+
+
+def test_a_run_that_is_not_there_is_not_said_to_be_resumed(spikenas, stored):
+    ended = spikenas("resume", "frist", "--store", stored)
+
+    assert ended.code == 3
+    assert "resuming" not in ended.err

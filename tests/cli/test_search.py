@@ -345,9 +345,11 @@ def empty_store(tmp_path, monkeypatch):
         (["--space", "toy", "--energy-model", "cmos"], 2, "cmos45"),
         (["--space", "toy", "--time-budget", "soon"], 2, "10m"),
         (["--space", "toy", "--trials", "0"], 2, "--trials"),
+        (["--space", "toy", "--seed", str(2**63)], 2, "2^63 - 1"),
+        (["--space", "toy", "--data", "mnist", "--data-root", "absent"], 2, "absent"),
         (["--space", "toy", "--max-parameters", "10"], 7, "parameters"),
-        (["--space", "cifar10"], 2, "cifar10"),
-        (["--space", "toy", "--binning", "count"], 2, "images"),
+        (["--space", "cifar10"], 2, "CIFAR10"),
+        (["--space", "toy", "--binning", "count"], 2, "--binning) is for event data"),
         (["--space", "toy", "--recipe", "qkformer-dvs128"], 2, "snn_augment_wide"),
         (["--trials", "3"], 2, "--space"),
     ],
@@ -359,6 +361,8 @@ def test_what_cannot_be_searched_is_said_and_leaves_no_run(
 
     assert ended.code == code
     assert complaint in ended.err
+    assert "searching" not in ended.err
+    assert "starting Ray" not in ended.err
     has_run = empty_store.exists() and json.loads(spikenas("runs", "--json").out)["runs"]
     assert not has_run
 

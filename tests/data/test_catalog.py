@@ -103,8 +103,12 @@ def test_an_unknown_name_is_answered_with_the_nearest() -> None:
         ({"train_subset": 0}, "train_subset = 0"),
         ({"validation_fraction": 0.9}, "from 0 to 0.5"),
         ({"split_seed": True}, "split_seed = True"),
-        ({"num_steps": 4}, r"num_steps = 4, .* digits has images, which need neither"),
-        ({"binning": "count"}, r"binning = 'count': digits has images"),
+        ({"num_steps": 4}, r"num_steps = 4 is for event data sets: .* digits has images"),
+        (
+            {"binning": "count"},
+            r"^binning = 'count' \(--binning\) is for event data sets: cifar10dvs, dvs128, nmnist; "
+            "digits has images, so leave it out$",
+        ),
         ({"name": "nmnist", "num_steps": 65}, "num_steps = 65; it must be .* from 1 to 64"),
     ],
 )

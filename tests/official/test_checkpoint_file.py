@@ -4,6 +4,7 @@ import argparse
 import ast
 import io
 import pickle
+import re
 import tarfile
 import zipfile
 from pathlib import Path
@@ -154,7 +155,19 @@ def test_any_other_bytes_are_refused(tmp_path: Path, content: bytes, suffix: str
     path = tmp_path / f"model{suffix}"
     path.write_bytes(content)
 
-    with pytest.raises(UsageError, match=rf"model\{suffix}: (is no|holds)"):
+    with pytest.raises(UsageError, match=rf"model\{suffix}: (is no|holds)") as raised:
+        read_checkpoint(path)
+
+    assert not re.search(r"Error|b'|pickl(?!ing that could)|miniz", str(raised.value))
+    assert "needed: " in str(raised.value)
+
+
+@pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
+def test_a_page_of_a_web_site_is_shown_by_how_it_begins(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"model{suffix}"
+    path.write_text("<!DOCTYPE html><html>404</html>")
+
+    with pytest.raises(UsageError, match=r"its 31 bytes begin with '<!DOCTYPE html><'; .*download"):
         read_checkpoint(path)
 
 

@@ -8,7 +8,13 @@ from spikenas.report.figures import count, duration, energy_range, genes, shown,
     [
         ("accuracy", 0.97249, "97.2 %"),
         ("spike_rate", 0.125, "12.5 %"),
-        ("energy_uj", 0.41234, "0.412 µJ"),
+        ("energy_uj", 8.02e-6, "8.02 pJ"),
+        ("energy_uj", 0.0343, "34.3 nJ"),
+        ("energy_uj", 0.41234, "412 nJ"),
+        ("energy_uj", 0.99949, "999 nJ"),
+        ("energy_uj", 0.99951, "1.00 µJ"),
+        ("energy_uj", 2.5e6, "2.50 J"),
+        ("energy_uj", 0.0, "0 J"),
         ("energy_uj", 11_577.0, "11.6 mJ"),
         ("energy_uj", 1_508.0, "1.51 mJ"),
         ("energy_uj", 151_000.0, "151 mJ"),
@@ -23,7 +29,12 @@ def test_a_figure_is_shown_with_its_unit(name, value, expected):
 
 @pytest.mark.parametrize(
     ("low", "high", "expected"),
-    [(2.3, 2.5, "2.30 to 2.50 µJ"), (53.1, 2390, "53.1 µJ to 2.39 mJ"), (4.0, 4.0, "4.00 µJ")],
+    [
+        (2.3, 2.5, "2.30 to 2.50 µJ"),
+        (53.1, 2390, "53.1 µJ to 2.39 mJ"),
+        (4.0, 4.0, "4.00 µJ"),
+        (0.5, 2.0, "500 nJ to 2.00 µJ"),
+    ],
 )
 def test_a_range_shows_both_ends(low, high, expected):
     assert energy_range(low, high) == expected

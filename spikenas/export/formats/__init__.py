@@ -12,7 +12,7 @@ from importlib import import_module, metadata
 from importlib.util import find_spec
 from pathlib import Path
 
-from spikenas.exceptions import UnknownNameError, UsageError
+from spikenas.exceptions import InfeasibleError, UnknownNameError, UsageError
 from spikenas.nn.network import SpikingTransformer
 
 WEIGHTS = "safetensors"  # always written
@@ -67,7 +67,13 @@ def render(names: Iterable[str], network: SpikingTransformer) -> dict[str, bytes
         with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what exporters say of their own insides
             path = Path(folder) / FORMATS[name].file
-            module.write(network, path)
+            try:
+                module.write(network, path)
+            except RuntimeError as error:  # the exporters of PyTorch end in errors of many kinds
+                raise InfeasibleError(
+                    f"format {name!r} cannot express this network, its exporter says: "
+                    f"{str(error).strip().partition(chr(10))[0]}; leave {name!r} out"
+                ) from error
             files[path.name] = path.read_bytes()
     return files
 

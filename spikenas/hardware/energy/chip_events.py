@@ -26,10 +26,10 @@ from spikenas.hardware.energy.model import (
     is_dense,
     output_rate_of,
 )
-from spikenas.hardware.profile import Grade, Name, Text
+from spikenas.hardware.profile import Count, Grade, Name, Text
+from spikenas.hardware.profile_errors import complaints
 from spikenas.workload import WEIGHTED, Kind, Operation, Workload
 
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 _READERS = (*WEIGHTED, Kind.SPIKE_PRODUCT, Kind.SPIKE_SUM, Kind.MASK)
 _UJ = 1e6  # in picojoules
 
@@ -43,8 +43,8 @@ class Price(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    pj: Positive
-    low_pj: Positive | None = None
+    pj: Count
+    low_pj: Count | None = None
     source: Text
     grade: Grade
 
@@ -65,8 +65,8 @@ class StaticPower(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    mw: Positive
-    step_ms: Positive
+    mw: Count
+    step_ms: Count
     source: Text
     grade: Grade
 
@@ -91,7 +91,7 @@ class Reading(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     title: Text
-    all_in: bool = False
+    all_in: Annotated[bool, Field(strict=True)] = False
     synaptic_event: Price
     neuron_update: Price | None = None
     spike_delivery: Price | None = None
@@ -155,11 +155,7 @@ class ChipEvents(EnergyModel):
         except tomllib.TOMLDecodeError as error:
             raise SpecError(f"{source}: not valid TOML: {error}") from None
         except ValidationError as error:
-            said = (
-                f"{'.'.join(map(str, details['loc']))}: {details['msg']}"
-                for details in error.errors()
-            )
-            raise SpecError(f"{source}: {'; '.join(said)}") from None
+            raise SpecError(f"{source}: {complaints(error, ChipFigures)}") from None
         names = tuple(file.readings)
         return cls(
             name=file.name,

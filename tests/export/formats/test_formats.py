@@ -3,6 +3,7 @@ import sys
 
 import pytest
 import safetensors.torch
+import torch
 from exported import architecture, trained
 
 from spikenas import export
@@ -51,6 +52,20 @@ def test_nothing_is_written_where_a_format_cannot_express_the_network(tmp_path):
         write(tmp_path / "out", "nir")
 
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_an_exporter_ends_with_is_told_as_what_a_format_cannot_express(monkeypatch):
+    network = trained(architecture())
+    monkeypatch.setattr(torch.export, "export", _ends)
+
+    with pytest.raises(
+        InfeasibleError, match=r"'pt2' cannot .* says: no rule for sqrt; leave 'pt2'"
+    ):
+        formats.render(["pt2"], network)
+
+
+def _ends(*_arguments, **_options):
+    raise RuntimeError("no rule for sqrt\nthe graph: ...")
 
 
 def test_importing_the_exports_imports_no_format():

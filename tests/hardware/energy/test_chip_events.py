@@ -163,19 +163,36 @@ def test_a_chip_of_ones_own_is_a_file(tmp_path):
 @pytest.mark.parametrize(
     ("change", "complaint"),
     [
-        (("pj = 2.0", "pj = -2.0"), "readings.lab.synaptic_event.pj"),
-        (('grade = "tool"', 'grade = "rumour"'), "readings.lab.synaptic_event.grade"),
-        (("pj = 2.0", "pj = 2.0\nlow_pj = 3.0"), "low_pj = 3 must be below pj = 2"),
-        (('updates = "every_step"', ""), "updates"),
+        (("pj = 2.0", "pj = -2.0"), "lab.synaptic_event.pj = -2.0; needed: a number greater than"),
+        (("pj = 2.0", "pj = nan"), "lab.synaptic_event.pj = nan; needed: a finite number"),
+        (("pj = 2.0", 'pj = "2"'), "lab.synaptic_event.pj = '2'; needed: a number"),
+        (('grade = "tool"', 'grade = "tol"'), "event.grade = 'tol'; did you mean 'tool'?; allowed"),
+        (('source = "our lab"', ""), "source is missing; its table needs pj, source, grade"),
+        (('source = "our lab"', 'source = ""'), "source = ''; needed: text that is not empty"),
+        (
+            ("pj = 2.0", "pj = 2.0\nlow = 3.0"),
+            "low is no key; did you mean 'low_pj'?; known: pj, lo",
+        ),
+        (('title = "measured', 'tilte = "measured'), "lab.tilte is no key; did you mean 'title'?"),
+        (("pj = 2.0", "pj = 2.0\nlow_pj = 3.0"), "event: low_pj = 3 must be below pj = 2"),
+        (("readings.lab", "readings.Lab"), "readings.Lab is no name; needed: a small letter"),
+        (
+            ('updates = "every_step"', ""),
+            "updates is missing; its table needs name, title, updates",
+        ),
         (("name =", "name"), "not valid TOML"),
     ],
 )
-def test_a_wrong_file_names_the_place(tmp_path, change, complaint):
+def test_a_wrong_file_is_told_with_place_value_and_cure(tmp_path, change, complaint):
     path = tmp_path / "mine.toml"
     path.write_text(OWN.replace(*change))
 
-    with pytest.raises(SpecError, match=complaint):
+    with pytest.raises(SpecError) as raised:
         energy_model(path)
+
+    assert str(raised.value).startswith(f"{path}: ")
+    assert complaint in str(raised.value)
+    assert "Input should" not in str(raised.value)
 
 
 @pytest.mark.oracle
