@@ -10,10 +10,12 @@ from torch.utils.weak import WeakTensorKeyDictionary
 
 from spikenas.measurement.trace import trace_architecture
 from spikenas.nn import layout
+from spikenas.nn.deferred import Deferred
+from spikenas.nn.kernels import count_non_zero
 from spikenas.nn.network import SpikingTransformer
-from spikenas.nn.neurons.neuron import Neuron
+from spikenas.nn.neurons.neuron import Neuron, telling
 from spikenas.nn.operations import Leaf
-from spikenas.workload import Kind, Operation, Workload
+from spikenas.workload import Kind, Operation, Signal, Workload
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,8 +33,8 @@ class _Counter:
         self.operations = {operation.name: operation for operation in operations}
         self.samples = 0  # those of the batch at hand among them
         self.batch = 0
-        self._non_zeros: dict[str, list[Tensor]] = {}  # of inputs and output
-        self._events: dict[str, Tensor] = {}
+        self._non_zeros: dict[str, list[Tensor | int]] = {}  # of inputs and output
+        self._events: dict[str, Tensor | int] = {}
         self._active: dict[str, Tensor | int] = {}  # in samples x steps
         self._known = WeakTensorKeyDictionary()  # one tensor feeds several operations
 
@@ -41,26 +43,37 @@ class _Counter:
         self.batch = batch
         self.samples += batch
 
+    def fired(self, spikes: Tensor, count: int) -> None:
+        """Take over what a neuron's kernel has counted."""
+        self._known[spikes] = count
+
     def ran(self, name: str, leaf: Leaf, inputs: tuple[Tensor, ...], output: Tensor) -> None:
         """Count one operation of one batch."""
-        counts = [self._non_zero(x) for x in (*inputs, output)]
+        operation = self.operations[name]
+        counts = [
+            self._non_zero(x) if is_read else 0
+            for x, is_read in zip((*inputs, output), _read(operation), strict=True)
+        ]
         before = self._non_zeros.get(name)
         if before is not None:
             counts = [a + b for a, b in zip(before, counts, strict=True)]
         self._non_zeros[name] = counts
-        events = leaf.events(inputs, output)
+        events = leaf.events(inputs, output, self._non_zero)
         if events is not None:
-            self._events[name] = self._events.get(name, torch.zeros_like(events)) + events
-        self._active[name] = self._active.get(name, 0) + self._active_now(self.operations[name])
+            self._events[name] = self._events.get(name, 0) + events
+        self._active[name] = self._active.get(name, 0) + self._active_now(operation)
 
     def measured(self, name: str) -> Operation:
         """Return the operation with what was counted; elements of halted tokens are zeros."""
         operation = self.operations[name]
         runs = self.samples * operation.steps
         shapes = (*(operand.shape for operand in operation.inputs), operation.output_shape)
+        active_share = float(self._active[name]) / runs
         rates = [
-            float(count) / (runs * prod(shape))
-            for count, shape in zip(self._non_zeros[name], shapes, strict=True)
+            float(count) / (runs * prod(shape)) if is_read else active_share
+            for count, shape, is_read in zip(
+                self._non_zeros[name], shapes, _read(operation), strict=True
+            )
         ]
         inputs = tuple(
             replace(operand, spike_rate=rate)
@@ -70,17 +83,18 @@ class _Counter:
             operation,
             inputs=inputs,
             spike_rate=rates[-1],
-            active_share=float(self._active[name]) / runs,
+            active_share=active_share,
         )
         counted = self._events.get(name)
         return replace(
             found, events=found.synops if counted is None else float(counted) / self.samples
         )
 
-    def _non_zero(self, x: Tensor) -> Tensor:
-        count: Tensor | None = self._known.get(x)
+    def _non_zero(self, x: Tensor) -> Tensor | int:
+        count: Tensor | int | None = self._known.get(x)
         if count is None:
-            count = self._known[x] = torch.count_nonzero(x)
+            found = x.count_non_zero() if isinstance(x, Deferred) else count_non_zero(x)
+            count = self._known[x] = found
         return count
 
     def _active_now(self, operation: Operation) -> Tensor | int:
@@ -92,6 +106,16 @@ class _Counter:
         tokens = operation.inputs[-1].shape[-2]
         share = active.counts.double() / tokens  # [T, B]
         return (share**2 if operation.kind is Kind.SPIKE_PRODUCT else share).sum()
+
+
+def _read(operation: Operation) -> list[bool]:
+    """Tell of inputs and output which are counted; membranes only where a product reads them.
+
+    Else each element that was computed stands for one that is not zero.
+    """
+    is_product = operation.macs > 0
+    inputs = [is_product or x.signal is not Signal.MEMBRANE for x in operation.inputs]
+    return [*inputs, operation.signal is not Signal.MEMBRANE]
 
 
 def measure(network: SpikingTransformer, batches: Iterable[tuple[Tensor, Tensor]]) -> Measurement:
@@ -111,7 +135,7 @@ def measure(network: SpikingTransformer, batches: Iterable[tuple[Tensor, Tensor]
     correct = 0
     try:
         network.eval()
-        with torch.no_grad():
+        with torch.no_grad(), telling(counter.fired):
             for images, labels in batches:
                 counter.starts(len(labels))
                 correct += int((network(images).argmax(1) == labels).sum())

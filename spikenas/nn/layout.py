@@ -2,16 +2,19 @@
 
 Axes: T steps, B batch, C = D channels, H, W map, N = H W tokens in raster order.
 Operations see maps [T, B, C, H, W] or tokens [T, B, N, D]; nothing else is passed around, but for
-rows [R, D] of the tokens that have not halted (`spikenas.nn.active_tokens`).
+rows [R, D] of the tokens that have not halted (`spikenas.nn.active_tokens`). In memory channels
+come last, so that maps and tokens are the same rows; `channels_last` is where an input gets so.
 """
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
+import torch
 from torch import Tensor
 
 from spikenas.nn.active_tokens import MaskedTokens, PackedTokens
+from spikenas.nn.deferred import Held, Normalised, from_rows, to_rows
 
 ActiveTokens = MaskedTokens | PackedTokens
 # A trace sets this to learn that a reshaped tensor carries the signal of another one.
@@ -21,6 +24,10 @@ _active: ContextVar[ActiveTokens | None] = ContextVar("active", default=None)
 
 def to_tokens(x: Tensor) -> Tensor:
     """Turn a map [T, B, C, H, W] into tokens [T, B, N, D]."""
+    if isinstance(x, Normalised):
+        return same_signal(x, x.reshaped(to_tokens))
+    if isinstance(x, Held):
+        return Held.over(to_tokens(x.once), x.shape[0])
     return same_signal(x, x.flatten(3).mT)
 
 
@@ -31,22 +38,29 @@ def to_map(x: Tensor, grid: tuple[int, int]) -> Tensor:
 
 def repeat_in_time(frames: Tensor, num_steps: int) -> Tensor:
     """Direct coding: show the same frames [B, C, H, W] at every step [T, B, C, H, W]."""
-    return same_signal(frames, frames.unsqueeze(0).expand(num_steps, *frames.shape))
+    return hold(same_signal(frames, channels_last(frames.unsqueeze(0))), num_steps)
 
 
 def first_step(x: Tensor) -> Tensor:
     """Return the first step of [T, B, ...] as [1, B, ...]."""
-    return same_signal(x, x[:1])
+    return x.once if isinstance(x, Held) else same_signal(x, x[:1])
 
 
 def hold(x: Tensor, num_steps: int) -> Tensor:
     """Show one step [1, B, ...] at every step [T, B, ...]."""
+    if is_deferring(x):
+        return Held.over(x, num_steps)
     return same_signal(x, x.expand(num_steps, *x.shape[1:]))
 
 
 def steps_first(events: Tensor) -> Tensor:
     """Turn events [B, T, C, H, W] into [T, B, C, H, W]."""
-    return same_signal(events, events.transpose(0, 1))
+    return same_signal(events, channels_last(events.transpose(0, 1)))
+
+
+def channels_last(x: Tensor) -> Tensor:
+    """Return a map [T, B, C, H, W] whose channels lie next to each other in memory."""
+    return from_rows(to_rows(x).contiguous(), like=x)
 
 
 def repeat_heads(x: Tensor, head_dim: int) -> Tensor:
@@ -54,9 +68,15 @@ def repeat_heads(x: Tensor, head_dim: int) -> Tensor:
     return same_signal(x, x.repeat_interleave(head_dim, dim=-1))
 
 
+def is_deferring(x: Tensor) -> bool:
+    """Whether operations on x may wait for the next one; where a graph is written down none do."""
+    is_written = torch.compiler.is_compiling() or torch.compiler.is_exporting()
+    return not (is_written or x.is_meta or x.numel() == 0)
+
+
 def same_signal(old: Tensor, new: Tensor) -> Tensor:
     """Return ``new``, having told a running trace that it is ``old`` in another shape."""
-    tell = follow.get()
+    tell = None if torch.compiler.is_compiling() else follow.get()
     if tell is not None:
         tell(old, new)
     return new
@@ -73,17 +93,18 @@ def only(active: ActiveTokens | None) -> Iterator[None]:
 
 
 def active_tokens() -> ActiveTokens | None:
-    """Return the tokens to compute, None where none has halted."""
-    return _active.get()
+    """Return the tokens to compute, None where none has halted; nothing compiled halts."""
+    is_compiled = torch.compiler.is_compiling() and not torch.compiler.is_exporting()
+    return None if is_compiled else _active.get()
 
 
 def by_sample(x: Tensor) -> Tensor:
     """Turn rows [R, D] into [T, B, n, D], n the most active tokens of a sample; else ``x``."""
-    active = _active.get()
+    active = active_tokens()
     return active.padded(x) if isinstance(active, PackedTokens) and x.dim() == 2 else x
 
 
 def as_rows(x: Tensor) -> Tensor:
     """Undo `by_sample`."""
-    active = _active.get()
+    active = active_tokens()
     return active.unpadded(x) if isinstance(active, PackedTokens) else x

@@ -20,8 +20,8 @@ import torch
 from torch import Tensor, nn
 
 from spikenas.nn.active_tokens import MaskedTokens, PackedTokens
-from spikenas.nn.layout import ActiveTokens, only, same_signal
-from spikenas.nn.operations import Facts, Leaf
+from spikenas.nn.layout import ActiveTokens, only
+from spikenas.nn.operations import Count, Facts, Leaf
 from spikenas.workload import Kind
 
 _GAIN, _SHIFT = 2.0, 4.0  # of the score: 0.02 for a silent channel, 0.5 at two spikes
@@ -41,7 +41,7 @@ class HaltingScore(Leaf):
         """Count one multiply-accumulate per token."""
         return Facts(macs=inputs[0].shape[-2])
 
-    def events(self, inputs: Sequence[Tensor], output: Tensor) -> Tensor:
+    def events(self, inputs: Sequence[Tensor], output: Tensor, count: Count) -> Tensor:
         """Count the tokens whose score is not that of silence."""
         return torch.count_nonzero(inputs[0][..., 0])
 
@@ -62,6 +62,7 @@ class AdaptiveComputation(nn.Module):
         self.scores = nn.ModuleList(self.score() for _ in range(num_blocks - 1))
         self.is_compact = True
 
+    @torch.compiler.disable  # type: ignore[untyped-decorator]  # how many go on depends on data
     def forward(
         self, blocks: Sequence[nn.Module], head: Callable[[Tensor], Tensor], x: Tensor
     ) -> tuple[Tensor, Tensor | None]:
@@ -92,7 +93,7 @@ class AdaptiveComputation(nn.Module):
         """Return the stream of the tokens that go on, and which they are."""
         if self.training or not self.is_compact or torch.compiler.is_exporting():
             masked = MaskedTokens(mask=_mask(total, self.threshold))
-            return same_signal(x, masked.masked(x)), masked
+            return masked.masked(x), masked
         is_active = total < self.threshold
         if is_active.all():
             return x, None

@@ -1,5 +1,22 @@
-"""Fast ways to run the multi-step neuron; `spikenas.nn.neurons.neuron` has the definition."""
+"""The multi-step neuron with its batch norm in one pass, and what a measurement counts.
 
-from spikenas.nn.kernels.cpu import CPUKernel, cpu_kernel
+``spikenas.nn.neurons`` defines the neuron; here are fast ways to run it.
+"""
 
-__all__ = ["CPUKernel", "cpu_kernel"]
+import spikenas.nn.kernels.operators  # noqa: F401  (registers them)
+from spikenas.nn.kernels.counts import attended, count_non_zero, meetings, non_zero, weighed
+from spikenas.nn.kernels.law import Law
+from spikenas.nn.kernels.multi_step import Norm, backend_of, multi_step, normalise
+
+__all__ = [
+    "Law",
+    "Norm",
+    "attended",
+    "backend_of",
+    "count_non_zero",
+    "meetings",
+    "multi_step",
+    "non_zero",
+    "normalise",
+    "weighed",
+]

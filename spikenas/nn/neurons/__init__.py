@@ -3,7 +3,10 @@
 from spikenas.registry import Operator, Site, one_of, register
 
 _HERE = "spikenas.nn.neurons"
-_SURROGATES = {"surrogate": one_of("atan", "dspike", "sigmoid")}
+_CHECKS = {
+    "surrogate": one_of("atan", "dspike", "sigmoid"),
+    "reset": one_of("subtract", "zero"),
+}
 
 
 def _tau_above_one(site: Site) -> str | None:
@@ -18,8 +21,8 @@ register(
         name="if",
         target=f"{_HERE}.integrate_and_fire:IntegrateAndFire",
         source="Gerstner & Kistler 2002, section 4.1 without leak; hard reset",
-        options={"surrogate": "sigmoid"},
-        checks=_SURROGATES,
+        options={"surrogate": "sigmoid", "reset": "zero"},
+        checks=_CHECKS,
     )
 )
 register(
@@ -29,8 +32,8 @@ register(
         target=f"{_HERE}.lif:LIF",
         source="Fang 2021 (eq. 1-3), as in Zhou 2023",
         genes=("tau",),
-        options={"surrogate": "sigmoid"},
-        checks=_SURROGATES,
+        options={"surrogate": "sigmoid", "reset": "zero"},
+        checks=_CHECKS,
     )
 )
 register(
@@ -40,8 +43,8 @@ register(
         target=f"{_HERE}.plif:ParametricLIF",
         source="Fang 2021 (PLIF), eq. 6-8",
         genes=("tau",),
-        options={"surrogate": "atan"},
-        checks=_SURROGATES,
+        options={"surrogate": "atan", "reset": "zero"},
+        checks=_CHECKS,
         rule=_tau_above_one,
     )
 )

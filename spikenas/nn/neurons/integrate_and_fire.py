@@ -13,12 +13,14 @@ from spikenas.nn.neurons.neuron import Neuron
 class IntegrateAndFire(Neuron):
     """Keeps all that it was given until it fires."""
 
-    law = "integrate"
+    law = "decay"  # that keeps all
     detach_reset = True
     dh_dx, dh_dv = 1.0, 1.0
 
-    def __init__(self, *, v_threshold: float = 1.0, surrogate: str = "sigmoid") -> None:
-        super().__init__(v_threshold=v_threshold, surrogate=surrogate)
+    def __init__(
+        self, *, v_threshold: float = 1.0, surrogate: str = "sigmoid", reset: str = "zero"
+    ) -> None:
+        super().__init__(v_threshold=v_threshold, surrogate=surrogate, reset=reset)
 
     def charge(self, x: Tensor, v: Tensor, out: Tensor | None = None) -> Tensor:
         """Return ``v + x``."""

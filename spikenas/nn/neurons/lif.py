@@ -17,9 +17,14 @@ class LIF(Neuron):
     detach_reset = True
 
     def __init__(
-        self, *, tau: float = 2.0, v_threshold: float = 1.0, surrogate: str = "sigmoid"
+        self,
+        *,
+        tau: float = 2.0,
+        v_threshold: float = 1.0,
+        surrogate: str = "sigmoid",
+        reset: str = "zero",
     ) -> None:
-        super().__init__(v_threshold=v_threshold, surrogate=surrogate)
+        super().__init__(v_threshold=v_threshold, surrogate=surrogate, reset=reset)
         self.tau = tau
         self.dh_dx, self.dh_dv = 1.0 / tau, 1.0 - 1.0 / tau
 

@@ -1,8 +1,8 @@
 """Parametric LIF (PLIF), Fang 2021 (ICCV): each layer learns its membrane time constant.
 
     H_t = v_{t-1} + k (x_t - v_{t-1}),  k = sigmoid(w) = 1 / tau
-Hard reset to 0, the reset detached, arc tangent surrogate with alpha = 2. ``tau`` > 1 is where it
-starts: w = -ln(tau - 1).
+The reset to 0 is detached; arc tangent surrogate with alpha = 2. ``tau`` > 1 is where it starts:
+w = -ln(tau - 1).
 """
 
 from collections.abc import Sequence
@@ -23,13 +23,22 @@ class ParametricLIF(Neuron):
     detach_reset = True
 
     def __init__(
-        self, *, tau: float = 2.0, v_threshold: float = 1.0, surrogate: str = "atan"
+        self,
+        *,
+        tau: float = 2.0,
+        v_threshold: float = 1.0,
+        surrogate: str = "atan",
+        reset: str = "zero",
     ) -> None:
-        super().__init__(v_threshold=v_threshold, surrogate=surrogate)
+        super().__init__(v_threshold=v_threshold, surrogate=surrogate, reset=reset)
         if not tau > 1.0:
             raise ValueError(f"tau must be above 1 for a learnt time constant, but is {tau}")
         self.weight = nn.Parameter(torch.tensor(-log(tau - 1.0)))
         self.dh_dx, self.dh_dv = 1.0 / tau, 1.0 - 1.0 / tau  # as it starts
+
+    def constant(self) -> float:
+        """Return the leak as it starts."""
+        return self.dh_dx
 
     def leak(self) -> Tensor:
         """Return k, 0 to 1."""

@@ -15,7 +15,7 @@ from spikenas.nn.operations.attention import (
 )
 from spikenas.nn.operations.batch_norm import BatchNorm
 from spikenas.nn.operations.joining import Add, Concat
-from spikenas.nn.operations.leaf import Facts, Leaf
+from spikenas.nn.operations.leaf import Count, Facts, Leaf
 from spikenas.nn.operations.means import MeanOverSteps, MeanOverTokens
 from spikenas.nn.operations.pooling import HeadPlanePool, MaxPool, SumPool
 from spikenas.nn.operations.weighted import Conv, ConvOverTokens, Linear, TokenMixing
@@ -28,6 +28,7 @@ __all__ = [
     "Concat",
     "Conv",
     "ConvOverTokens",
+    "Count",
     "Facts",
     "HeadMask",
     "HeadPlanePool",

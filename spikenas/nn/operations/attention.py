@@ -6,16 +6,20 @@ rows [R, D] of the active ones; products then see each sample's own (`layout.by_
 
 from collections.abc import Sequence
 
-import torch
 from torch import Tensor
 
-from spikenas.nn.layout import as_rows, by_sample
-from spikenas.nn.operations.leaf import Facts, Leaf
+from spikenas.nn.deferred import Similarity
+from spikenas.nn.kernels import attended, meetings, weighed
+from spikenas.nn.layout import as_rows, by_sample, is_deferring
+from spikenas.nn.operations.leaf import Count, Facts, Leaf
 from spikenas.workload import Kind, Signal
 
 
 class TokenSimilarity(Leaf):
-    """``A = scale Q K^T`` per head, from tokens [T, B, N, D] to [T, B, h, N, N]; no softmax."""
+    """``A = scale Q K^T`` per head, from tokens [T, B, N, D] to [T, B, h, N, N]; no softmax.
+
+    Where N > d it waits for V: ``Q (K^T V)`` costs less, and is the same sum of the same integers.
+    """
 
     kind = Kind.SPIKE_PRODUCT
 
@@ -25,18 +29,21 @@ class TokenSimilarity(Leaf):
 
     def forward(self, q: Tensor, k: Tensor) -> Tensor:
         """Return counts of common spikes, scaled."""
-        q, k = by_sample(q), by_sample(k)
-        return (_heads(q, self.num_heads) @ _heads(k, self.num_heads).mT) * self.scale
+        q, k = (_heads(by_sample(x), self.num_heads) for x in (q, k))
+        T, B, h, N, d = q.shape
+        if d < N and is_deferring(q):
+            return Similarity((T, B, h, N, N), q, k, self.scale)
+        return (q @ k.mT) * self.scale
 
     def facts(self, inputs: Sequence[Tensor], output: Tensor) -> Facts:
         """Count N N D coincidences."""
         N, D = inputs[0].shape[-2:]
         return Facts(macs=N * N * D, attributes={"num_heads": self.num_heads})
 
-    def events(self, inputs: Sequence[Tensor], output: Tensor) -> Tensor:
+    def events(self, inputs: Sequence[Tensor], output: Tensor, count: Count) -> Tensor | int:
         """Count the pairs of a non-zero of Q and one of K in the same channel."""
-        q, k = (by_sample(x) != 0 for x in inputs)
-        return (q.sum(2) * k.sum(2)).sum()  # [T, B, D], then all
+        q, k = inputs
+        return meetings(by_sample(q), by_sample(k))
 
     def carries(self, signals: Sequence[Signal]) -> Signal:
         """Sums of products of spikes are counts."""
@@ -50,19 +57,24 @@ class TokenAggregation(Leaf):
 
     def forward(self, attn: Tensor, v: Tensor) -> Tensor:
         """Return the sums of V's spikes, weighted by A."""
-        y = (attn @ _heads(by_sample(v), attn.shape[2])).transpose(2, 3).flatten(3)
-        return as_rows(y)  # [T, B, N, D]
+        heads = _heads(by_sample(v), attn.shape[2])
+        if isinstance(attn, Similarity):
+            y = attn.q @ ((attn.k.mT @ heads) * attn.scale)
+        else:
+            y = attn @ heads
+        return as_rows(y.transpose(2, 3).flatten(3))  # [T, B, N, D]
 
     def facts(self, inputs: Sequence[Tensor], output: Tensor) -> Facts:
         """Count N N D coincidences."""
         N, D = output.shape[-2:]
         return Facts(macs=N * N * D, attributes={"num_heads": int(inputs[0].shape[2])})
 
-    def events(self, inputs: Sequence[Tensor], output: Tensor) -> Tensor:
+    def events(self, inputs: Sequence[Tensor], output: Tensor, count: Count) -> Tensor | int:
         """Count the pairs of a non-zero of A and one of V at the same token."""
-        attn, v = inputs[0] != 0, by_sample(inputs[1]) != 0
-        spikes = _heads(v, attn.shape[2]).sum(4)  # [T, B, h, N]
-        return (attn.sum(3) * spikes).sum()
+        attn, v = inputs[0], _heads(by_sample(inputs[1]), inputs[0].shape[2])
+        if isinstance(attn, Similarity):  # of spikes, where no sum of products vanishes
+            return attended(attn.q, attn.k, v)
+        return weighed(attn, v)
 
     def carries(self, signals: Sequence[Signal]) -> Signal:
         """Sums of products of counts and spikes are counts."""
@@ -122,9 +134,9 @@ class _Mask(Leaf):
         N, D = output.shape[-2:]
         return Facts(macs=N * D)
 
-    def events(self, inputs: Sequence[Tensor], output: Tensor) -> Tensor:
+    def events(self, inputs: Sequence[Tensor], output: Tensor, count: Count) -> Tensor | int:
         """Count where both are non-zero."""
-        return torch.count_nonzero(output)
+        return count(output)
 
     def carries(self, signals: Sequence[Signal]) -> Signal:
         """A masked signal stays what it was."""

@@ -1,6 +1,8 @@
 """Batch normalisation (Ioffe 2015), one set of statistics for all steps: T and B are merged.
 
     y = weight (x - mean) / sqrt(var + eps) + bias
+Only the statistics are computed here; a neuron that follows normalises on the way, and a constant
+before it has no part in the sums, as it changes nothing but the mean (`spikenas.nn.deferred`).
 Axes: T steps, B batch, C = D channels, H, W map, N tokens.
 """
 
@@ -12,6 +14,8 @@ from torch import Tensor, nn
 
 from spikenas.nn import layout
 from spikenas.nn.active_tokens import MaskedTokens
+from spikenas.nn.deferred import Biased, Normalised, steps_of, to_rows, valued
+from spikenas.nn.kernels import Norm, backend_of, normalise
 from spikenas.nn.operations.leaf import Facts, Leaf
 from spikenas.workload import Kind
 
@@ -36,28 +40,52 @@ class BatchNorm(Leaf):
 
         Of tokens it sees the active ones; where a token has halted it returns zero.
         """
-        if x.dim() == 5:
-            maps: Tensor = self._normalise(x.flatten(0, 1)).unflatten(0, x.shape[:2])
-            return maps
+        product, constant = (x.product, x.bias) if isinstance(x, Biased) else (x, None)
         active = layout.active_tokens()
-        if not isinstance(active, MaskedTokens) or x.dim() != 4:
-            return self._over_rows(x)
-        if torch.compiler.is_exporting():  # how many rows are active is unknown
-            return active.masked(self._over_rows(x))
-        rows = active.rows(x)
-        if self.training and len(rows) < 2:  # no statistics to be had
-            return x * 0.0
-        return active.from_rows(self._over_rows(rows), x)
+        masked = active if isinstance(active, MaskedTokens) and x.dim() == 4 else None
+        if not layout.is_deferring(product):
+            y = self._plain(valued(x))  # where a graph is written, how many are active is unknown
+            return y if masked is None else masked.masked(y)
+        if masked is None:
+            norm = self._norm(product, constant)
+            return self._plain(valued(x)) if norm is None else Normalised(x.shape, product, norm)
+        rows = masked.rows(product)
+        norm = self._norm(rows, constant)
+        if norm is None:  # no statistics to be had
+            return product * 0.0
+        return masked.from_rows(normalise(rows, norm), product)
 
-    def _over_rows(self, x: Tensor) -> Tensor:
-        if torch.compiler.is_exporting():  # the layout below would fix the number of rows
-            return self._normalise(x.flatten(0, -2)).view(x.shape)
-        rows = x.reshape(1, -1, 1, x.shape[-1]).permute(0, 3, 1, 2)  # [1, D, rows, 1]
-        return self._normalise(rows).permute(0, 2, 3, 1).view(x.shape)
+    def _norm(self, x: Tensor, constant: Tensor | None) -> Norm | None:
+        """Return the norm of ``x + constant`` as one of x; None where x is not of our type."""
+        if x.dtype is not self.weight.dtype:
+            return None
+        mean, variance = self.running_mean, self.running_var
+        if self.training:
+            once, _ = steps_of(x)
+            rows = to_rows(once).detach().contiguous()
+            n = x.numel() // rows.shape[-1]
+            if n < 2:
+                return None
+            mean, variance = backend_of(rows).moments(rows)
+            with torch.no_grad():
+                mean_of_all = mean if constant is None else mean + constant
+                self.running_mean.lerp_(mean_of_all, self.momentum)
+                self.running_var.lerp_(variance * (n / (n - 1)), self.momentum)
+        elif constant is not None:
+            mean = mean - constant.detach()
+        return Norm(
+            weight=self.weight,
+            bias=self.bias,
+            mean=mean,
+            invstd=(variance + self.eps).rsqrt(),
+            is_of_batch=self.training,
+            constant=constant,
+        )
 
-    def _normalise(self, x: Tensor) -> Tensor:
-        return F.batch_norm(
-            x,
+    def _plain(self, x: Tensor) -> Tensor:
+        maps = x.flatten(0, 1) if x.dim() == 5 else x.flatten(0, -2)  # [T B, C, H, W] or [rows, D]
+        y = F.batch_norm(
+            maps,
             self.running_mean,
             self.running_var,
             self.weight,
@@ -66,6 +94,7 @@ class BatchNorm(Leaf):
             momentum=self.momentum,
             eps=self.eps,
         )
+        return y.view(x.shape)
 
     def facts(self, inputs: Sequence[Tensor], output: Tensor) -> Facts:
         """Scales and shifts count as biases: they fold into the weights before them."""

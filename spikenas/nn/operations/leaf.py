@@ -3,12 +3,14 @@
 ``spikenas.measurement`` writes that down as a Workload. Spikes are floats of 0 and 1.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from torch import Tensor, nn
 
 from spikenas.workload import Kind, Signal
+
+Count = Callable[[Tensor], Tensor | int]  # gives the number of non-zero elements
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,11 +35,11 @@ class Leaf(nn.Module):
         """Return the costs for inputs of these shapes; ``output`` may be a meta tensor."""
         return Facts()
 
-    def events(self, inputs: Sequence[Tensor], output: Tensor) -> Tensor | None:
+    def events(self, inputs: Sequence[Tensor], output: Tensor, count: Count) -> Tensor | int | None:
         """Return how many multiply-accumulates had two non-zero factors, weights being non-zero.
 
         None where each element of the first input meets equally many weights, so that the part
-        of them that is not zero tells as much.
+        of them that is not zero tells as much. ``count`` remembers what it has counted.
         """
         return None
 

@@ -11,7 +11,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from spikenas.nn.operations.leaf import Facts, Leaf
+from spikenas.nn.deferred import Biased, at_each_step, steps_of
+from spikenas.nn.kernels import non_zero
+from spikenas.nn.layout import active_tokens, is_deferring
+from spikenas.nn.operations.leaf import Count, Facts, Leaf
 from spikenas.workload import Kind
 
 
@@ -37,6 +40,9 @@ class Conv(nn.Conv2d, Leaf):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return [T, B, C', H', W']."""
+        return at_each_step(self._of_steps, x)
+
+    def _of_steps(self, x: Tensor) -> Tensor:
         y = super().forward(x.flatten(0, 1))  # [T B, C', H', W']
         out: Tensor = y.unflatten(0, x.shape[:2])
         return out
@@ -54,21 +60,43 @@ class Conv(nn.Conv2d, Leaf):
             },
         )
 
-    def events(self, inputs: Sequence[Tensor], output: Tensor) -> Tensor:
+    def events(self, inputs: Sequence[Tensor], output: Tensor, count: Count) -> Tensor | int:
         """Count the weights that each non-zero element meets: fewer at the border of the map."""
-        maps = (inputs[0] != 0).sum((0, 1, 2))  # [H, W]
-        high, wide = (
-            _reach(size, out, int(self.kernel_size[0]), int(self.stride[0]), int(self.padding[0]))
-            for size, out in zip(maps.shape, output.shape[-2:], strict=True)
-        )
-        reached = torch.outer(high, wide).to(maps.device)
-        return (maps * reached).sum() * self.out_channels
+        x, num_steps = steps_of(inputs[0])
+        kernel = (int(self.kernel_size[0]), int(self.stride[0]), int(self.padding[0]))
+        sizes = zip(x.shape[-2:], output.shape[-2:], strict=True)
+        high, wide = (_reach(size, out, *kernel).to(x.device) for size, out in sizes)
+        events = high.max() * wide.max() * count(x)  # as if there were no border
+        for row in (high < high.max()).nonzero().flatten().tolist():
+            met = wide * non_zero(x[..., row, :]).sum((0, 1, 2))
+            events = events - (high.max() - high[row]) * met.sum(dtype=torch.float64)
+        for column in (wide < wide.max()).nonzero().flatten().tolist():
+            met = high.max() * non_zero(x[..., column]).sum((0, 1, 2))
+            events = events - (wide.max() - wide[column]) * met.sum(dtype=torch.float64)
+        return events * self.out_channels * (num_steps // len(x))
 
 
 class Linear(nn.Linear, Leaf):
     """Linear map of the last axis: tokens [T, B, N, D] or vectors [B, D]."""
 
     kind = Kind.LINEAR
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return [..., D']; over tokens the bias waits for the batch norm that may follow."""
+        is_of_tokens = x.dim() == 4 or (x.dim() == 2 and active_tokens() is not None)
+        if not is_of_tokens or not is_deferring(x):
+            return at_each_step(super().forward, x)
+        product = at_each_step(self._product, x)
+        return product if self.bias is None else Biased(product.shape, product, self.bias)
+
+    def _product(self, x: Tensor) -> Tensor:
+        if x.dim() == 2 or x.device.type != "cpu":
+            return F.linear(x, self.weight)
+        # On CPUs a convolution of rows with channels last is 10 to 30 % faster than BLAS.
+        maps = x.flatten(0, 1).unsqueeze(2).permute(0, 3, 1, 2)  # [T B, D, N, 1]
+        y = F.conv2d(maps, self.weight[:, :, None, None])
+        out: Tensor = y.permute(0, 2, 3, 1).squeeze(2).unflatten(0, x.shape[:2])
+        return out
 
     def facts(self, inputs: Sequence[Tensor], output: Tensor) -> Facts:
         """Count D D' multiply-accumulates per token."""
@@ -114,9 +142,9 @@ class ConvOverTokens(Leaf):
             },
         )
 
-    def events(self, inputs: Sequence[Tensor], output: Tensor) -> Tensor:
+    def events(self, inputs: Sequence[Tensor], output: Tensor, count: Count) -> Tensor:
         """Count the weights that each non-zero element meets: fewer at both ends."""
-        tokens = (inputs[0] != 0).sum((0, 1, 3))  # [N]
+        tokens = non_zero(inputs[0]).sum((0, 1, 3), dtype=torch.float64)  # [N]
         N = len(tokens)
         reached = _reach(N, N, self.kernel_size, 1, self.kernel_size // 2).to(tokens.device)
         return (tokens * reached).sum() * self.weight.shape[0]

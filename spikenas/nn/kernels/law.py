@@ -1,0 +1,49 @@
+"""`Law` and `Affine`: a multi-step neuron, and what precedes it, in numbers for backends."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+# H from the current y, the membrane v and the one constant c; into ``out`` where one is given.
+Charge = Callable[[Tensor, Tensor, float, Tensor | None], Tensor]
+CHARGES: dict[str, Charge] = {
+    "leaky": lambda y, v, c, out: torch.add(v, (y - v).div_(c), out=out),
+    "decay": lambda y, v, c, out: torch.add(y, v, alpha=c, out=out),
+    "learnt": lambda y, v, c, out: torch.add(v, (y - v).mul_(c), out=out),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Law:
+    """How a membrane charges, fires and resets, and how gradients pass.
+
+    Attributes:
+        charge: ``leaky`` v + (y - v) / c, ``decay`` y + c v, ``learnt`` v + c (y - v).
+        surrogate: name of the slope dS/dH.
+        soft_reset: v = H - threshold where it fires, else v = 0.
+        through_reset: whether gradients pass the spike in the reset.
+    """
+
+    charge: str
+    c: float
+    threshold: float
+    surrogate: str
+    dh_dx: float
+    dh_dv: float
+    soft_reset: bool
+    through_reset: bool
+
+    def with_leak(self, leak: float) -> "Law":
+        """Return the law of a neuron that has learnt this part k of H = v + k (y - v)."""
+        return replace(self, c=leak, dh_dx=leak, dh_dv=1.0 - leak)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Affine:
+    """``y = scale x + shift`` of each channel [C]; gradients sum dL/dy (x - centre)."""
+
+    scale: Tensor
+    shift: Tensor
+    centre: Tensor

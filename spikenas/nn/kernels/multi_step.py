@@ -1,0 +1,165 @@
+"""`multi_step`: all steps of a neuron at once, alone or with the batch norm before it.
+
+    y = weight (x - mean) invstd + bias;  then the neuron of `Law` on y, step by step
+Currents x are [T, ..., C], dense, channels last; or [1, ..., C], which stands for T equal steps.
+Which backend runs depends on device and type; all give the same. Gradients of a norm by the
+batch's own statistics pass them (Ioffe 2015): with n rows, g = dL/dy, x' = (x - mean) invstd,
+    dL/dx = weight invstd (g - sum(g) / n - x' sum(g x') / n)
+``torch.ops.spikenas.multi_step`` is the same for ``torch.compile`` and ``torch.export``.
+"""
+
+from dataclasses import astuple, dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from spikenas.nn.kernels.cpu import CPUKernel, cpu_kernel
+from spikenas.nn.kernels.law import Affine, Law
+from spikenas.nn.kernels.portable import Portable, rows_of
+
+Backend = CPUKernel | Portable
+_PORTABLE = Portable()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Norm:
+    """A batch norm whose statistics are known, tensors of [C].
+
+    Attributes:
+        mean: of the x that is given; ``invstd`` is 1 / sqrt(var + eps).
+        is_of_batch: whether they are those of x itself.
+        constant: what was left out of x, whose gradient alone is of interest.
+    """
+
+    weight: Tensor
+    bias: Tensor
+    mean: Tensor
+    invstd: Tensor
+    is_of_batch: bool
+    constant: Tensor | None = None
+
+    def affine(self) -> Affine:
+        """Return the same as ``y = scale x + shift``."""
+        scale = self.weight * self.invstd
+        return Affine(scale, torch.addcmul(self.bias, self.mean, scale, value=-1.0), self.mean)
+
+
+def _parts(norm: Norm | None) -> tuple[Tensor | None, ...]:
+    return (None,) * 4 if norm is None else (norm.weight, norm.bias, norm.mean, norm.invstd)
+
+
+def backend_of(x: Tensor) -> Backend:
+    """Return the fastest backend that runs on x."""
+    kernel = cpu_kernel() if CPUKernel.takes(x) else None
+    return kernel or _PORTABLE
+
+
+def multi_step(
+    x: Tensor, num_steps: int, law: Law, leak: Tensor | None = None, norm: Norm | None = None
+) -> tuple[Tensor, int | None]:
+    """Return spikes [T, ..., C], and their number where the backend has counted them.
+
+    ``leak`` is the tensor behind the constant of a learnt law.
+    """
+    if torch.compiler.is_compiling():
+        spikes, _ = torch.ops.spikenas.multi_step(
+            x, leak, *_parts(norm), norm is not None and norm.is_of_batch, num_steps, *astuple(law)
+        )
+        return spikes, None
+    if leak is not None and not leak.is_meta:  # on meta it is as it started
+        law = law.with_leak(float(leak.detach()))
+    learnt = (None,) * 3 if norm is None else (norm.weight, norm.bias, norm.constant)
+    result: tuple[Tensor, int | None] = _MultiStep.apply(  # type: ignore[no-untyped-call]
+        x.contiguous(), leak, *learnt, num_steps, law, norm
+    )
+    return result
+
+
+def normalise(x: Tensor, norm: Norm) -> Tensor:
+    """Return y of [..., C]."""
+    y: Tensor = _Normalise.apply(  # type: ignore[no-untyped-call]
+        x.contiguous(), norm.weight, norm.bias, norm.constant, norm
+    )
+    return y
+
+
+def run_forward(
+    x: Tensor, num_steps: int, law: Law, norm: Norm | None
+) -> tuple[Tensor, int | None, tuple[Tensor, ...]]:
+    """Return spikes, their number if known, and what the backend wants back in `run_backward`."""
+    return backend_of(x).forward(x, num_steps, law, norm.affine() if norm else None)
+
+
+def run_backward(
+    grad: Tensor, x: Tensor, law: Law, norm: Norm | None, saved: tuple[Tensor, ...]
+) -> tuple[Tensor, Tensor | None, Tensor | None, Tensor | None, Tensor | None]:
+    """Return the gradients of x, of a learnt leak, and of a norm's weight, bias and constant."""
+    backend = backend_of(x)
+    affine = norm.affine() if norm else None
+    grad_y, of_grad, of_grad_x, grad_leak = backend.backward(x, grad, law, affine, saved)
+    leak = torch.as_tensor(grad_leak, dtype=x.dtype, device=x.device)
+    if norm is None or of_grad is None or of_grad_x is None:
+        return grad_y, leak, None, None, None
+    grad_x, of_weight, of_bias, of_constant = _through_norm(norm, x, grad_y, of_grad, of_grad_x)
+    return grad_x, leak, of_weight, of_bias, of_constant
+
+
+class _MultiStep(torch.autograd.Function):
+    @staticmethod
+    def forward(  # noqa: PLR0917  (autograd counts arguments by place)
+        ctx: Any,
+        x: Tensor,
+        leak: Tensor | None,
+        weight: Tensor | None,
+        bias: Tensor | None,
+        constant: Tensor | None,
+        num_steps: int,
+        law: Law,
+        norm: Norm | None,
+    ) -> tuple[Tensor, int | None]:
+        spikes, count, saved = run_forward(x, num_steps, law, norm)
+        ctx.save_for_backward(x, *saved)
+        ctx.law, ctx.norm, ctx.has_leak = law, norm, leak is not None
+        return spikes, count
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Any) -> tuple[Any, ...]:
+        x, *saved = ctx.saved_tensors
+        grad_x, leak, *learnt = run_backward(
+            grads[0].contiguous(), x, ctx.law, ctx.norm, tuple(saved)
+        )
+        return grad_x, leak if ctx.has_leak else None, *learnt, None, None, None
+
+
+class _Normalise(torch.autograd.Function):
+    @staticmethod
+    def forward(  # noqa: PLR0917  (autograd counts arguments by place)
+        ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, constant: Tensor | None, norm: Norm
+    ) -> Tensor:
+        ctx.norm, affine = norm, norm.affine()
+        ctx.save_for_backward(x)
+        return backend_of(x).affine(x, affine.scale, affine.shift)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        (x,) = ctx.saved_tensors
+        grad = grads[0].clone(memory_format=torch.contiguous_format)  # it may be of others too
+        sums = backend_of(x).gradient_sums(x, grad, ctx.norm.mean)
+        return *_through_norm(ctx.norm, x, grad, *sums), None
+
+
+def _through_norm(
+    norm: Norm, x: Tensor, grad: Tensor, of_grad: Tensor, of_grad_x: Tensor
+) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
+    """Return the gradients of x, weight, bias and constant, given that of y, which is consumed."""
+    backend, scale = backend_of(x), norm.weight * norm.invstd
+    of_weight = of_grad_x * norm.invstd
+    if not norm.is_of_batch:
+        of_constant = None if norm.constant is None else scale * of_grad
+        return backend.affine(grad, scale, torch.zeros_like(scale)), of_weight, of_grad, of_constant
+    part = scale / -rows_of(x)
+    numbers = (scale, part * norm.invstd * of_weight, norm.mean, part * of_grad)
+    grad_x = backend.combine_(grad, x, torch.stack(numbers))
+    of_constant = None if norm.constant is None else torch.zeros_like(norm.constant)
+    return grad_x, of_weight, of_grad, of_constant
