@@ -8,10 +8,11 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 
 import torch
+from torch import Tensor, nn
+
 from measuring import Result, alternate, options, print_document, without_compiler
 from measuring.steps import batch
 from peers import SYSTEMS, pair, reset
-from torch import Tensor, nn
 
 _WIDTH = 128
 _BARS = {("spikformer", 128): 3.0}
@@ -60,7 +61,10 @@ def _measure(
         both.peer.eval()
         logits, theirs = _logits(both.ours, images), _logits(both.peer, images)
         timed = alternate(
-            {"ours": partial(_logits, both.ours, images), "peer": partial(_logits, both.peer, images)},
+            {
+                "ours": partial(_logits, both.ours, images),
+                "peer": partial(_logits, both.peer, images),
+            },
             rounds=rounds,
         )
         yield Result.of_rounds(

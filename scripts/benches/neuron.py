@@ -20,10 +20,10 @@ from pathlib import Path
 from statistics import median
 
 import torch
-from measuring import Result, Rounds, alternate, options, print_document, without_compiler
-from peers.neurons import lif, reset
 from torch import Tensor, nn
 
+from measuring import Result, Rounds, alternate, options, print_document, without_compiler
+from peers.neurons import lif, reset
 from spikenas.nn.neurons.lif import LIF
 from spikenas.nn.operations import BatchNorm
 

@@ -10,6 +10,7 @@ Data: scikit-learn's digits, enlarged to 32x32, so that nothing is downloaded.
 """
 
 import argparse
+import logging
 import os
 import tempfile
 import time
@@ -20,8 +21,8 @@ from pathlib import Path
 from unittest.mock import patch
 
 import ray
-from measuring import Result, Rounds, options, print_document, without_compiler
 
+from measuring import Result, Rounds, options, print_document, without_compiler
 from spikenas.architecture import Architecture
 from spikenas.data import DataSpec
 from spikenas.distributed import WorkerProfile
@@ -70,7 +71,7 @@ def main() -> None:
     parser.add_argument("--trials", type=int, default=4, help="candidates trained in a search")
     parser.add_argument("--images", type=int, default=512, help="that each is trained on")
     parser.add_argument("--workers", type=int, default=2)
-    parser.set_defaults(rounds=2)
+    parser.set_defaults(rounds=3)
     given = parser.parse_args()
     has_compiler = not without_compiler(given)
     here = str(Path(__file__).parent)
@@ -96,7 +97,7 @@ def _measure(given: argparse.Namespace, bar: float | None) -> Iterator[Result]:
         num_cpus=given.workers,
         include_dashboard=False,
         log_to_driver=False,
-        logging_level="ERROR",
+        logging_level=logging.ERROR,
         object_store_memory=200 * 2**20,
     )
     timed = {side: Rounds() for side in _EVALUATORS}

@@ -1,4 +1,4 @@
-"""Time a training step of whole networks: scripts/bench train [--system NAME] [--width D] [options].
+"""Time training steps of whole networks: scripts/bench train [--system NAME] [options].
 
 A step is forward, cross entropy, backward and fused AdamW on 32 images of 32x32, T = 4, for ours
 and for the same network with SpikingJelly's neurons (scripts/benches/peers), with equal weights.
@@ -14,11 +14,12 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
 import torch
+
 from measuring import Result, alternate, options, print_document, without_compiler
 from measuring.equality import differences
 from measuring.shares import GROUPS, shares
@@ -78,30 +79,28 @@ def _measure(
             "peer": training_step(both.peer, images, labels),
         }
         timed = alternate(steps, rounds=rounds)
-        where = _profiled(steps, f"{system} {width}") if profile else {}
+        where = _profiled(steps, f"{system} {width}") if profile else None
         yield Result.of_rounds(
             f"{system} {width}, training step",
             timed,
             bar=bars.get((system, width)),
             equality=equal,
             parameters=sum(p.numel() for p in both.ours.parameters()),
-            **where,
+            profile_ms=where,
         )
         del both, steps
         if width == _MEMORY_WIDTH:
             yield _memory(system, width, batch_size, is_barred=system == "spikformer")
 
 
-def _profiled(steps: dict[str, Callable[[], object]], title: str) -> dict[str, object]:
+def _profiled(steps: Mapping[str, Callable[[], object]], title: str) -> dict[str, dict[str, float]]:
     """Return the shares of both sides, and show them side by side."""
     found = {side: shares(step) for side, step in steps.items()}
     print(f"{title:30}" + "".join(f"{side:>20}" for side in found), file=sys.stderr)
     for group in GROUPS:
         line = [f"{ms[group]:9.1f} ms {ms[group] / sum(ms.values()):6.1%}" for ms in found.values()]
         print(f"  {group:28}" + "".join(f"{each:>20}" for each in line), file=sys.stderr)
-    return {
-        "profile_ms": {s: {g: round(v, 2) for g, v in ms.items()} for s, ms in found.items()},
-    }
+    return {side: {g: round(v, 2) for g, v in ms.items()} for side, ms in found.items()}
 
 
 def _memory(system: str, width: int, batch_size: int, *, is_barred: bool) -> Result:

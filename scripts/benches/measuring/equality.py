@@ -8,9 +8,10 @@ over its threshold, and what follows then differs.
 from copy import deepcopy
 
 import torch
-from peers import Pair, reset
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
+
+from peers import Pair, reset
 
 _STRICT = 1e-7  # relative, in double
 

@@ -1,4 +1,4 @@
-"""Print the peak memory of training steps of one side: python memory.py SYSTEM WIDTH BATCH SIDE THREADS.
+"""Print the peak memory of one side: python memory.py SYSTEM WIDTH BATCH SIDE THREADS.
 
 Resident memory at its highest in three steps, above that before the network was built and behind
 a step of a tiny one, which loads the libraries' code. Linux only.
@@ -9,9 +9,10 @@ import sys
 from pathlib import Path
 
 import torch
+from torch import nn
+
 from measuring.steps import batch, training_step
 from peers import SYSTEMS, pair
-from torch import nn
 
 _RESET_HIGH_WATER = "5"  # to /proc/self/clear_refs, see proc(5)
 

@@ -11,7 +11,9 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
-from peers import neurons as peers
+from spikingjelly.activation_based.neuron import (  # type: ignore[import-untyped]  # no types
+    LIFNode,
+)
 from torch import nn
 from torch.autograd.profiler import record_function
 from torch.profiler import ProfilerActivity, profile
@@ -48,10 +50,10 @@ _BY_NAME = (  # the first that is found in the operation's name
 
 def shares(step: Callable[[], object], *, steps: int = 3) -> dict[str, float]:
     """Return milliseconds of a step by group, in CPU time of the operations."""
-    with _marking_neurons(), profile(activities=[ProfilerActivity.CPU]) as found:
+    with _MarkedNeurons(), profile(activities=[ProfilerActivity.CPU]) as found:
         for _ in range(steps):
             step()
-    events = [event for event in found.events() or ()]
+    events = list(found.events() or ())
     of_neurons = {
         event.sequence_nr for event in events if _is_in_scope(event) and event.sequence_nr >= 0
     }
@@ -61,7 +63,7 @@ def shares(step: Callable[[], object], *, steps: int = 3) -> dict[str, float]:
     return {group: float(totals[group]) for group in GROUPS}
 
 
-class _marking_neurons:
+class _MarkedNeurons:
     """Give a scope to every call of a neuron, of ours and of SpikingJelly."""
 
     def __enter__(self) -> None:
@@ -76,12 +78,12 @@ class _marking_neurons:
             hook.remove()
 
     def _enter(self, module: nn.Module, inputs: Any) -> None:
-        if isinstance(module, Neuron | peers.neuron.LIFNode):
+        if isinstance(module, Neuron | LIFNode):
             self._scopes.append(record_function(_SCOPE))
             self._scopes[-1].__enter__()
 
     def _leave(self, module: nn.Module, inputs: Any, output: Any) -> None:
-        if isinstance(module, Neuron | peers.neuron.LIFNode):
+        if isinstance(module, Neuron | LIFNode):
             self._scopes.pop().__exit__(None, None, None)
 
 
@@ -110,5 +112,3 @@ def _with_parents(event: Any) -> list[Any]:
     while chain[-1].cpu_parent is not None:
         chain.append(chain[-1].cpu_parent)
     return chain
-
-

@@ -3,10 +3,10 @@
 from collections.abc import Callable
 
 import torch
-from peers import reset
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
+from peers import reset
 from spikenas.architecture import Architecture
 
 

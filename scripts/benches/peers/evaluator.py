@@ -8,9 +8,9 @@ and the peer is not charged for a slower validation.
 from unittest.mock import patch
 
 import torch
-from peers import SYSTEMS, reset
 from torch import Tensor, nn
 
+from peers import SYSTEMS, reset
 from spikenas import evaluator
 from spikenas.data import ImageSet
 from spikenas.evaluator import Job, Outcome

@@ -11,8 +11,11 @@ class Folded(nn.Sequential):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return [T, B, ...]."""
-        folded: Tensor = super().forward(x.flatten(0, 1))
-        return folded.unflatten(0, x.shape[:2])
+        folded = x.flatten(0, 1)
+        for layer in self:
+            folded = layer(folded)
+        out: Tensor = folded.unflatten(0, x.shape[:2])
+        return out
 
 
 def conv_norm(

@@ -8,7 +8,11 @@ from math import tanh
 from typing import Any
 
 import torch
-from spikingjelly.activation_based import functional, neuron, surrogate
+from spikingjelly.activation_based import (  # type: ignore[import-untyped]  # no types
+    functional,
+    neuron,
+    surrogate,
+)
 from torch import Tensor, nn
 
 reset = functional.reset_net

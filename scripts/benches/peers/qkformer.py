@@ -192,7 +192,8 @@ class SelfAttention(nn.Module):
         return out
 
     def _heads(self, x: Tensor) -> Tensor:
-        return x.unflatten(2, (self.num_heads, -1)).transpose(3, 4)  # [T, B, h, N, d]
+        out: Tensor = x.unflatten(2, (self.num_heads, -1)).transpose(3, 4)  # [T, B, h, N, d]
+        return out
 
 
 def _spikes(embed_dim: int, *, bias: bool) -> nn.Sequential:

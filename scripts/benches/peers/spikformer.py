@@ -129,7 +129,8 @@ class Block(nn.Module):
         return out
 
     def _heads(self, x: Tensor) -> Tensor:
-        return x.unflatten(-1, (self.num_heads, -1)).transpose(2, 3)  # [T, B, h, N, d]
+        out: Tensor = x.unflatten(-1, (self.num_heads, -1)).transpose(2, 3)  # [T, B, h, N, d]
+        return out
 
 
 class LinearNormSpike(nn.Module):

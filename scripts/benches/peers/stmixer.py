@@ -47,9 +47,7 @@ def architecture(embed_dim: int) -> Architecture:
         residual="membrane",
         stem="conv_side",
         patch_size=4,
-        stages=(
-            Stage(embed_dim=embed_dim, depth=2, mixer=("stm",), num_heads=16, mlp_ratio=4.0),
-        ),
+        stages=(Stage(embed_dim=embed_dim, depth=2, mixer=("stm",), num_heads=16, mlp_ratio=4.0),),
     )
 
 
