@@ -108,6 +108,7 @@ def _memory(system: str, width: int, batch_size: int, *, is_barred: bool) -> Res
     return Result(
         name=f"{system} {width}, peak memory of a training step",
         figure=peaks["ours"] / peaks["peer"],
+        unit="",
         bar=_MEMORY_BAR if is_barred else None,
         is_ceiling=True,
         details={"peak_mib": {side: round(peak, 1) for side, peak in peaks.items()}},
