@@ -1,7 +1,8 @@
 """Time inference of whole networks: scripts/bench infer [--system NAME] [--width D] [options].
 
-Forward in evaluation mode on 32 images of 32x32, T = 4, without gradients; weights are equal, and
-so are running statistics, which three batches of training mode leave behind.
+Forward in evaluation mode on 32 images of 32x32, T = 4, without gradients. Weights are equal, and
+so are running statistics: those of the batch itself, as fresh ones would leave most neurons silent
+and the comparison of logits empty.
 """
 
 from collections.abc import Iterator, Sequence
@@ -12,7 +13,8 @@ from torch import Tensor, nn
 
 from measuring import Result, alternate, options, print_document, without_compiler
 from measuring.steps import batch
-from peers import SYSTEMS, pair, reset
+from peers import SYSTEMS, Pair, pair, reset
+from spikenas.nn.operations import BatchNorm
 
 _WIDTH = 128
 _BARS = {("spikformer", 128): 3.0}
@@ -53,13 +55,9 @@ def _measure(
         architecture = SYSTEMS[system].architecture(width)
         both = pair(SYSTEMS[system], architecture)
         images, _ = batch(architecture, batch_size)
-        with torch.no_grad():
-            for _ in range(3):
-                both.ours(images)
-            SYSTEMS[system].give_weights(both.ours.state_dict(), both.peer)
-        both.ours.eval()
-        both.peer.eval()
+        _settle(both, images)
         logits, theirs = _logits(both.ours, images), _logits(both.peer, images)
+        assert logits.abs().max() > 0.0, "the networks are silent, so equal logits say nothing"
         timed = alternate(
             {
                 "ours": partial(_logits, both.ours, images),
@@ -77,6 +75,18 @@ def _measure(
                 "equal_answers": float((logits.argmax(1) == theirs.argmax(1)).float().mean()),
             },
         )
+
+
+@torch.no_grad()
+def _settle(both: Pair, images: Tensor) -> None:
+    """Give both the statistics of the images, and put them in evaluation mode."""
+    for module in both.ours.modules():
+        if isinstance(module, BatchNorm):
+            module.momentum = 1.0
+    both.ours.train()(images)
+    both.system.give_weights(both.ours.state_dict(), both.peer)
+    both.ours.eval()
+    both.peer.eval()
 
 
 @torch.inference_mode()

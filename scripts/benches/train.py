@@ -35,7 +35,7 @@ _BARS = {
     ("stmixer", 128): 2.5,
 }
 _BARS_WITHOUT_COMPILER = {("spikformer", 128): 1.8}
-_MEMORY_BAR, _MEMORY_WIDTH = 0.6, 128
+_MEMORY_BARS, _MEMORY_WIDTH = {"spikformer": 0.6}, 128
 _SIDES = ("ours", "peer")
 
 
@@ -90,7 +90,9 @@ def _measure(
         )
         del both, steps
         if width == _MEMORY_WIDTH:
-            yield _memory(system, width, batch_size, is_barred=system == "spikformer")
+            yield _memory(
+                system, width, batch_size, bar=_MEMORY_BARS.get(system) if bars is _BARS else None
+            )
 
 
 def _profiled(steps: Mapping[str, Callable[[], object]], title: str) -> dict[str, dict[str, float]]:
@@ -103,13 +105,13 @@ def _profiled(steps: Mapping[str, Callable[[], object]], title: str) -> dict[str
     return {side: {g: round(v, 2) for g, v in ms.items()} for side, ms in found.items()}
 
 
-def _memory(system: str, width: int, batch_size: int, *, is_barred: bool) -> Result:
+def _memory(system: str, width: int, batch_size: int, bar: float | None) -> Result:
     peaks = {side: _peak_mib(system, width, batch_size, side) for side in _SIDES}
     return Result(
         name=f"{system} {width}, peak memory of a training step",
         figure=peaks["ours"] / peaks["peer"],
         unit="",
-        bar=_MEMORY_BAR if is_barred else None,
+        bar=bar,
         is_ceiling=True,
         details={"peak_mib": {side: round(peak, 1) for side, peak in peaks.items()}},
     )
