@@ -4,8 +4,8 @@ The same search twice, alternated: the same driver, space, sampler, seed, recipe
 workers of one thread each. In one the workers train our networks, in the other the same networks
 with SpikingJelly's neurons (scripts/benches/peers/evaluator.py). Proposals are random, so both
 train the same candidates. The clock runs from the call of `search` until the last candidate is
-trained and measured; the workers are up and hold the data by then, and the front's score on the
-test set, which comes after, is left out.
+trained and measured; the workers are up and hold the data by then, and nothing is scored on the
+test set, which would come after.
 Data: scikit-learn's digits, enlarged to 32x32, so that nothing is downloaded.
 """
 
@@ -16,6 +16,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from unittest.mock import patch
@@ -23,7 +24,7 @@ from unittest.mock import patch
 import ray
 
 from measuring import Result, Rounds, options, print_document, without_compiler
-from spikenas.architecture import Architecture
+from spikenas.architecture import Architecture, Stage
 from spikenas.data import DataSpec
 from spikenas.distributed import WorkerProfile
 from spikenas.distributed.ray_pool import RayPool
@@ -36,8 +37,9 @@ from spikenas.store import Run
 from spikenas.training import recipe
 
 _BAR = 3.0
-_EVALUATORS = {"ours": "spikenas.evaluator:evaluate", "peer": "peers.evaluator:evaluate"}
+_EVALUATORS = {"ours": "peers.evaluator:evaluate_ours", "peer": "peers.evaluator:evaluate"}
 _IMAGE_SIZE = 32
+_SMALL = Stage(embed_dim=16, depth=1, mixer=("ssa",), num_heads=4, mlp_ratio=1.0)
 _SPACE = """
 [space]
 description = "Spikformers for 32x32 images, T = 4."
@@ -157,14 +159,15 @@ def _search(given: argparse.Namespace, side: str, store: str) -> tuple[float, Ru
 def _warm_pool(
     num_workers: int, side: str, data: DataSpec, architecture: Architecture
 ) -> Iterator[RayPool]:
-    """Yield a pool whose workers have each trained something on the data."""
+    """Yield a pool whose workers have each trained something small on the data."""
+    small = replace(architecture, num_steps=1, stages=(_SMALL,))
     profile = WorkerProfile(num_workers=num_workers, threads_per_worker=1)
     with RayPool(profile, _EVALUATORS[side]) as pool:
         for i in range(num_workers):
             pool.submit(
                 Job(
                     id=f"warm-{i}",
-                    architecture=architecture,
+                    architecture=small,
                     data=data,
                     recipe=recipe("digits"),
                     epochs=1,

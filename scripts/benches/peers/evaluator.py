@@ -1,8 +1,9 @@
-"""`evaluate`: a worker's job as `spikenas.evaluator` does it, the training by SpikingJelly.
+"""`evaluate`: a worker's job as `spikenas.evaluator` does it, trained by SpikingJelly.
 
 The network starts from our weights and is trained by our `train`, recipe and data; the trained
 weights go back into ours, which is measured. So the one difference is who computes the training,
-and the peer is not charged for a slower validation.
+and the peer is not charged for a slower validation. Neither side scores the front on the test set,
+which comes after what is timed.
 """
 
 from unittest.mock import patch
@@ -13,6 +14,7 @@ from torch import Tensor, nn
 from peers import SYSTEMS, reset
 from spikenas import evaluator
 from spikenas.data import ImageSet
+from spikenas.evaluation import State
 from spikenas.evaluator import Job, Outcome
 from spikenas.nn.network import SpikingTransformer
 from spikenas.training import Recipe, TrainingResult, train
@@ -21,9 +23,16 @@ _SYSTEM = SYSTEMS["spikformer"]
 
 
 def evaluate(job: Job) -> Outcome:
-    """Run one job to its end."""
+    """Run one job to its end, the training by the peer."""
     with patch.object(evaluator, "train", _train):
-        return evaluator.evaluate(job)
+        return evaluate_ours(job)
+
+
+def evaluate_ours(job: Job) -> Outcome:
+    """Run one job to its end."""
+    if job.kind == "test":
+        return Outcome(job_id=job.id, state=State.COMPLETE, test_accuracy=0.0)
+    return evaluator.evaluate(job)
 
 
 def _train(
