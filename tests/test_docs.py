@@ -26,7 +26,7 @@ PAGES = [
     ),
 ]
 # These install packages, start Ray for minutes or need a cluster: their files must exist.
-NOT_RUN = ("scripts/demo", "scripts/test", "sbatch", "cp")
+NOT_RUN = ("scripts/bench", "scripts/demo", "scripts/test", "sbatch", "cp")
 NOT_THERE = ("run-on-slurm.md",)  # speaks of a run on a cluster
 _BLOCK = re.compile(r"(?P<before>[^\n]*)\n+```(?P<language>\w+)\n(?P<code>.*?)^```", re.M | re.S)
 _TARGET = re.compile(r"(?P<verb>Write|Add to) `(?P<file>[^`]+)`:$")
