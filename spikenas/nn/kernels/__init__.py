@@ -1,10 +1,11 @@
-"""The multi-step neuron with its batch norm in one pass, and what a measurement counts.
+"""The multi-step neuron with its batch norm in one pass, convolutions of events, and counts.
 
 ``spikenas.nn.neurons`` defines the neuron; here are fast ways to run it.
 """
 
 import spikenas.nn.kernels.operators  # noqa: F401  (registers them)
 from spikenas.nn.kernels.counts import attended, count_non_zero, meetings, non_zero, weighed
+from spikenas.nn.kernels.events import convolution
 from spikenas.nn.kernels.law import Law
 from spikenas.nn.kernels.multi_step import Norm, backend_of, multi_step, normalise
 
@@ -13,6 +14,7 @@ __all__ = [
     "Norm",
     "attended",
     "backend_of",
+    "convolution",
     "count_non_zero",
     "meetings",
     "multi_step",

@@ -1,25 +1,19 @@
 """What a measurement counts: non-zeros, and where non-zeros meet in attention.
 
-``counts.c`` reads float32 on CPUs once; elsewhere PyTorch counts, on the device. Axes: T steps,
+``events.c`` reads float32 on CPUs once; elsewhere PyTorch counts, on the device. Axes: T steps,
 B batch, N tokens, D width, h heads, d = D / h. All of them return one whole number.
 """
-
-import ctypes
-from functools import cache
-from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from spikenas.nn.kernels.build import build
-
-_SOURCE = Path(__file__).with_name("counts.c")
+from spikenas.nn.kernels.events import library_for
 
 
 def count_non_zero(x: Tensor) -> Tensor | int:
     """Return how many elements are not zero."""
     rows = x if x.dim() != 5 or x.is_contiguous() else x.movedim(2, -1)
-    library = _library_for(rows)
+    library = library_for(rows)
     if library is None:
         return torch.count_nonzero(x)
     found: int = library.count_non_zero(rows.data_ptr(), rows.numel(), torch.get_num_threads())
@@ -31,7 +25,7 @@ def meetings(q: Tensor, k: Tensor) -> Tensor | int:
 
     Tokens [T, B, N, D]; pairs are of one sample and step.
     """
-    library = _library_for(q, k)
+    library = library_for(q, k)
     if library is None:
         of_q, of_k = (non_zero(x).sum(2, dtype=torch.float64) for x in (q, k))  # [T, B, D]
         return (of_q * of_k).sum()
@@ -47,7 +41,7 @@ def attended(q: Tensor, k: Tensor, v: Tensor | None = None) -> Tensor | int:
     """
     T, B, h, N, d = q.shape
     tokens = [x.transpose(2, 3) for x in (q, k, v) if x is not None]
-    library = _library_for(*tokens)
+    library = library_for(*tokens)
     if library is None:
         return torch.count_nonzero(q @ k.mT) if v is None else weighed(q @ k.mT, v)
     addresses = [x.data_ptr() for x in tokens] + [None] * (3 - len(tokens))
@@ -64,24 +58,3 @@ def weighed(attn: Tensor, v: Tensor) -> Tensor:
 def non_zero(x: Tensor) -> Tensor:
     """Return 1 where x is not zero, else 0, in the type of x: sums of it are fast."""
     return torch.ne(x, 0, out=torch.empty_like(x))
-
-
-def _library_for(*tensors: Tensor) -> ctypes.CDLL | None:
-    is_read = all(
-        x.dtype is torch.float32 and x.device.type == "cpu" and x.is_contiguous() for x in tensors
-    )
-    return _library() if is_read else None
-
-
-@cache
-def _library() -> ctypes.CDLL | None:
-    pointer, count, flag = ctypes.c_void_p, ctypes.c_int64, ctypes.c_int
-    try:
-        library = ctypes.CDLL(str(build(_SOURCE)))
-    except (OSError, RuntimeError):
-        return None  # the neurons' kernel says why
-    for name, pointers, sizes in (("count_non_zero", 1, 1), ("meetings", 2, 3), ("attended", 3, 4)):
-        function = getattr(library, name)
-        function.restype = count
-        function.argtypes = (*[pointer] * pointers, *[count] * sizes, flag)
-    return library

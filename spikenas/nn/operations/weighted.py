@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from spikenas.nn.deferred import Biased, at_each_step, steps_of
-from spikenas.nn.kernels import non_zero
+from spikenas.nn.kernels import convolution, non_zero
 from spikenas.nn.layout import active_tokens, is_deferring
 from spikenas.nn.operations.leaf import Count, Facts, Leaf
 from spikenas.workload import Kind
@@ -43,7 +43,13 @@ class Conv(nn.Conv2d, Leaf):
         return at_each_step(self._of_steps, x)
 
     def _of_steps(self, x: Tensor) -> Tensor:
-        y = super().forward(x.flatten(0, 1))  # [T B, C', H', W']
+        images = x.flatten(0, 1)
+        if is_deferring(x):
+            stride, padding = int(self.stride[0]), int(self.padding[0])
+            y = convolution(images, self.weight, stride, padding)  # [T B, C', H', W']
+            y = y if self.bias is None else y + self.bias[:, None, None]
+        else:
+            y = super().forward(images)
         out: Tensor = y.unflatten(0, x.shape[:2])
         return out
 
@@ -94,7 +100,7 @@ class Linear(nn.Linear, Leaf):
             return F.linear(x, self.weight)
         # On CPUs a convolution of rows with channels last is 10 to 30 % faster than BLAS.
         maps = x.flatten(0, 1).unsqueeze(2).permute(0, 3, 1, 2)  # [T B, D, N, 1]
-        y = F.conv2d(maps, self.weight[:, :, None, None])
+        y = convolution(maps, self.weight[:, :, None, None])
         out: Tensor = y.permute(0, 2, 3, 1).squeeze(2).unflatten(0, x.shape[:2])
         return out
 

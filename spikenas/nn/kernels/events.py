@@ -1,0 +1,136 @@
+"""Convolutions that compute only with what is not zero, by ``events.c`` on CPUs.
+
+Spikes are rare, so that most of a dense product multiplies by zero. Forward sums are those of the
+dense convolution bit for bit where inputs are spikes; the gradient of the weight has its sums in
+another order; the gradient of the input is dense. Axes: n images, C, D channels, H, W map.
+"""
+
+import ctypes
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from spikenas.nn.kernels.build import build
+
+_SOURCE = Path(__file__).with_name("events.c")
+# Shares of non-zeros from which dense is faster, measured: docs/explanation/speed.md.
+_DENSE_FORWARD, _DENSE_GRADIENT = 0.2, 0.15
+_POINTER, _COUNT, _FLAG = ctypes.c_void_p, ctypes.c_int64, ctypes.c_int
+
+
+class _Shape(ctypes.Structure):
+    _fields_ = tuple(
+        (name, _COUNT)
+        for name in (
+            *("images", "height", "width", "channels", "out_height", "out_width", "out_channels"),
+            *("kernel_size", "stride", "padding"),
+        )
+    )
+
+
+def convolution(x: Tensor, weight: Tensor, stride: int = 1, padding: int = 0) -> Tensor:
+    """Return y [n, D, H', W'] of x [n, C, H, W] and square weights [D, C, k, k].
+
+    ``x`` is taken by its events where it is float32 on a CPU, its channels lie last in memory and
+    few of them are not zero; else this is PyTorch's convolution.
+    """
+    library = library_for(x.movedim(1, -1), weight) if x.numel() else None
+    if library is not None:
+        rows = x.movedim(1, -1)
+        found = library.count_non_zero(rows.data_ptr(), rows.numel(), torch.get_num_threads())
+        share = found / rows.numel()
+        if share < _DENSE_FORWARD:
+            y: Tensor = _Convolution.apply(  # type: ignore[no-untyped-call]
+                x, weight, stride, padding, share < _DENSE_GRADIENT
+            )
+            return y
+    return F.conv2d(x, weight, stride=stride, padding=padding)
+
+
+class _Convolution(torch.autograd.Function):
+    @staticmethod
+    def forward(  # noqa: PLR0917  (autograd counts arguments by place)
+        ctx: Any, x: Tensor, weight: Tensor, stride: int, padding: int, has_few: bool
+    ) -> Tensor:
+        n, C, H, W = x.shape
+        D, _, k, _ = weight.shape
+        out = [(size + 2 * padding - k) // stride + 1 for size in (H, W)]
+        shape = _Shape(n, H, W, C, *out, D, k, stride, padding)
+        y = x.new_empty(n, *out, D)
+        library = _library()
+        assert library is not None
+        library.forward(
+            x.data_ptr(), weight.data_ptr(), y.data_ptr(), shape, torch.get_num_threads()
+        )
+        ctx.save_for_backward(x, weight)
+        ctx.shape, ctx.has_few = shape, has_few
+        return y.movedim(-1, 1)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        x, weight = ctx.saved_tensors
+        shape: _Shape = ctx.shape
+        grad = grads[0].contiguous(memory_format=torch.channels_last)
+        of_x, of_weight, *_ = ctx.needs_input_grad
+        is_dense = of_weight and not ctx.has_few
+        grad_x, grad_weight, _ = torch.ops.aten.convolution_backward(
+            *(grad, x, weight, None, [shape.stride] * 2, [shape.padding] * 2, [1, 1]),
+            *(False, [0, 0], 1, [of_x, is_dense, False]),
+        )
+        if of_weight and ctx.has_few:
+            library = _library()
+            assert library is not None
+            grad_weight = torch.empty_like(weight)
+            rows = grad.movedim(1, -1).contiguous()
+            library.weight_gradient(
+                *(x.data_ptr(), rows.data_ptr(), grad_weight.data_ptr(), shape),
+                torch.get_num_threads(),
+            )
+        return grad_x, grad_weight, None, None, None
+
+
+def library_for(*tensors: Tensor) -> ctypes.CDLL | None:
+    """Return ``events.c`` for dense float32 on CPUs, None for anything else or without it."""
+    is_read = all(
+        x.dtype is torch.float32 and x.device.type == "cpu" and x.is_contiguous() for x in tensors
+    )
+    return _library() if is_read else None
+
+
+@cache
+def _library() -> ctypes.CDLL | None:
+    try:
+        library = ctypes.CDLL(str(build(_SOURCE)))
+    except (OSError, RuntimeError):
+        return None  # the neurons' kernel says why
+    for name, pointers, sizes in (("count_non_zero", 1, 1), ("meetings", 2, 3), ("attended", 3, 4)):
+        function = getattr(library, name)
+        function.restype = _COUNT
+        function.argtypes = (*[_POINTER] * pointers, *[_COUNT] * sizes, _FLAG)
+    for name in ("forward", "weight_gradient"):
+        function = getattr(library, name)
+        function.restype, function.argtypes = None, (*[_POINTER] * 3, _Shape, _FLAG)
+    return library if _adds_up(library) else None
+
+
+def _adds_up(library: ctypes.CDLL) -> bool:
+    """Try a convolution on a few whole numbers, whose sums are exact in any order."""
+    x = (torch.arange(2 * 5 * 4 * 3) % 7 == 0).float().reshape(2, 5, 4, 3) * 2.0
+    weight = (torch.arange(18 * 3 * 9) % 11 - 5).float().reshape(18, 3, 3, 3)
+    grad = (torch.arange(2 * 3 * 2 * 18) % 5 - 2).float().reshape(2, 3, 2, 18)
+    shape = _Shape(2, 5, 4, 3, 3, 2, 18, 3, 2, 1)
+    y, of_weight = torch.empty_like(grad), torch.empty_like(weight)
+    library.forward(x.data_ptr(), weight.data_ptr(), y.data_ptr(), shape, 1)
+    library.weight_gradient(x.data_ptr(), grad.data_ptr(), of_weight.data_ptr(), shape, 1)
+    maps = x.movedim(-1, 1)
+    known = torch.ops.aten.convolution_backward(
+        *(grad.movedim(-1, 1), maps, weight, None, [2, 2], [1, 1], [1, 1]),
+        *(False, [0, 0], 1, [False, True, False]),
+    )[1]
+    dense = F.conv2d(maps, weight, stride=2, padding=1).movedim(1, -1)
+    counted: int = library.count_non_zero(x.data_ptr(), x.numel(), 1)
+    return y.equal(dense) and of_weight.equal(known) and counted == int((x != 0).sum())
