@@ -18,7 +18,7 @@ from spikenas.nn.kernels.build import build
 
 _SOURCE = Path(__file__).with_name("events.c")
 # Shares of non-zeros from which dense is faster, measured: docs/explanation/speed.md.
-_DENSE_FORWARD, _DENSE_GRADIENT = 0.2, 0.15
+_DENSE_FORWARD, _DENSE_GRADIENT = 0.25, 0.2
 _POINTER, _COUNT, _FLAG = ctypes.c_void_p, ctypes.c_int64, ctypes.c_int
 
 
