@@ -66,7 +66,9 @@ def test_outputs_and_gradients_are_those_of_a_dense_convolution(
 
     assert runs == ["forward", "weight_gradient"]
     for one, other in ((y, dense), *((a.grad, b.grad) for a, b in zip(found, exact, strict=True))):
-        torch.testing.assert_close(one.double(), other, rtol=0, atol=1e-5 * other.abs().max())
+        torch.testing.assert_close(
+            one.double(), other, rtol=0, atol=1e-5 * float(other.abs().max())
+        )
 
 
 def test_a_linear_map_of_tokens_is_one_of_them(runs):

