@@ -1,5 +1,6 @@
 import json
 import os
+import platform
 import signal
 from dataclasses import replace
 
@@ -62,13 +63,14 @@ def test_weights_cross_both_ways_unchanged(pool, job, size):
     assert outcome.weights == weights
 
 
-def test_a_worker_has_the_threads_of_the_profile_no_gpu_and_ignores_ctrl_c(pool, job):
+def test_a_worker_has_the_threads_of_the_profile_no_gpu_and_keeps_freed_memory(pool, job):
     outcome = _run(pool, job("report:1"))["report:1"]
 
     assert json.loads(outcome.error) == {
         "process": int(outcome.worker.partition("/")[2]),
         "threads": 1,
         "gpus": "",
+        "keeps_freed_memory": platform.libc_ver()[0] == "glibc",
         "ignores_ctrl_c": True,
     }
 
