@@ -16,7 +16,7 @@ def keep_freed_memory() -> None:
 
     For processes that only train: what the largest candidate took stays taken. A step of a
     spikformer of width 128 (depth 2, T = 4, batches of 64 images of 32x32, one thread) took 8 %
-    less CPU time and 6 % more memory, one of width 64 with batches of 32 as much as before;
+    less CPU time and 8 % more memory, one of width 64 with batches of 32 as much as before;
     medians of 6 and 5 alternated processes.
     """
     if platform.libc_ver()[0] != "glibc":
