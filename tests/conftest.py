@@ -41,7 +41,7 @@ def shared() -> Path:
 
 @pytest.fixture(scope="session", autouse=True)
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The folder that binned frames are kept in; never the user's own."""
+    """The folder that data sets are kept in, ready for use; never the user's own."""
     folder = tmp_path_factory.mktemp("cache")
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("SPIKENAS_CACHE", str(folder))

@@ -1,9 +1,9 @@
-"""Data sets behind one door: by name in, uint8 tensors in memory and normalised batches out.
+"""Data sets behind one door: by name in, uint8 tensors and normalised batches out.
 
 Images and recordings of event cameras alike; the latter are binned into frames.
 
-`describe` looks at the files only; `load` reads them. The test split is fixed by the data set
-and never mixes with what a search trains or validates on.
+`describe` looks at the files only; `load` reads them, once for all processes of a machine. The
+test split is fixed by the data set and never mixes with what a search trains or validates on.
 """
 
 from spikenas.data.augmentation import Augmentation

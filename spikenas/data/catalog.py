@@ -1,7 +1,8 @@
 """The data sets by name: `describe` checks the files of one, `load` reads and splits it."""
 
 from dataclasses import replace
-from functools import lru_cache
+from functools import lru_cache, partial
+from importlib.metadata import version
 from typing import NamedTuple
 
 import torch
@@ -9,16 +10,19 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from spikenas.architecture import InputSpec
+from spikenas.data.array_cache import LabelledImages, cached_arrays
 from spikenas.data.event_frames import read_frames
 from spikenas.data.event_sets import EVENT_SETS
 from spikenas.data.image_sets import IMAGE_SETS
 from spikenas.data.images import ImageSet, Splits
+from spikenas.data.recordings import Recording, listing_sha256
 from spikenas.data.source import Arrays, Survey
 from spikenas.data.spec import NAMES, DataInfo, DataSpec
 from spikenas.data.splitting import stratified_order
 from spikenas.exceptions import DataError
 
 _TEST_SEED = 0  # fixed, so that no split_seed ever lets a search see a test image
+_RULE = 1  # raise it when the same files and settings would give other images or another order
 
 
 def names() -> list[str]:
@@ -92,47 +96,95 @@ def _sizes(spec: DataSpec, survey: Survey) -> _Sizes:
 
 @lru_cache(maxsize=1)
 def _load(spec: DataSpec) -> Splits:
+    """Cut the images, which lie in the order test, validation, train, into these parts."""
     info = describe(spec)
-    arrays = _read(spec, info)
-    _check_labels(spec, arrays, info)
-    images, labels = torch.from_numpy(arrays.train_images), torch.from_numpy(arrays.train_labels)
-    test_images, test_labels = map(torch.from_numpy, (arrays.test_images, arrays.test_labels))
-    pool = torch.arange(len(labels))
-    if not len(test_labels):  # the data set has no test files
-        order = stratified_order(labels, _TEST_SEED)
-        test, pool = order[: info.num_test], order[info.num_test :]
-        test_images, test_labels = images[test], labels[test]
-    order = pool[stratified_order(labels[pool], spec.split_seed)]
-    validation, rest = order[: info.num_validation], order[info.num_validation :]
+    if spec.kind == "events" and spec.num_steps is None:
+        raise DataError(
+            f"{spec.name} has events, so num_steps is needed: into how many frames they are "
+            "binned, that is the num_steps of the network that shall read them"
+        )
+    is_binned = spec.kind == "events"
+    arrays = cached_arrays(
+        f"{spec.name}-T{spec.num_steps}-{spec.binning}" if is_binned else spec.name,
+        _origin(spec, info),
+        partial(_ordered, spec, info),
+    )
+    images, labels = torch.from_numpy(arrays.images), torch.from_numpy(arrays.labels)
 
-    def image_set(images: Tensor, labels: Tensor) -> ImageSet:
+    def part(start: int, number: int) -> ImageSet:
         return ImageSet(
-            images=_resized(images, info.input),
-            labels=labels,
+            images=images[start : start + number],
+            labels=labels[start : start + number],
             num_classes=info.num_classes,
             mean=info.mean,
             std=info.std,
         )
 
-    kept = rest[: info.num_train]
     return Splits(
         info=info,
-        train=image_set(images[kept], labels[kept]),
-        validation=image_set(images[validation], labels[validation]),
-        test=image_set(test_images, test_labels),
+        test=part(0, info.num_test),
+        validation=part(info.num_test, info.num_validation),
+        train=part(info.num_test + info.num_validation, info.num_train),
     )
+
+
+def _origin(spec: DataSpec, info: DataInfo) -> dict[str, object]:
+    """Return all that the images and their order follow from; parts and subsets are cuts."""
+    if spec.kind == "events":
+        files = [
+            listing_sha256(part, spec.folder, with_times=True)
+            for part in EVENT_SETS[spec.name].recordings(spec.folder)
+        ]
+    else:
+        stamped = [
+            Recording(path, 0, path.stat().st_size, path.stat().st_mtime_ns)
+            for path in IMAGE_SETS[spec.name].files(spec.folder)
+        ]
+        files = [listing_sha256(stamped, spec.folder, with_times=True)]
+    is_resized = spec.image_size is not None and spec.kind == "frames"
+    return {
+        "data": spec.name,
+        "files": files,
+        "size": (info.input.height, info.input.width),
+        "resized_by": [version(name) for name in ("torch", "pillow")] if is_resized else [],
+        "num_steps": spec.num_steps,
+        "binning": spec.binning,
+        "split_seed": spec.split_seed,
+        "rule": _RULE,
+    }
+
+
+def _ordered(spec: DataSpec, info: DataInfo) -> LabelledImages:
+    """Read all images: those of the test part, then the others in stratified order.
+
+    Any validation part is then a prefix of the others, and any training part follows it.
+    """
+    arrays = _read(spec, info)
+    _check_labels(spec, arrays, info)
+    images, labels = torch.from_numpy(arrays.train_images), torch.from_numpy(arrays.train_labels)
+    test_images, test_labels = map(torch.from_numpy, (arrays.test_images, arrays.test_labels))
+    test, pool = torch.arange(len(test_labels)), torch.arange(len(labels))
+    if not len(test_labels):  # the data set has no test files
+        order = stratified_order(labels, _TEST_SEED)
+        test, pool = order[: info.num_test], order[info.num_test :]
+        test_images, test_labels = images, labels
+    pool = pool[stratified_order(labels[pool], spec.split_seed)]
+    steps = () if spec.num_steps is None else (spec.num_steps,)
+    shape = (*steps, info.input.channels, info.input.height, info.input.width)
+    every = torch.empty((len(test) + len(pool), *shape), dtype=torch.uint8)
+    for part, source, rows in (
+        (every[: len(test)], test_images, test),
+        (every[len(test) :], images, pool),
+    ):
+        torch.index_select(_resized(source, info.input), 0, rows, out=part)
+    return LabelledImages(every.numpy(), torch.cat([test_labels[test], labels[pool]]).numpy())
 
 
 def _read(spec: DataSpec, info: DataInfo) -> Arrays:
     if spec.kind == "frames":
         return IMAGE_SETS[spec.name].read(spec.folder, spec.image_size)
-    if spec.num_steps is None:
-        raise DataError(
-            f"{spec.name} has events, so num_steps is needed: into how many frames they are "
-            "binned, that is the num_steps of the network that shall read them"
-        )
+    assert spec.num_steps is not None
     return read_frames(
-        spec.name,
         EVENT_SETS[spec.name],
         spec.folder,
         num_steps=spec.num_steps,

@@ -60,6 +60,10 @@ class CifarSource:
             std=self.std,
         )
 
+    def files(self, folder: Path) -> list[Path]:
+        """List the batches."""
+        return [folder / self.subfolder / file for file in (*self.train_files, *self.test_files)]
+
     def read(self, folder: Path, image_size: int | None) -> Arrays:
         """Read every batch."""
         train_images, train_labels = self._batches(folder, self.train_files)

@@ -27,6 +27,10 @@ class Digits:
             std=(0.3760,),
         )
 
+    def files(self, folder: Path) -> list[Path]:
+        """List nothing; the scans never change."""
+        return []
+
     def read(self, folder: Path, image_size: int | None) -> Arrays:
         """Return the scans, whose 17 grey values 0..16 are spread over 0..255."""
         from sklearn.datasets import load_digits  # noqa: PLC0415  (2 s, for this data set only)

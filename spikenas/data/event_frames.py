@@ -1,4 +1,4 @@
-"""`read_frames`: all recordings of an event data set as frames, from the cache where they are."""
+"""`read_frames`: all recordings of an event data set as frames."""
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -9,16 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikenas.data.binning import POLARITIES, Binning, binned
-from spikenas.data.frame_cache import cached_frames
-from spikenas.data.recordings import Events, EventSource, Recording, listing_sha256
+from spikenas.data.recordings import Events, EventSource, Recording
 from spikenas.data.source import Arrays
 from spikenas.exceptions import DataError
 
-_RULE = 1  # raise it when the same recording would give other frames
-
 
 def read_frames(
-    name: str,
     source: EventSource,
     folder: Path,
     *,
@@ -27,30 +23,9 @@ def read_frames(
     size: tuple[int, int],
 ) -> Arrays:
     """Return frames [N, T, 2, H, W] and labels [N] of both parts; ``size`` is (H, W)."""
-    shape = (num_steps, POLARITIES, *size)
     make = partial(_frames, source=source, num_steps=num_steps, binning=binning, size=size)
-
-    def part(which: str, recordings: Sequence[Recording]) -> NDArray[np.uint8]:
-        origin = {
-            "data": name,
-            "part": which,
-            "files": listing_sha256(recordings, folder, with_times=True),
-            "num_steps": num_steps,
-            "binning": binning,
-            "size": size,
-            "rule": _RULE,
-        }
-        return cached_frames(
-            f"{name}-{which}-T{num_steps}-{binning}",
-            origin,
-            (len(recordings), *shape),
-            partial(make, recordings),
-        )
-
     train, test = source.recordings(folder)
-    # The test part is used as it is, so it leaves the file; the other is copied when it is split.
-    test_frames = np.array(part("test", test))
-    return Arrays(part("train", train), _labels(train), test_frames, _labels(test))
+    return Arrays(make(train), _labels(train), make(test), _labels(test))
 
 
 def _labels(recordings: Sequence[Recording]) -> NDArray[np.int64]:

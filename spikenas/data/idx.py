@@ -50,6 +50,10 @@ class IdxSource:
             std=self.std,
         )
 
+    def files(self, folder: Path) -> list[Path]:
+        """List the four files, raw or gzipped."""
+        return [self._path(folder, file) for file in _SHAPES]
+
     def read(self, folder: Path, image_size: int | None) -> Arrays:
         """Read the four files."""
         train_images, train_labels, test_images, test_labels = (

@@ -1,6 +1,7 @@
 """`ImageSet`: images or event frames in memory, handed out in normalised batches.
 
-Small sets live in memory as uint8 and a batch is a slice, so no loader processes are needed. All
+Sets are uint8, pages of one file for all processes of a machine, and a batch is a few of their
+rows, so no loader processes are needed. All
 randomness comes from the generator given; torch's global one is never touched.
 Frames of events are a set like any other with an axis more: their mean is 0 and their deviation
 1/255, so that a batch has plain counts and no event stays exactly 0.

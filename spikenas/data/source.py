@@ -39,10 +39,14 @@ class Arrays(NamedTuple):
 
 
 class Source(Protocol):
-    """One data set. Both verbs raise DataError: what is missing, where, and how to get it."""
+    """One data set. Each verb raises DataError: what is missing, where, and how to get it."""
 
     def survey(self, folder: Path, image_size: int | None) -> Survey:
         """Check the files on disk without reading the images."""
+        ...
+
+    def files(self, folder: Path) -> list[Path]:
+        """List what the images are read from; when one changes, they are read again."""
         ...
 
     def read(self, folder: Path, image_size: int | None) -> Arrays:

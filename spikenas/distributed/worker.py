@@ -14,6 +14,8 @@ from functools import partial
 from pkgutil import resolve_name
 from typing import TYPE_CHECKING
 
+from spikenas.distributed.allocator import keep_freed_memory
+
 if TYPE_CHECKING:
     from spikenas.distributed.wire import Message
     from spikenas.evaluator import Job, Outcome
@@ -35,7 +37,8 @@ class Worker:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         if not has_gpu:
             os.environ["CUDA_VISIBLE_DEVICES"] = ""  # Ray leaves GPUs visible to who asked for none
-        import torch  # noqa: PLC0415  (after the line above)
+        keep_freed_memory()
+        import torch  # noqa: PLC0415  (after the lines above)
 
         torch.set_num_threads(threads)
         self._run = partial(run_job, resolve_name(evaluate))

@@ -1,5 +1,6 @@
 import json
 import os
+import platform
 import signal
 from dataclasses import replace
 
@@ -22,6 +23,7 @@ def session():
     ray.init(
         address="local",
         num_cpus=8,
+        num_gpus=1,  # Ray takes our word for it
         include_dashboard=False,
         log_to_driver=False,
         logging_level="ERROR",
@@ -62,15 +64,34 @@ def test_weights_cross_both_ways_unchanged(pool, job, size):
     assert outcome.weights == weights
 
 
-def test_a_worker_has_the_threads_of_the_profile_no_gpu_and_ignores_ctrl_c(pool, job):
+def test_a_worker_has_the_threads_of_the_profile_no_gpu_and_keeps_freed_memory(pool, job):
     outcome = _run(pool, job("report:1"))["report:1"]
 
     assert json.loads(outcome.error) == {
         "process": int(outcome.worker.partition("/")[2]),
         "threads": 1,
         "gpus": "",
+        "keeps_freed_memory": platform.libc_ver()[0] == "glibc",
         "ignores_ctrl_c": True,
     }
+
+
+def test_workers_that_take_a_quarter_of_a_gpu_are_four_at_once_and_see_it(session, job, tmp_path):
+    profile = replace(PROFILE, num_workers="auto", gpus_per_worker=0.25)
+    paths = [tmp_path / name for name in "abcd"]
+
+    with RayPool(profile, ANSWER) as pool:
+        assert pool.num_workers == 4
+        for path in paths:
+            pool.submit(job(f"wait:{path}"))
+        processes = {_pid_of_running(pool, path) for path in paths}
+        for path in paths:
+            path.unlink()
+        assert {pool.next_result(60).state for _ in paths} == {State.COMPLETE}
+        outcome = _run(pool, job("report:1"))["report:1"]
+
+    assert len(processes) == 4
+    assert json.loads(outcome.error)["gpus"] == "0"
 
 
 def test_a_job_that_raises_fails_with_its_traceback_and_keeps_its_worker(pool, job):
