@@ -62,11 +62,18 @@ class AdaptiveComputation(nn.Module):
         self.scores = nn.ModuleList(self.score() for _ in range(num_blocks - 1))
         self.is_compact = True
 
-    @torch.compiler.disable  # type: ignore[untyped-decorator]  # how many go on depends on data
     def forward(
         self, blocks: Sequence[nn.Module], head: Callable[[Tensor], Tensor], x: Tensor
     ) -> tuple[Tensor, Tensor | None]:
         """Return logits [B, classes], and in training the ponder loss rho."""
+        run = self._run
+        if torch.compiler.is_compiling() and not torch.compiler.is_exporting():
+            run = torch.compiler.disable(run)  # how many tokens go on depends on data
+        return run(blocks, head, x)
+
+    def _run(
+        self, blocks: Sequence[nn.Module], head: Callable[[Tensor], Tensor], x: Tensor
+    ) -> tuple[Tensor, Tensor | None]:
         active: ActiveTokens | None = None
         sums = [x.new_zeros(x.shape[:3])]  # H of 0, 1, ... blocks, each [T, B, N]
         passed = [torch.ones_like(sums[0])]  # where blocks 1, 2, ... compute
