@@ -5,6 +5,7 @@ so are running statistics: those of the batch itself, as fresh ones would leave 
 and the comparison of logits empty.
 """
 
+import argparse
 from collections.abc import Iterator, Sequence
 from functools import partial
 
@@ -34,27 +35,23 @@ def main() -> None:
         partial(
             _measure,
             systems,
-            given.width,
-            given.batch_size,
-            given.rounds,
+            given,
             _BARS if has_compiler else {},
         ),
         threads=given.threads,
-        settings={"batch_size": given.batch_size, "compiler": has_compiler},
+        settings={"batch_size": given.batch_size, "compiler": has_compiler, "data": given.data},
     )
 
 
 def _measure(
     systems: Sequence[str],
-    width: int,
-    batch_size: int,
-    rounds: int,
+    given: argparse.Namespace,
     bars: dict[tuple[str, int], float],
 ) -> Iterator[Result]:
     for system in systems:
-        architecture = SYSTEMS[system].architecture(width)
+        architecture = SYSTEMS[system].architecture(given.width)
         both = pair(SYSTEMS[system], architecture)
-        images, _ = batch(architecture, batch_size)
+        images, _ = batch(architecture, given.batch_size, given.data)
         _settle(both, images)
         logits, theirs = _logits(both.ours, images), _logits(both.peer, images)
         assert logits.abs().max() > 0.0, "the networks are silent, so equal logits say nothing"
@@ -63,12 +60,12 @@ def _measure(
                 "ours": partial(_logits, both.ours, images),
                 "peer": partial(_logits, both.peer, images),
             },
-            rounds=rounds,
+            rounds=given.rounds,
         )
         yield Result.of_rounds(
-            f"{system} {width}, inference",
+            f"{system} {given.width}, inference",
             timed,
-            bar=bars.get((system, width)),
+            bar=bars.get((system, given.width)),
             equality={
                 "largest_logit_difference": float((logits - theirs).abs().max()),
                 "largest_logit": float(theirs.abs().max()),

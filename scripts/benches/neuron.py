@@ -77,18 +77,17 @@ def _measure(rounds: int, calls: int, bars: dict[str, float]) -> Iterator[Result
     )
     timed = time(
         {
-            "ours": partial(_run, normed, x, grad),
-            "ours, channels last": partial(_run, normed, x_last, grad_last),
+            "ours": partial(_run, normed, x_last, grad_last),
+            "ours, channels first": partial(_run, normed, x, grad),
             "peer": partial(_run, theirs, x, grad),
             "copy": copy,
         }
     )
     yield _result("batch norm + LIF", timed, bars.get("norm_lif"), equal)
-    for side in ("ours", "ours, channels last"):
-        name = f"batch norm + LIF, share of copy bandwidth, {side}"
-        yield _share(name, timed, side, _NORM_LIF_BYTES, None)
+    name = "batch norm + LIF, share of copy bandwidth"
+    yield _share(name, timed, "ours", _NORM_LIF_BYTES, None)
     yield Result.of_rounds(
-        "batch norm + LIF, channels last", timed, ours="ours, channels last", bar=None
+        "batch norm + LIF, channels first", timed, ours="ours, channels first", bar=None
     )
     if "first_use_s" in bars:
         yield _first_use(bars["first_use_s"])

@@ -10,6 +10,7 @@ kernels counts, which PyTorch's profiler does not see; tensors have pages of the
 --profile adds where the time of a step goes, by kind of operation.
 """
 
+import argparse
 import json
 import os
 import subprocess
@@ -55,31 +56,28 @@ def main() -> None:
     ]
     print_document(
         "train",
-        partial(_measure, cases, given.rounds, given.batch_size, bars, profile=given.profile),
+        partial(_measure, cases, given, bars),
         threads=given.threads,
-        settings={"batch_size": given.batch_size, "compiler": bars is _BARS, "optimizer": "AdamW"},
+        settings={"batch_size": given.batch_size, "compiler": bars is _BARS, "data": given.data},
     )
 
 
 def _measure(
     cases: Sequence[tuple[str, int]],
-    rounds: int,
-    batch_size: int,
+    given: argparse.Namespace,
     bars: dict[tuple[str, int], float],
-    *,
-    profile: bool,
 ) -> Iterator[Result]:
     for system, width in cases:
         architecture = SYSTEMS[system].architecture(width)
         both = pair(SYSTEMS[system], architecture)
-        images, labels = batch(architecture, batch_size)
+        images, labels = batch(architecture, given.batch_size, given.data)
         equal = differences(both, images, labels)
         steps = {
             "ours": training_step(both.ours, images, labels),
             "peer": training_step(both.peer, images, labels),
         }
-        timed = alternate(steps, rounds=rounds)
-        where = _profiled(steps, f"{system} {width}") if profile else None
+        timed = alternate(steps, rounds=given.rounds)
+        where = _profiled(steps, f"{system} {width}") if given.profile else None
         yield Result.of_rounds(
             f"{system} {width}, training step",
             timed,
@@ -91,7 +89,10 @@ def _measure(
         del both, steps
         if width == _MEMORY_WIDTH:
             yield _memory(
-                system, width, batch_size, bar=_MEMORY_BARS.get(system) if bars is _BARS else None
+                system,
+                width,
+                given.batch_size,
+                bar=_MEMORY_BARS.get(system) if bars is _BARS else None,
             )
 
 

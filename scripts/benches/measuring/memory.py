@@ -33,7 +33,7 @@ def _network(system: str, width: int, side: str) -> nn.Module:
 
 
 def _steps(network: nn.Module, system: str, width: int, batch_size: int, *, count: int) -> None:
-    images, labels = batch(SYSTEMS[system].architecture(width), batch_size)
+    images, labels = batch(SYSTEMS[system].architecture(width), batch_size, None)
     step = training_step(network, images, labels)
     for _ in range(count):
         step()

@@ -16,6 +16,7 @@ def options(description: str | None) -> argparse.ArgumentParser:
     )
     parser.add_argument("--rounds", type=int, default=7, help="at least 7 for a verdict")
     parser.add_argument("--threads", type=int, default=1, help="of PyTorch and of our kernels")
+    parser.add_argument("--data", help="a folder with CIFAR-10, in place of noise")
     parser.add_argument(
         "--no-compiler", action="store_true", help="as where no C compiler is installed"
     )

@@ -15,10 +15,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define TILE 512
+#define TILE 128
 #define MAX_STEPS 64
 #define PARTS 32 /* of a sum over rows */
-#define FLUSH 32 /* tiles that are summed in single precision */
+#define FLUSH 64 /* tiles that are summed in single precision */
 
 /* a b + c, in one step where the processor has one; only where the last bit does not matter. */
 #if defined(__FMA__) || defined(__ARM_FEATURE_FMA)
@@ -110,9 +110,10 @@ __attribute__((noinline)) static void flush(double *sums, float *of_elements, co
         }
 }
 
-/* Run a body, which adds to of_first[] and of_second[], on the tile of every start, n and channel;
-   `sums` then holds both sums of each channel. `centres` are those of the tile's elements. */
-#define OVER_TILES(...)                                                                           \
+/* Run a body, which adds to of_first[] and of_second[], on the tile of every start, n and channel,
+   after SETUP for each part; `sums` then holds both sums of each channel. `centres` are those of the
+   tile's elements. */
+#define OVER_TILES(SETUP, ...)                                                                    \
     Tiles tiles = tiles_of(rows, channels);                                                       \
     double *sums = calloc((size_t)(PARTS * 2 * channels), sizeof(double));                        \
     _Pragma("omp parallel for num_threads(threads)")                                              \
@@ -120,6 +121,7 @@ __attribute__((noinline)) static void flush(double *sums, float *of_elements, co
         double *first = sums + part * 2 * channels, *second = first + channels;                   \
         float of_first[TILE] = {0}, of_second[TILE] = {0}, space[3][TILE];                        \
         const float *all_centres = spread(centre, &tiles, space[0], 0.0f);                        \
+        SETUP                                                                                     \
         int64_t until = tiles.count * (part + 1) / PARTS, start, n, channel = 0, held = 0;        \
         for (int64_t i = tiles.count * part / PARTS; i < until; i++) {                            \
             place(&tiles, i, &start, &n, &channel);                                               \
@@ -137,7 +139,7 @@ __attribute__((noinline)) static void flush(double *sums, float *of_elements, co
         for (int64_t c = 0; c < 2 * channels; c++) sums[c] += sums[part * 2 * channels + c];
 
 #define SUMS(U, W)                                                                                \
-    OVER_TILES(for (int64_t j = 0; j < n; j++) {                                                  \
+    OVER_TILES(, for (int64_t j = 0; j < n; j++) {                                                  \
         int64_t k = start + j;                                                                    \
         float u = U;                                                                              \
         of_first[j] += u;                                                                         \
@@ -232,6 +234,16 @@ void combine(const float *p, const float *q, const float *a, const float *b, con
         return spikes;                                                                            \
     }
 
+#define GRADIENT_OF_H(SLOPE)                                                                      \
+    ({                                                                                            \
+        float slope = SLOPE(now[j] - threshold);                                                  \
+        float kept = soft || now[j] < threshold ? 1.0f : 0.0f;                                    \
+        kept -= r * (soft ? threshold : now[j]) * slope;                                          \
+        FMA(gt[j], slope, carry[j] * kept);                                                       \
+    })
+#define DRIVE (xt[j] * scales[j] + shifts[j] - AFTER(before[j])) /* dH/dc of a learnt leak */
+#define AFTER(h) ((h) >= threshold ? (soft ? (h) - threshold : 0.0f) : (h))
+
 /* Writes dL/dy of each step to gy, for an x that is the same at every step their sum over time; and
    for each channel the sums of dL/dy and of dL/dy (x - centre). Returns dL/dc of a learnt leak. */
 #define BACKWARD(NAME, CHARGE, SLOPE, IS_LEARNT)                                                  \
@@ -242,9 +254,10 @@ void combine(const float *p, const float *q, const float *a, const float *b, con
         float dh_dv, int through_reset, int threads) {                                            \
         double leaks[PARTS] = {0};                                                                \
         float r = through_reset ? 1.0f : 0.0f;                                                    \
-        OVER_TILES({                                                                              \
-            const float *restrict scales = spread(scale, &tiles, space[1], 1.0f) + channel;       \
-            const float *restrict shifts = spread(shift, &tiles, space[2], 0.0f) + channel;       \
+        OVER_TILES(const float *all_scales = spread(scale, &tiles, space[1], 1.0f);               \
+                   const float *all_shifts = spread(shift, &tiles, space[2], 0.0f);, {            \
+            const float *restrict scales = all_scales + channel;                                  \
+            const float *restrict shifts = all_shifts + channel;                                  \
             float h[MAX_STEPS][TILE];                                                             \
             float carry[TILE] = {0}, zero[TILE] = {0}, leak[TILE] = {0}, total[TILE] = {0};       \
             for (int64_t t = 0; t < T; t++) {                                                     \
@@ -252,9 +265,7 @@ void combine(const float *p, const float *q, const float *a, const float *b, con
                 const float *restrict before = t ? h[t - 1] : zero;                               \
                 float *restrict now = h[t];                                                       \
                 for (int64_t j = 0; j < n; j++) {                                                 \
-                    float reset = soft ? before[j] - threshold : 0.0f;                            \
-                    float v = before[j] >= threshold ? reset : before[j];                         \
-                    float y = xt[j] * scales[j] + shifts[j];                                      \
+                    float y = xt[j] * scales[j] + shifts[j], v = AFTER(before[j]);                \
                     now[j] = CHARGE(y, v, constant);                                              \
                 }                                                                                 \
             }                                                                                     \
@@ -263,22 +274,23 @@ void combine(const float *p, const float *q, const float *a, const float *b, con
                 const float *restrict gt = g + t * rows * channels + start;                       \
                 const float *restrict before = t ? h[t - 1] : zero, *restrict now = h[t];         \
                 float *restrict out = gy + t * x_step + start;                                    \
-                for (int64_t j = 0; j < n; j++) {                                                 \
-                    float slope = SLOPE(now[j] - threshold);                                      \
-                    float kept = soft || now[j] < threshold ? 1.0f : 0.0f;                        \
-                    kept -= r * (soft ? threshold : now[j]) * slope;                              \
-                    float gh = FMA(gt[j], slope, carry[j] * kept);                                \
-                    float grad = gh * dh_dx;                                                      \
-                    carry[j] = gh * dh_dv;                                                        \
-                    total[j] += grad;                                                             \
-                    out[j] = x_step ? grad : total[j];                                            \
-                    of_second[j] = FMA(grad, xt[j] - centres[j], of_second[j]);                   \
-                    if (IS_LEARNT) {                                                              \
-                        float reset = soft ? before[j] - threshold : 0.0f;                        \
-                        float v = before[j] >= threshold ? reset : before[j];                     \
-                        leak[j] += gh * (xt[j] * scales[j] + shifts[j] - v);                      \
+                if (centre || !x_step)                                                            \
+                    for (int64_t j = 0; j < n; j++) {                                             \
+                        float gh = GRADIENT_OF_H(SLOPE);                                          \
+                        float grad = gh * dh_dx;                                                  \
+                        carry[j] = gh * dh_dv;                                                    \
+                        total[j] += grad;                                                         \
+                        out[j] = x_step ? grad : total[j];                                        \
+                        of_second[j] = FMA(grad, xt[j] - centres[j], of_second[j]);               \
+                        if (IS_LEARNT) leak[j] += gh * DRIVE;                                     \
                     }                                                                             \
-                }                                                                                 \
+                else /* a neuron alone */                                                         \
+                    for (int64_t j = 0; j < n; j++) {                                             \
+                        float gh = GRADIENT_OF_H(SLOPE);                                          \
+                        carry[j] = gh * dh_dv;                                                    \
+                        out[j] = gh * dh_dx;                                                      \
+                        if (IS_LEARNT) leak[j] += gh * DRIVE;                                     \
+                    }                                                                             \
             }                                                                                     \
             for (int64_t j = 0; j < n; j++) of_first[j] += total[j];                              \
             if (IS_LEARNT)                                                                        \
