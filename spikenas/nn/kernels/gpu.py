@@ -6,6 +6,7 @@ old, or the result cannot be trusted, there is no kernel and `Portable` runs; on
 """
 
 import logging
+from collections.abc import Mapping
 from functools import cache
 from types import ModuleType
 
@@ -48,15 +49,16 @@ class GPUKernel:
         ``x`` has T = ``num_steps`` steps, or one that stands for all.
         """
         spikes = x.new_empty((num_steps, *x.shape[1:]))
-        tiles = _Tiles(x, affine is not None, num_steps)
+        tiles = _Tiles(x, num_steps=num_steps, has_channels=affine is not None)
         counts = x.new_empty(tiles.row_blocks * tiles.channel_blocks, dtype=torch.int32)
         self._launch(
-            *("forward", x, len(counts), x, _step(x, num_steps)),
-            *(affine and affine.scale, affine and affine.shift, spikes, counts),
-            *(tiles.rows, tiles.channels, law.c, law.threshold, float(law.soft_reset)),
-            charge=law.charge,
-            **_chunks(num_steps),
-            **tiles.block,
+            *("forward", x, len(counts)),
+            x,
+            _step(x, num_steps),
+            *_numbers(affine)[:2],
+            *(spikes, counts, tiles.rows, tiles.channels),
+            *(law.c, law.threshold, float(law.soft_reset)),
+            constants={"charge": law.charge, **_chunks(num_steps), **tiles.block},
         )
         return spikes, counts, ()
 
@@ -70,51 +72,56 @@ class GPUKernel:
     ) -> tuple[Tensor, Tensor | None, Tensor | None, Tensor | float]:
         """Return dL/dy and its sums over rows, see `CPUKernel.backward`; sums are float32."""
         grad_y, num_steps = torch.empty_like(x), grad.shape[0]
-        tiles = _Tiles(x, affine is not None, num_steps)
+        tiles = _Tiles(x, num_steps=num_steps, held=16, has_channels=affine is not None)
         programs = tiles.parts * tiles.channel_blocks
         sums = None if affine is None else tiles.sums(x)
         leaks = x.new_empty(programs, dtype=torch.float32) if law.charge == "learnt" else None
-        numbers = (None,) * 3 if affine is None else (affine.scale, affine.shift, affine.centre)
-        self._launch(
-            *("backward", x, programs, x, _step(x, num_steps), *numbers, grad, grad_y),
-            *(sums, leaks, tiles.rows, tiles.channels, law.c, law.threshold, float(law.soft_reset)),
-            *(law.dh_dx, law.dh_dv, float(law.through_reset), tiles.repeats),
-            charge=law.charge,
-            surrogate=law.surrogate,
-            is_held=x.shape[0] < num_steps,
+        constants: dict[str, int | str] = {
+            "charge": law.charge,
+            "surrogate": law.surrogate,
+            "is_held": x.shape[0] < num_steps,
             **_chunks(num_steps),
             **tiles.block,
+        }
+        self._launch(
+            *("backward", x, programs),
+            x,
+            _step(x, num_steps),
+            *_numbers(affine),
+            *(grad, grad_y, sums, leaks, tiles.rows, tiles.channels),
+            *(law.c, law.threshold, float(law.soft_reset)),
+            *(law.dh_dx, law.dh_dv, float(law.through_reset), tiles.repeats),
+            constants=constants,
         )
         of_grad, of_grad_x = (None, None) if sums is None else sums.sum(0).unbind(0)
         return grad_y, of_grad, of_grad_x, 0.0 if leaks is None else leaks.sum()
 
     def moments(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return mean and biased variance of each channel of [..., C], float32."""
-        tiles = _Tiles(x, True)
+        tiles = _Tiles(x)
         sums = tiles.sums(x)
         mean, variance = x.new_empty((2, tiles.channels), dtype=torch.float32).unbind(0)
         self._launch(
-            *("moments", x, tiles.parts * tiles.channel_blocks, x, sums),
-            *(tiles.rows, tiles.channels, tiles.repeats),
-            **tiles.block,
+            *("moments", x, tiles.parts * tiles.channel_blocks),
+            *(x, sums, tiles.rows, tiles.channels, tiles.repeats),
+            constants=tiles.block,
         )
         part_rows = tiles.repeats * tiles.block["block_rows"]
         self._launch(
-            *("merge_moments", x, -(-tiles.channels // 8), sums, mean, variance),
-            *(tiles.rows, tiles.channels, tiles.parts, part_rows),
-            block_rows=64,
-            block_channels=8,
+            *("merge_moments", x, -(-tiles.channels // 8)),
+            *(sums, mean, variance, tiles.rows, tiles.channels, tiles.parts, part_rows),
+            constants={"block_rows": 64, "block_channels": 8},
         )
         return mean, variance
 
     def gradient_sums(self, x: Tensor, grad: Tensor, centre: Tensor) -> tuple[Tensor, Tensor]:
         """Return the sums over rows of the gradient, and of gradient times x - centre, float32."""
-        tiles = _Tiles(x, True)
+        tiles = _Tiles(x)
         sums = tiles.sums(x)
         self._launch(
-            *("gradient_sums", x, tiles.parts * tiles.channel_blocks, x, grad, centre, sums),
-            *(tiles.rows, tiles.channels, tiles.repeats),
-            **tiles.block,
+            *("gradient_sums", x, tiles.parts * tiles.channel_blocks),
+            *(x, grad, centre, sums, tiles.rows, tiles.channels, tiles.repeats),
+            constants=tiles.block,
         )
         of_grad, of_grad_x = sums.sum(0).unbind(0)
         return of_grad, of_grad_x
@@ -131,9 +138,13 @@ class GPUKernel:
         return p
 
     def _combine(self, p: Tensor, *rest: Tensor | None) -> None:
-        tiles = _Tiles(p, True)
+        tiles = _Tiles(p)
         programs = tiles.row_blocks * tiles.channel_blocks
-        self._launch("combine", p, programs, p, *rest, tiles.rows, tiles.channels, **tiles.block)
+        self._launch(
+            *("combine", p, programs),
+            *(p, *rest, tiles.rows, tiles.channels),
+            constants=tiles.block,
+        )
 
     def _launch(
         self,
@@ -141,7 +152,7 @@ class GPUKernel:
         on: Tensor,
         programs: int,
         *arguments: Tensor | float | None,
-        **constants: int | str,
+        constants: Mapping[str, int | str],
     ) -> None:
         kernel = getattr(self._kernels, name)
         with torch.cuda.device_of(on):
@@ -157,9 +168,12 @@ class _Tiles:
         repeats: row blocks of one part of a sum, of which there are ``parts``.
     """
 
-    def __init__(self, x: Tensor, has_channels: bool, num_steps: int = 1) -> None:
-        # 16 bytes of neighbours a thread, fewer where as many of each step must fit in registers
-        size = _THREADS * max(2, min(16 // x.element_size(), 32 // min(num_steps, _CHUNK)))
+    def __init__(
+        self, x: Tensor, *, num_steps: int = 1, held: int = 32, has_channels: bool = True
+    ) -> None:
+        # a thread has 16 bytes of neighbours, or as many as registers hold at every step
+        most = max(1, held // min(num_steps, _CHUNK))
+        size = _THREADS * min(16 // x.element_size(), most)
         if has_channels:
             self.channels = x.shape[-1]
             self.rows = rows_of(x) if num_steps == 1 else rows_of(x[0])
@@ -181,6 +195,10 @@ class _Tiles:
 
 def _power_of_two_from(n: int) -> int:
     return 1 << (n - 1).bit_length()
+
+
+def _numbers(affine: Affine | None) -> tuple[Tensor | None, ...]:
+    return (None,) * 3 if affine is None else (affine.scale, affine.shift, affine.centre)
 
 
 def _step(x: Tensor, num_steps: int) -> int:

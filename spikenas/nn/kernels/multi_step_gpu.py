@@ -15,24 +15,10 @@ import triton.language as tl
 
 @triton.jit(do_not_specialize=["rows"])
 def forward(
-    x,
-    x_step,
-    scale,
-    shift,
-    spikes,
-    counts,
-    rows,
-    channels,
-    c,
-    threshold,
-    soft,
-    charge: tl.constexpr,
-    rest: tl.constexpr,
-    full: tl.constexpr,
-    chunk: tl.constexpr,
-    block_rows: tl.constexpr,
-    block_channels: tl.constexpr,
-):
+    x, x_step, scale, shift, spikes, counts, rows, channels, c, threshold, soft,
+    charge: tl.constexpr, rest: tl.constexpr, full: tl.constexpr, chunk: tl.constexpr,
+    block_rows: tl.constexpr, block_channels: tl.constexpr,
+):  # fmt: skip
     """Write spikes, and how many there are in each tile; an x_step of 0 holds x.
 
     ``soft`` is 1 for a reset by subtraction, 0 for one to zero.
@@ -64,33 +50,11 @@ def forward(
 
 @triton.jit(do_not_specialize=["rows", "repeats"])
 def backward(
-    x,
-    x_step,
-    scale,
-    shift,
-    centre,
-    grad,
-    grad_y,
-    sums,
-    leaks,
-    rows,
-    channels,
-    c,
-    threshold,
-    soft,
-    dh_dx,
-    dh_dv,
-    through,
-    repeats,
-    charge: tl.constexpr,
-    surrogate: tl.constexpr,
-    is_held: tl.constexpr,
-    rest: tl.constexpr,
-    full: tl.constexpr,
-    chunk: tl.constexpr,
-    block_rows: tl.constexpr,
-    block_channels: tl.constexpr,
-):
+    x, x_step, scale, shift, centre, grad, grad_y, sums, leaks, rows, channels, c, threshold, soft,
+    dh_dx, dh_dv, through, repeats, charge: tl.constexpr, surrogate: tl.constexpr,
+    is_held: tl.constexpr, rest: tl.constexpr, full: tl.constexpr, chunk: tl.constexpr,
+    block_rows: tl.constexpr, block_channels: tl.constexpr,
+):  # fmt: skip
     """Write dL/dy, of a held x its sum over time, and of each part the sums that `GPUKernel` adds.
 
     Of these, ``sums`` [parts, 2, C] are dL/dy and dL/dy (x - centre), ``leaks`` dL/dc of a learnt
@@ -142,14 +106,8 @@ def backward(
 
 @triton.jit(do_not_specialize=["rows", "repeats"])
 def moments(
-    x,
-    sums,
-    rows,
-    channels,
-    repeats,
-    block_rows: tl.constexpr,
-    block_channels: tl.constexpr,
-):
+    x, sums, rows, channels, repeats, block_rows: tl.constexpr, block_channels: tl.constexpr,
+):  # fmt: skip
     """Write for each part its mean, and its sum of squares about that, of x [rows, C]."""
     program = tl.program_id(0)
     blocks = tl.cdiv(channels, block_channels)
@@ -174,28 +132,21 @@ def moments(
 
 @triton.jit(do_not_specialize=["rows", "parts", "part_rows"])
 def merge_moments(
-    sums,
-    mean,
-    variance,
-    rows,
-    channels,
-    parts,
-    part_rows,
-    block_rows: tl.constexpr,
+    sums, mean, variance, rows, channels, parts, part_rows, block_rows: tl.constexpr,
     block_channels: tl.constexpr,
-):
+):  # fmt: skip
     """Write mean and biased variance of each channel, of the ``sums`` of parts that long."""
     column = tl.program_id(0)
     channel, is_there = _channels(column, channels, block_channels)
     about = tl.load(sums + channel, mask=is_there, other=0.0)
     off = tl.zeros((block_rows, block_channels), tl.float32)
     for i in range(tl.cdiv(parts, block_rows)):
-        n, offsets, mask = _parts(i, rows, parts, part_rows, channel, is_there, channels, block_rows)
+        n, offsets, mask = _parts(i, rows, parts, part_rows, channel, channels, block_rows)
         off += n * (tl.load(sums + offsets, mask=mask, other=0.0) - about[None, :])
     off_mean = tl.sum(off, 0) / rows
     squares = tl.zeros((block_rows, block_channels), tl.float32)
     for i in range(tl.cdiv(parts, block_rows)):
-        n, offsets, mask = _parts(i, rows, parts, part_rows, channel, is_there, channels, block_rows)
+        n, offsets, mask = _parts(i, rows, parts, part_rows, channel, channels, block_rows)
         u = tl.load(sums + offsets, mask=mask, other=0.0) - about[None, :] - off_mean[None, :]
         squares += n * u * u + tl.load(sums + offsets + channels, mask=mask, other=0.0)
     tl.store(mean + channel, about + off_mean, mask=is_there)
@@ -204,16 +155,9 @@ def merge_moments(
 
 @triton.jit(do_not_specialize=["rows", "repeats"])
 def gradient_sums(
-    x,
-    grad,
-    centre,
-    sums,
-    rows,
-    channels,
-    repeats,
-    block_rows: tl.constexpr,
+    x, grad, centre, sums, rows, channels, repeats, block_rows: tl.constexpr,
     block_channels: tl.constexpr,
-):
+):  # fmt: skip
     """Write for each part [2, C] the sums over rows of g, and of g (x - centre)."""
     program = tl.program_id(0)
     blocks = tl.cdiv(channels, block_channels)
@@ -232,18 +176,9 @@ def gradient_sums(
 
 @triton.jit(do_not_specialize=["rows"])
 def combine(
-    p,
-    q,
-    a,
-    b,
-    centre,
-    d,
-    out,
-    rows,
-    channels,
-    block_rows: tl.constexpr,
+    p, q, a, b, centre, d, out, rows, channels, block_rows: tl.constexpr,
     block_channels: tl.constexpr,
-):
+):  # fmt: skip
     """Write a p + b (q - centre) + d; without q there is no b. ``out`` may be p."""
     program = tl.program_id(0)
     blocks = tl.cdiv(channels, block_channels)
@@ -273,7 +208,8 @@ def _fire(
         fires = h >= threshold
         v = tl.where(fires, soft * (h - threshold), h)
         fired += (fires & mask).to(tl.int32)
-        tl.store(spikes + t * step, tl.where(fires, 1.0, 0.0).to(spikes.dtype.element_ty), mask=mask)
+        s = tl.where(fires, 1.0, 0.0)
+        tl.store(spikes + t * step, s.to(spikes.dtype.element_ty), mask=mask)
     return v, fired
 
 
@@ -394,10 +330,10 @@ def _store_pair(sums, first, second, part, column, channels, block_channels: tl.
 
 @triton.jit
 def _parts(
-    i, rows, parts, part_rows, channel, is_there, channels, block_rows: tl.constexpr
+    i, rows, parts, part_rows, channel, channels, block_rows: tl.constexpr
 ):  # fmt: skip
-    """Return how many rows some parts have, none where there is no part; and where their means lie."""
+    """Return how many rows some parts have, none past the last, and where their means lie."""
     part = tl.cast(i, tl.int64) * block_rows + tl.arange(0, block_rows)
     n = tl.maximum(tl.minimum(rows - part * part_rows, part_rows), 0).to(tl.float32)
     offsets = part[:, None] * 2 * channels + channel[None, :]
-    return n[:, None], offsets, (part < parts)[:, None] & is_there[None, :]
+    return n[:, None], offsets, (part < parts)[:, None] & (channel < channels)[None, :]
