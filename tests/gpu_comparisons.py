@@ -1,4 +1,4 @@
-"""What a GPU kernel must give, as asked by test_gpu_kernels.py of a device or Triton's interpreter.
+"""What a GPU kernel must give, as nn/test_gpu_kernels.py asks of a device or Triton's interpreter.
 
 Run as a script it asks the interpreter, which has to be chosen before Triton is imported.
 """
@@ -37,6 +37,7 @@ SHAPES = (
     (4, (1, 2048), False, True),
     (4, (6, 300), False, False),
 )
+_FEW = (0, 1, 2, 5)  # small enough for the interpreter to run them with every law
 
 
 def drawn(*shape: int, seed: int = 0) -> Tensor:
@@ -62,9 +63,7 @@ def laws() -> Iterator[Law]:
 def close(found: Tensor, known: Tensor, dtype: torch.dtype, size: float = 1.0) -> None:
     """Compare; sums of ``size`` terms have so many roundings."""
     bits = {torch.float32: 3e-6, torch.float16: 2e-3, torch.bfloat16: 1.6e-2}[dtype]
-    torch.testing.assert_close(
-        found.cpu().float(), known.float(), rtol=bits, atol=bits * size**0.5
-    )
+    torch.testing.assert_close(found.cpu().float(), known.float(), rtol=bits, atol=bits * size**0.5)
 
 
 def check_neuron(kernel: GPUKernel, device: str, dtype: torch.dtype, law: Law, case: int) -> None:
@@ -95,7 +94,8 @@ def check_neuron(kernel: GPUKernel, device: str, dtype: torch.dtype, law: Law, c
 
 def check_passes(kernel: GPUKernel, device: str, dtype: torch.dtype) -> None:
     """Compare what batch norm needs with float64; the mean may lie far from zero."""
-    for rows, channels, offset in ((1, 3, 0.0), (700, 5, 30.0), (257, 130, 0.0), (9, 2048, 1.0)):
+    wide = 100 if device == "cpu" else 2048
+    for rows, channels, offset in ((1, 3, 0.0), (700, 5, 30.0), (257, 33, 0.0), (9, wide, 1.0)):
         x = (offset + drawn(1, rows, channels) * 0.5).to(dtype).float()
         grad, numbers = drawn(1, rows, channels, seed=1).to(dtype).float(), drawn(4, channels)
         here, given = x.to(device, dtype), grad.to(device, dtype)
@@ -187,14 +187,14 @@ def check_operator(device: str) -> None:
 
 
 def check(kernel: GPUKernel, device: str, dtypes: tuple[torch.dtype, ...]) -> None:
-    """Ask everything, of each type."""
+    """Ask everything, of each type; of the slow interpreter less."""
     for dtype in dtypes:
         assert fires_as_portable(kernel, device, dtype)
         check_passes(kernel, device, dtype)
         check_modules(device, dtype)
     for i, law in enumerate(laws()):
         for case in range(len(SHAPES)):
-            if device != "cpu" or (i + case) % 5 == 0 or SHAPES[case][0] <= 2:
+            if device != "cpu" or case in _FEW or case == i % len(SHAPES):
                 check_neuron(kernel, device, dtypes[(i + case) % len(dtypes)], law, case)
     check_far_mean(kernel, device)
     check_repeats(kernel, device)
