@@ -36,6 +36,9 @@ SHAPES = (
     (48, (2, 5), True, True),
     (4, (1, 2048), False, True),
     (4, (6, 300), False, False),
+    (3, (8, 20), True, True),
+    (7, (4, 9), False, False),
+    (12, (3, 4), False, True),
 )
 _FEW = (0, 1, 2, 5)  # small enough for the interpreter to run them with every law
 

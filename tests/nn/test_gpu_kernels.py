@@ -4,7 +4,6 @@ import logging
 import os
 import subprocess
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -29,8 +28,9 @@ def no_kernel_yet():
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(find_spec("triton") is None, reason="no triton here")
 def test_the_kernel_fires_and_learns_as_portable_under_the_interpreter():
+    # The interpreter of 3.4 does not run with numpy 2.4.
+    pytest.importorskip("triton", minversion="3.7")
     script = Path(__file__).parents[1] / "gpu_comparisons.py"
     done = subprocess.run(
         [sys.executable, str(script)],

@@ -57,7 +57,7 @@ class GPUKernel:
             _step(x, num_steps),
             *_numbers(affine)[:2],
             *(spikes, counts, tiles.rows, tiles.channels),
-            *(law.c, law.threshold, float(law.soft_reset)),
+            *_floats(law.c, law.threshold, law.soft_reset),
             constants={"charge": law.charge, **_chunks(num_steps), **tiles.block},
         )
         return spikes, counts, ()
@@ -89,8 +89,9 @@ class GPUKernel:
             _step(x, num_steps),
             *_numbers(affine),
             *(grad, grad_y, sums, leaks, tiles.rows, tiles.channels),
-            *(law.c, law.threshold, float(law.soft_reset)),
-            *(law.dh_dx, law.dh_dv, float(law.through_reset), tiles.repeats),
+            *_floats(law.c, law.threshold, law.soft_reset),
+            *_floats(law.dh_dx, law.dh_dv, law.through_reset),
+            tiles.repeats,
             constants=constants,
         )
         of_grad, of_grad_x = (None, None) if sums is None else sums.sum(0).unbind(0)
@@ -172,7 +173,7 @@ class _Tiles:
         self, x: Tensor, *, num_steps: int = 1, held: int = 32, has_channels: bool = True
     ) -> None:
         # a thread has 16 bytes of neighbours, or as many as registers hold at every step
-        most = max(1, held // min(num_steps, _CHUNK))
+        most = held // _power_of_two_from(min(num_steps, _CHUNK))
         size = _THREADS * min(16 // x.element_size(), most)
         if has_channels:
             self.channels = x.shape[-1]
@@ -199,6 +200,11 @@ def _power_of_two_from(n: int) -> int:
 
 def _numbers(affine: Affine | None) -> tuple[Tensor | None, ...]:
     return (None,) * 3 if affine is None else (affine.scale, affine.shift, affine.centre)
+
+
+def _floats(*numbers: float) -> tuple[float, ...]:
+    """Return them as floats: a kernel is compiled for the types that it is given."""
+    return tuple(map(float, numbers))
 
 
 def _step(x: Tensor, num_steps: int) -> int:
