@@ -5,6 +5,7 @@ import subprocess
 import sys
 import tomllib
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from pkgutil import walk_packages
 
@@ -112,8 +113,11 @@ def test_the_public_names_are_sorted_and_importable():
 def test_no_submodule_takes_the_place_of_a_public_function(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for name in _modules():
-        if not name.startswith("spikenas.store.migrations"):  # these only alembic can import
-            import_module(name)
+        if name.startswith("spikenas.store.migrations"):  # these only alembic can import
+            continue
+        if name == "spikenas.nn.kernels.multi_step_gpu" and find_spec("triton") is None:
+            continue
+        import_module(name)
 
     for _ in range(2):  # importing spikenas.search would turn the function into a module
         for call in (spikenas.search, spikenas.resume, spikenas.load, spikenas.published):

@@ -43,7 +43,7 @@ class _Counter:
         self.batch = batch
         self.samples += batch
 
-    def fired(self, spikes: Tensor, count: int) -> None:
+    def fired(self, spikes: Tensor, count: Tensor | int) -> None:
         """Take over what a neuron's kernel has counted."""
         self._known[spikes] = count
 

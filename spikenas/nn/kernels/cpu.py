@@ -15,9 +15,9 @@ import torch
 from torch import Tensor
 
 from spikenas.nn.kernels.build import build
+from spikenas.nn.kernels.check import fires_as_portable
 from spikenas.nn.kernels.law import CHARGES, Affine, Law
-from spikenas.nn.kernels.portable import Portable, rows_of
-from spikenas.nn.surrogate import SURROGATES
+from spikenas.nn.kernels.portable import rows_of
 
 _log = logging.getLogger(__name__)
 _SOURCE = Path(__file__).with_name("multi_step.c")
@@ -65,9 +65,14 @@ class CPUKernel:
         is_float = x.dtype is torch.float32 and x.device.type == "cpu"
         return is_float and 0 < x.shape[0] <= _MAX_STEPS and x.numel() > 0
 
+    @staticmethod
+    def norm_dtype(x: Tensor) -> torch.dtype:
+        """Return the type that a norm of x has."""
+        return x.dtype
+
     def forward(
         self, x: Tensor, num_steps: int, law: Law, affine: Affine | None
-    ) -> tuple[Tensor, int | None, tuple[Tensor, ...]]:
+    ) -> tuple[Tensor, Tensor | int | None, tuple[Tensor, ...]]:
         """Return spikes [T, ..., C] of the affine x, their number, and nothing to keep.
 
         ``x`` has T = ``num_steps`` steps, or one that stands for all.
@@ -171,40 +176,7 @@ def cpu_kernel() -> CPUKernel | None:
     except (OSError, AttributeError, RuntimeError) as error:
         _log.info("neurons run without their C kernel: %s", error)
         return None
-    if not _fires_as_portable(kernel):
+    if not fires_as_portable(kernel):
         _log.warning("neurons run without their C kernel: it does not fire as it should")
         return None
     return kernel
-
-
-def _fires_as_portable(kernel: CPUKernel) -> bool:
-    """Try every law on a few membranes, ties among them: better slow than wrong."""
-    x = torch.linspace(-1.0, 4.0, 4 * 603).view(603, 4).t().reshape(4, 201, 3).contiguous()
-    x[:, :2] = torch.tensor([2.0, 1.0, 0.5])
-    grad = torch.linspace(-1.0, 1.0, x.numel()).view_as(x)
-    scale, shift = torch.tensor([1.0, 0.5, 2.0]), torch.tensor([0.0, 0.25, -0.5])
-    affine = Affine(scale, shift, shift)
-    for charge in CHARGES:
-        for surrogate in SURROGATES:
-            for soft_reset in (False, True):
-                law = Law(
-                    charge=charge,
-                    c=2.0 if charge == "leaky" else 0.5,
-                    threshold=1.0,
-                    surrogate=surrogate,
-                    dh_dx=0.5,
-                    dh_dv=0.5,
-                    soft_reset=soft_reset,
-                    through_reset=soft_reset,
-                )
-                spikes, count, _ = kernel.forward(x, 4, law, affine)
-                expected, _, saved = Portable().forward(x, 4, law, affine)
-                if not spikes.equal(expected) or count != int(expected.sum()):
-                    return False
-                given = (x, grad, law, affine)
-                known = Portable().backward(*given, saved)
-                for found, value in zip(kernel.backward(*given, ()), known, strict=True):
-                    a, b = torch.as_tensor(found), torch.as_tensor(value)
-                    if not torch.allclose(a, b.to(a), rtol=1e-3, atol=1e-3):
-                        return False
-    return True

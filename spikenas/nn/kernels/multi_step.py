@@ -15,10 +15,11 @@ import torch
 from torch import Tensor
 
 from spikenas.nn.kernels.cpu import CPUKernel, cpu_kernel
+from spikenas.nn.kernels.gpu import GPUKernel, gpu_kernel
 from spikenas.nn.kernels.law import Affine, Law
 from spikenas.nn.kernels.portable import Portable, rows_of
 
-Backend = CPUKernel | Portable
+Backend = CPUKernel | GPUKernel | Portable
 _PORTABLE = Portable()
 
 
@@ -51,16 +52,21 @@ def _parts(norm: Norm | None) -> tuple[Tensor | None, ...]:
 
 def backend_of(x: Tensor) -> Backend:
     """Return the fastest backend that runs on x."""
-    kernel = cpu_kernel() if CPUKernel.takes(x) else None
+    kernel: Backend | None = None
+    if CPUKernel.takes(x):
+        kernel = cpu_kernel()
+    elif GPUKernel.takes(x):
+        kernel = gpu_kernel(x.device, x.dtype)
     return kernel or _PORTABLE
 
 
 def multi_step(
     x: Tensor, num_steps: int, law: Law, leak: Tensor | None = None, norm: Norm | None = None
-) -> tuple[Tensor, int | None]:
+) -> tuple[Tensor, Tensor | int | None]:
     """Return spikes [T, ..., C], and their number where the backend has counted them.
 
-    ``leak`` is the tensor behind the constant of a learnt law.
+    A tensor holds the numbers of parts, for the reader to sum. ``leak`` is the tensor behind the
+    constant of a learnt law.
     """
     if torch.compiler.is_compiling():
         spikes, _ = torch.ops.spikenas.multi_step(
@@ -70,7 +76,7 @@ def multi_step(
     if leak is not None and not leak.is_meta:  # on meta it is as it started
         law = law.with_leak(float(leak.detach()))
     learnt = (None,) * 3 if norm is None else (norm.weight, norm.bias, norm.constant)
-    result: tuple[Tensor, int | None] = _MultiStep.apply(  # type: ignore[no-untyped-call]
+    result: tuple[Tensor, Tensor | int | None] = _MultiStep.apply(  # type: ignore[no-untyped-call]
         x.contiguous(), leak, *learnt, num_steps, law, norm
     )
     return result
@@ -86,7 +92,7 @@ def normalise(x: Tensor, norm: Norm) -> Tensor:
 
 def run_forward(
     x: Tensor, num_steps: int, law: Law, norm: Norm | None
-) -> tuple[Tensor, int | None, tuple[Tensor, ...]]:
+) -> tuple[Tensor, Tensor | int | None, tuple[Tensor, ...]]:
     """Return spikes, their number if known, and what the backend wants back in `run_backward`."""
     return backend_of(x).forward(x, num_steps, law, norm.affine() if norm else None)
 
@@ -98,7 +104,9 @@ def run_backward(
     backend = backend_of(x)
     affine = norm.affine() if norm else None
     grad_y, of_grad, of_grad_x, grad_leak = backend.backward(x, grad, law, affine, saved)
-    leak = torch.as_tensor(grad_leak, dtype=x.dtype, device=x.device)
+    leak = None
+    if law.charge == "learnt":
+        leak = torch.as_tensor(grad_leak, dtype=backend.norm_dtype(x), device=x.device)
     if norm is None or of_grad is None or of_grad_x is None:
         return grad_y, leak, None, None, None
     grad_x, of_weight, of_bias, of_constant = _through_norm(norm, x, grad_y, of_grad, of_grad_x)
@@ -117,14 +125,17 @@ class _MultiStep(torch.autograd.Function):
         num_steps: int,
         law: Law,
         norm: Norm | None,
-    ) -> tuple[Tensor, int | None]:
+    ) -> tuple[Tensor, Tensor | int | None]:
         spikes, count, saved = run_forward(x, num_steps, law, norm)
+        ctx.set_materialize_grads(False)  # the count has none
         ctx.save_for_backward(x, *saved)
         ctx.law, ctx.norm, ctx.has_leak = law, norm, leak is not None
         return spikes, count
 
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> tuple[Any, ...]:
+        if grads[0] is None:
+            return (None,) * 8
         x, *saved = ctx.saved_tensors
         grad_x, leak, *learnt = run_backward(
             grads[0].contiguous(), x, ctx.law, ctx.norm, tuple(saved)

@@ -36,8 +36,9 @@ def multi_step(  # noqa: PLR0917  (an operator takes plain values)
     law = _law(leak, charge, c, threshold, surrogate, dh_dx, dh_dv, soft_reset, through_reset)
     norm = _norm(weight, bias, mean, invstd, is_of_batch)
     spikes, count, _ = run_forward(x.contiguous(), num_steps, law, norm)
-    found = torch.count_nonzero(spikes) if count is None else torch.tensor(count, device=x.device)
-    return spikes, found
+    if count is None:
+        return spikes, torch.count_nonzero(spikes)
+    return spikes, torch.as_tensor(count, device=x.device).sum()
 
 
 @torch.library.custom_op("spikenas::multi_step_backward", mutates_args=())

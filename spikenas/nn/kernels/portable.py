@@ -12,9 +12,14 @@ from spikenas.nn.surrogate import SURROGATES
 class Portable:
     """Runs where no faster backend does; `CPUKernel` says what each method gives."""
 
+    @staticmethod
+    def norm_dtype(x: Tensor) -> torch.dtype:
+        """Return the type that a norm of x has."""
+        return x.dtype
+
     def forward(
         self, x: Tensor, num_steps: int, law: Law, affine: Affine | None
-    ) -> tuple[Tensor, int | None, tuple[Tensor, ...]]:
+    ) -> tuple[Tensor, Tensor | int | None, tuple[Tensor, ...]]:
         """Return spikes, None as they are not counted, and the membranes for `backward`."""
         y = x if affine is None else self.affine(x, affine.scale, affine.shift)
         h = y.new_empty((num_steps, *y.shape[1:]))

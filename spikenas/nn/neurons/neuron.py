@@ -29,11 +29,11 @@ from spikenas.workload import Kind, Signal
 # (threshold: float = 1.0), in units of the gene; makes a neuron, or what stands in for one
 NeuronFactory = Callable[..., nn.Module]
 RESETS = ("subtract", "zero")
-_told: ContextVar[Callable[[Tensor, int], None] | None] = ContextVar("told", default=None)
+_told: ContextVar[Callable[[Tensor, Tensor | int], None] | None] = ContextVar("told", default=None)
 
 
 @contextmanager
-def telling(told: Callable[[Tensor, int], None]) -> Iterator[None]:
+def telling(told: Callable[[Tensor, Tensor | int], None]) -> Iterator[None]:
     """Let neurons tell how many spikes they fired, where a kernel has counted them."""
     token = _told.set(told)
     try:
@@ -124,7 +124,7 @@ class Neuron(Leaf):
         if not is_dense:
             spikes = from_rows(spikes, like=once)
         if count is not None and (tell := _told.get()):
-            tell(spikes, count)
+            tell(spikes, count if isinstance(count, int) else count.sum())
         return spikes
 
     def definition(self, x: Tensor) -> Tensor:

@@ -57,7 +57,7 @@ class BatchNorm(Leaf):
 
     def _norm(self, x: Tensor, constant: Tensor | None) -> Norm | None:
         """Return the norm of ``x + constant`` as one of x; None where x is not of our type."""
-        if x.dtype is not self.weight.dtype:
+        if backend_of(x).norm_dtype(x) is not self.weight.dtype:
             return None
         mean, variance = self.running_mean, self.running_var
         if self.training:
