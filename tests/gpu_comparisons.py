@@ -78,12 +78,12 @@ def check_neuron(kernel: GPUKernel, device: str, dtype: torch.dtype, law: Law, c
     there = affine and Affine(*(p.to(device) for p in (affine.scale, affine.shift, affine.centre)))
     given = (x.to(device, dtype), grad.to(device, dtype))
 
-    spikes, count, kept = kernel.forward(given[0], T, law, there)
-    grad_y, *sums, leak = kernel.backward(*given, law, there, kept)
-    known, _, saved = PORTABLE.forward(x, T, law, affine)
-    known_y, *known_sums, known_leak = PORTABLE.backward(x, grad, law, affine, saved)
+    spikes, count = kernel.forward(given[0], T, law, there)
+    grad_y, *sums, leak = kernel.backward(*given, law, there)
+    known, _ = PORTABLE.forward(x, T, law, affine)
+    known_y, *known_sums, known_leak = PORTABLE.backward(x, grad, law, affine)
 
-    assert (spikes.dtype, grad_y.dtype, kept) == (dtype, dtype, ())
+    assert (spikes.dtype, grad_y.dtype) == (dtype, dtype)
     assert spikes.cpu().float().equal(known), (law, case)
     assert int(count.sum()) == int(known.sum())
     close(grad_y, known_y, dtype, T)
@@ -134,7 +134,7 @@ def check_repeats(kernel: GPUKernel, device: str) -> None:
     x, grad = drawn(2, 300, 3).to(device), drawn(2, 300, 3, seed=1).to(device)
     affine = Affine(*drawn(3, 3, seed=2).to(device).unbind(0))
 
-    first, second = (kernel.backward(x, grad, law, affine, ()) for _ in range(2))
+    first, second = (kernel.backward(x, grad, law, affine) for _ in range(2))
 
     assert all(a.equal(b) for a, b in zip(first, second, strict=True))
 
@@ -210,7 +210,7 @@ def chosen_on_cpus(kernel: GPUKernel) -> Iterator[None]:
     module = sys.modules["spikenas.nn.kernels.multi_step"]
     takes, cpu_takes, found = GPUKernel.takes, module.CPUKernel.takes, module.gpu_kernel
     GPUKernel.takes = staticmethod(lambda x: x.dtype is not torch.float64)
-    module.CPUKernel.takes = staticmethod(lambda x: False)
+    module.CPUKernel.takes = staticmethod(lambda *_: False)
     module.gpu_kernel = lambda *_: kernel
     try:
         yield

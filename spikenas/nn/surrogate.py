@@ -12,8 +12,8 @@ Surrogate = Callable[[Tensor], Tensor]  # u -> dS/du, any shape
 
 def sigmoid(u: Tensor, alpha: float = 4.0) -> Tensor:
     """The slope of a logistic curve, ``alpha s (1 - s)``; alpha 4 as in Zhou 2024."""
-    s = torch.sigmoid(alpha * u)
-    return alpha * s * (1.0 - s)
+    s = (alpha * u).sigmoid_()
+    return torch.addcmul(s, s, s, value=-1.0).mul_(alpha)
 
 
 def atan(u: Tensor, alpha: float = 2.0) -> Tensor:

@@ -59,7 +59,7 @@ def gradients(neuron, run, x, weights):
 @pytest.fixture(params=["kernel", "portable"])
 def backend(request, monkeypatch):
     if request.param == "portable":
-        monkeypatch.setattr(CPUKernel, "takes", staticmethod(lambda x: False))
+        monkeypatch.setattr(CPUKernel, "takes", staticmethod(lambda *_: False))
     elif cpu_kernel() is None:
         pytest.skip("no C compiler here")
 
@@ -273,7 +273,7 @@ def test_currents_need_not_be_contiguous():
     ids=["float64", "bfloat16", "empty", "65 steps", "meta"],
 )
 def test_other_currents_take_the_portable_path(x):
-    assert not CPUKernel.takes(x)
+    assert not CPUKernel.takes(x, len(x))
     assert LIF()(x).shape == x.shape
 
 

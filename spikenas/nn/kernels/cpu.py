@@ -60,10 +60,10 @@ class CPUKernel:
         self._combine = function("combine", None, *[_POINTER] * 7, *sizes, _FLAG)
 
     @staticmethod
-    def takes(x: Tensor) -> bool:
+    def takes(x: Tensor, num_steps: int) -> bool:
         """Whether the kernel runs on such currents."""
         is_float = x.dtype is torch.float32 and x.device.type == "cpu"
-        return is_float and 0 < x.shape[0] <= _MAX_STEPS and x.numel() > 0
+        return is_float and 0 < num_steps <= _MAX_STEPS and x.numel() > 0
 
     @staticmethod
     def norm_dtype(x: Tensor) -> torch.dtype:
@@ -72,8 +72,8 @@ class CPUKernel:
 
     def forward(
         self, x: Tensor, num_steps: int, law: Law, affine: Affine | None
-    ) -> tuple[Tensor, Tensor | int | None, tuple[Tensor, ...]]:
-        """Return spikes [T, ..., C] of the affine x, their number, and nothing to keep.
+    ) -> tuple[Tensor, Tensor | int | None]:
+        """Return spikes [T, ..., C] of the affine x, and their number.
 
         ``x`` has T = ``num_steps`` steps, or one that stands for all.
         """
@@ -85,7 +85,7 @@ class CPUKernel:
             *(num_steps, rows, channels, law.c, law.threshold, law.soft_reset),
             torch.get_num_threads(),
         )
-        return spikes, count, ()
+        return spikes, count
 
     def backward(
         self,
@@ -93,9 +93,8 @@ class CPUKernel:
         grad: Tensor,
         law: Law,
         affine: Affine | None,
-        saved: tuple[Tensor, ...],
     ) -> tuple[Tensor, Tensor | None, Tensor | None, Tensor | float]:
-        """Return dL/dy of the affine y, and three sums; nothing kept is needed.
+        """Return dL/dy of the affine y, and three sums.
 
         dL/dy is of the shape of x: of an x that stands for all steps, the sum over them. The sums
         are over rows, dL/dy and dL/dy (x - centre) of each channel; and over all, dL/dc of a

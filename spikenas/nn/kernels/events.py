@@ -51,10 +51,10 @@ def convolution(x: Tensor, weight: Tensor, stride: int = 1, padding: int = 0) ->
 
 
 def _share(library: ctypes.CDLL, rows: Tensor) -> float:
-    """Return the share of non-zeros in a sample of the images, taken evenly over steps and batch."""
+    """Return the share of non-zeros in some images, evenly over steps and batch."""
     n, images = rows[0].numel(), len(rows)
     sample = {images * i // _SAMPLE for i in range(_SAMPLE)}
-    found = sum(library.count_non_zero(rows.data_ptr() + 4 * n * i, n, 1) for i in sample)
+    found: int = sum(library.count_non_zero(rows.data_ptr() + 4 * n * i, n, 1) for i in sample)
     return found / (n * len(sample))
 
 

@@ -43,8 +43,8 @@ class GPUKernel:
 
     def forward(
         self, x: Tensor, num_steps: int, law: Law, affine: Affine | None
-    ) -> tuple[Tensor, Tensor | int | None, tuple[Tensor, ...]]:
-        """Return spikes [T, ..., C] of the affine x, their number in parts, and nothing to keep.
+    ) -> tuple[Tensor, Tensor | int | None]:
+        """Return spikes [T, ..., C] of the affine x, and their number in parts.
 
         ``x`` has T = ``num_steps`` steps, or one that stands for all.
         """
@@ -60,7 +60,7 @@ class GPUKernel:
             *_floats(law.c, law.threshold, law.soft_reset),
             constants={"charge": law.charge, **_chunks(num_steps), **tiles.block},
         )
-        return spikes, counts, ()
+        return spikes, counts
 
     def backward(
         self,
@@ -68,7 +68,6 @@ class GPUKernel:
         grad: Tensor,
         law: Law,
         affine: Affine | None,
-        saved: tuple[Tensor, ...],
     ) -> tuple[Tensor, Tensor | None, Tensor | None, Tensor | float]:
         """Return dL/dy and its sums over rows, see `CPUKernel.backward`; sums are float32."""
         grad_y, num_steps = torch.empty_like(x), grad.shape[0]

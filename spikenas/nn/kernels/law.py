@@ -6,12 +6,12 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-# H from the current y, the membrane v and the one constant c; into ``out`` where one is given.
-Charge = Callable[[Tensor, Tensor, float, Tensor | None], Tensor]
+# H from the current y, the membrane v and the one constant c, written to ``out``.
+Charge = Callable[[Tensor, Tensor, float, Tensor], Tensor]
 CHARGES: dict[str, Charge] = {
-    "leaky": lambda y, v, c, out: torch.add(v, (y - v).div_(c), out=out),
+    "leaky": lambda y, v, c, out: torch.sub(y, v, out=out).div_(c).add_(v),
     "decay": lambda y, v, c, out: torch.add(y, v, alpha=c, out=out),
-    "learnt": lambda y, v, c, out: torch.add(v, (y - v).mul_(c), out=out),
+    "learnt": lambda y, v, c, out: torch.sub(y, v, out=out).mul_(c).add_(v),
 }
 
 

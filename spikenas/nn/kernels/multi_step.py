@@ -50,10 +50,10 @@ def _parts(norm: Norm | None) -> tuple[Tensor | None, ...]:
     return (None,) * 4 if norm is None else (norm.weight, norm.bias, norm.mean, norm.invstd)
 
 
-def backend_of(x: Tensor) -> Backend:
-    """Return the fastest backend that runs on x."""
+def backend_of(x: Tensor, num_steps: int = 1) -> Backend:
+    """Return the fastest backend that runs so many steps on x."""
     kernel: Backend | None = None
-    if CPUKernel.takes(x):
+    if CPUKernel.takes(x, num_steps):
         kernel = cpu_kernel()
     elif GPUKernel.takes(x):
         kernel = gpu_kernel(x.device, x.dtype)
@@ -92,18 +92,18 @@ def normalise(x: Tensor, norm: Norm) -> Tensor:
 
 def run_forward(
     x: Tensor, num_steps: int, law: Law, norm: Norm | None
-) -> tuple[Tensor, Tensor | int | None, tuple[Tensor, ...]]:
-    """Return spikes, their number if known, and what the backend wants back in `run_backward`."""
-    return backend_of(x).forward(x, num_steps, law, norm.affine() if norm else None)
+) -> tuple[Tensor, Tensor | int | None]:
+    """Return spikes, and their number if known."""
+    return backend_of(x, num_steps).forward(x, num_steps, law, norm.affine() if norm else None)
 
 
 def run_backward(
-    grad: Tensor, x: Tensor, law: Law, norm: Norm | None, saved: tuple[Tensor, ...]
+    grad: Tensor, x: Tensor, law: Law, norm: Norm | None
 ) -> tuple[Tensor, Tensor | None, Tensor | None, Tensor | None, Tensor | None]:
     """Return the gradients of x, of a learnt leak, and of a norm's weight, bias and constant."""
-    backend = backend_of(x)
+    backend = backend_of(x, len(grad))
     affine = norm.affine() if norm else None
-    grad_y, of_grad, of_grad_x, grad_leak = backend.backward(x, grad, law, affine, saved)
+    grad_y, of_grad, of_grad_x, grad_leak = backend.backward(x, grad, law, affine)
     leak = None
     if law.charge == "learnt":
         leak = torch.as_tensor(grad_leak, dtype=backend.norm_dtype(x), device=x.device)
@@ -126,9 +126,9 @@ class _MultiStep(torch.autograd.Function):
         law: Law,
         norm: Norm | None,
     ) -> tuple[Tensor, Tensor | int | None]:
-        spikes, count, saved = run_forward(x, num_steps, law, norm)
+        spikes, count = run_forward(x, num_steps, law, norm)
         ctx.set_materialize_grads(False)  # the count has none
-        ctx.save_for_backward(x, *saved)
+        ctx.save_for_backward(x, weight)  # the weight to learn of changes in between
         ctx.law, ctx.norm, ctx.has_leak = law, norm, leak is not None
         return spikes, count
 
@@ -136,10 +136,8 @@ class _MultiStep(torch.autograd.Function):
     def backward(ctx: Any, *grads: Any) -> tuple[Any, ...]:
         if grads[0] is None:
             return (None,) * 8
-        x, *saved = ctx.saved_tensors
-        grad_x, leak, *learnt = run_backward(
-            grads[0].contiguous(), x, ctx.law, ctx.norm, tuple(saved)
-        )
+        x, _ = ctx.saved_tensors
+        grad_x, leak, *learnt = run_backward(grads[0].contiguous(), x, ctx.law, ctx.norm)
         return grad_x, leak if ctx.has_leak else None, *learnt, None, None, None
 
 
@@ -149,12 +147,12 @@ class _Normalise(torch.autograd.Function):
         ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, constant: Tensor | None, norm: Norm
     ) -> Tensor:
         ctx.norm, affine = norm, norm.affine()
-        ctx.save_for_backward(x)
+        ctx.save_for_backward(x, weight)
         return backend_of(x).affine(x, affine.scale, affine.shift)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        (x,) = ctx.saved_tensors
+        x, _ = ctx.saved_tensors
         grad = grads[0].clone(memory_format=torch.contiguous_format)  # it may be of others too
         sums = backend_of(x).gradient_sums(x, grad, ctx.norm.mean)
         return *_through_norm(ctx.norm, x, grad, *sums), None

@@ -35,7 +35,7 @@ def multi_step(  # noqa: PLR0917  (an operator takes plain values)
     """Return spikes [T, ..., C] and their number, a tensor of one int64."""
     law = _law(leak, charge, c, threshold, surrogate, dh_dx, dh_dv, soft_reset, through_reset)
     norm = _norm(weight, bias, mean, invstd, is_of_batch)
-    spikes, count, _ = run_forward(x.contiguous(), num_steps, law, norm)
+    spikes, count = run_forward(x.contiguous(), num_steps, law, norm)
     if count is None:
         return spikes, torch.count_nonzero(spikes)
     return spikes, torch.as_tensor(count, device=x.device).sum()
@@ -64,7 +64,7 @@ def multi_step_backward(  # noqa: PLR0917  (as above)
     law = _law(leak, charge, c, threshold, surrogate, dh_dx, dh_dv, soft_reset, through_reset)
     norm = _norm(weight, bias, mean, invstd, is_of_batch)
     of_x, of_leak, of_weight, of_bias, _ = run_backward(
-        grad.contiguous(), x.contiguous(), law, norm, ()
+        grad.contiguous(), x.contiguous(), law, norm
     )
     missing = x.new_empty(0)
     return (

@@ -1,5 +1,6 @@
 """The multi-step neuron in plain PyTorch, its backward by hand: any device and floating type."""
 
+from collections.abc import Iterator
 from math import prod
 
 import torch
@@ -7,6 +8,8 @@ from torch import Tensor
 
 from spikenas.nn.kernels.law import CHARGES, Affine, Law
 from spikenas.nn.surrogate import SURROGATES
+
+_PIECE = 2**15  # membranes that are run at once on a CPU, so that their steps stay in its cache
 
 
 class Portable:
@@ -19,74 +22,102 @@ class Portable:
 
     def forward(
         self, x: Tensor, num_steps: int, law: Law, affine: Affine | None
-    ) -> tuple[Tensor, Tensor | int | None, tuple[Tensor, ...]]:
-        """Return spikes, None as they are not counted, and the membranes for `backward`."""
-        y = x if affine is None else self.affine(x, affine.scale, affine.shift)
-        h = y.new_empty((num_steps, *y.shape[1:]))
-        spikes = torch.empty_like(h)
-        v = torch.zeros_like(h[0]) if num_steps else h
-        for y_t, h_t, s_t in zip(
-            y.expand_as(h).unbind(0), h.unbind(0), spikes.unbind(0), strict=True
-        ):
+    ) -> tuple[Tensor, Tensor | int | None]:
+        """Return spikes, and None as they are not counted."""
+        rows = _as_rows(x)
+        spikes = rows.new_empty((num_steps, *rows.shape[1:]))
+        for part in _pieces(rows):
+            self._run(rows[:, part], law, affine, spikes[:, part])
+        return spikes.view(num_steps, *x.shape[1:]), None
+
+    def backward(
+        self, x: Tensor, grad: Tensor, law: Law, affine: Affine | None
+    ) -> tuple[Tensor, Tensor | None, Tensor | None, Tensor | float]:
+        """Return dL/dy and its sums over rows, see `CPUKernel.backward`."""
+        rows, grads = _as_rows(x), _as_rows(grad)
+        grad_y, sums, grad_leak = torch.empty_like(rows), [], x.new_zeros(())
+        for part in _pieces(rows):
+            piece = rows[:, part]
+            spikes = grads.new_empty(grads[:, part].shape)
+            y, h = self._run(piece, law, affine, spikes)
+            grad_h = _back_in_time(h, spikes, grads[:, part], law)
+            if law.charge == "learnt":
+                drive = y.expand_as(h).clone()  # y_t - v
+                drive[1:] -= (h - spikes * (law.threshold if law.soft_reset else h))[:-1]
+                grad_leak += (grad_h * drive).sum()
+            if len(rows) < len(grads):
+                grad_h = grad_h.sum(0, keepdim=True)
+            torch.mul(grad_h, law.dh_dx, out=grad_y[:, part])
+            if affine is not None:
+                sums.append(self.gradient_sums(piece, grad_y[:, part], affine.centre))
+        if affine is None:
+            return grad_y.view_as(x), None, None, grad_leak
+        of_grad, of_grad_x = (torch.stack(each).sum(0) for each in zip(*sums, strict=True))
+        return grad_y.view_as(x), of_grad, of_grad_x, grad_leak
+
+    def _run(
+        self, rows: Tensor, law: Law, affine: Affine | None, spikes: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Fill in the spikes of rows [T or 1, R, C]; return what charges them, and membranes."""
+        y = rows if affine is None else self.affine(rows, affine.scale, affine.shift)
+        h = y.new_empty(spikes.shape)
+        v = torch.zeros_like(h[0])
+        for y_t, h_t, s_t in zip(y.expand_as(h), h, spikes, strict=True):
             CHARGES[law.charge](y_t, v, law.c, h_t)
             torch.ge(h_t, law.threshold, out=s_t)
             if law.soft_reset:
                 torch.sub(h_t, s_t, alpha=law.threshold, out=v)
             else:
                 torch.addcmul(h_t, h_t, s_t, value=-1.0, out=v)  # (1 - S) H
-        return spikes, None, (h, spikes)
-
-    def backward(
-        self,
-        x: Tensor,
-        grad: Tensor,
-        law: Law,
-        affine: Affine | None,
-        saved: tuple[Tensor, ...],
-    ) -> tuple[Tensor, Tensor | None, Tensor | None, Tensor | float]:
-        """Return dL/dy and its sums over rows, see `CPUKernel.backward`."""
-        if not saved:
-            saved = self.forward(x, grad.shape[0], law, affine)[2]
-        h, spikes = saved
-        grad_h = SURROGATES[law.surrogate](h - law.threshold)  # dS/dH, then dL/dH in place
-        kept = torch.ones_like(spikes) if law.soft_reset else 1.0 - spikes  # dv/dH
-        if law.through_reset:
-            jump = torch.full_like(h, law.threshold) if law.soft_reset else h
-            kept = torch.addcmul(kept, jump, grad_h, value=-1.0)
-        grad_h.mul_(grad)
-        for t in range(h.shape[0] - 2, -1, -1):
-            grad_h[t].addcmul_(grad_h[t + 1], kept[t], value=law.dh_dv)
-        grad_leak: Tensor | float = 0.0
-        if law.charge == "learnt":
-            y = x if affine is None else self.affine(x, affine.scale, affine.shift)
-            drive = y.expand_as(h).clone()
-            drive[1:] -= (h - spikes * (law.threshold if law.soft_reset else h))[:-1]  # y_t - v
-            grad_leak = (grad_h * drive).sum()
-        grad_y = grad_h.mul_(law.dh_dx)
-        if x.shape[0] < grad.shape[0]:
-            grad_y = grad_y.sum(0, keepdim=True)
-        if affine is None:
-            return grad_y, None, None, grad_leak
-        return grad_y, *self.gradient_sums(x, grad_y, affine.centre), grad_leak
+        return y, h
 
     def moments(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return mean and biased variance of each channel."""
-        variance, mean = torch.var_mean(x.flatten(0, -2), 0, correction=0)
-        return mean, variance
+        rows = x.flatten(0, -2)
+        mean = rows.mean(0)
+        return mean, (rows - mean).square_().mean(0)
 
     def gradient_sums(self, x: Tensor, grad: Tensor, centre: Tensor) -> tuple[Tensor, Tensor]:
         """Return the sums over rows of the gradient, and of gradient times x - centre."""
         rows = grad.flatten(0, -2)
-        return rows.sum(0), (rows * (x.flatten(0, -2) - centre)).sum(0)
+        return rows.sum(0), (x.flatten(0, -2) - centre).mul_(rows).sum(0)
 
     def affine(self, x: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
         """Return ``scale x + shift``."""
-        return x * scale + shift
+        return torch.addcmul(shift, x, scale)
 
     def combine_(self, p: Tensor, q: Tensor, numbers: Tensor) -> Tensor:
         """Make p ``a p + b (q - centre) + d``, in place; the numbers are a, b, centre, d."""
         a, b, centre, d = numbers
-        return p.mul_(a).addcmul_(q - centre, b).add_(d)
+        return p.mul_(a).add_(d).addcmul_(q - centre, b)
+
+
+def _back_in_time(h: Tensor, spikes: Tensor, grad: Tensor, law: Law) -> Tensor:
+    """Return dL/dH of membranes [T, R, C]; see `spikenas.nn.neurons.neuron`."""
+    grad_h = SURROGATES[law.surrogate](h - law.threshold)  # dS/dH, then dL/dH in place
+    kept = torch.ones_like(spikes) if law.soft_reset else 1.0 - spikes  # dv/dH
+    if law.through_reset:
+        jump = torch.full_like(h, law.threshold) if law.soft_reset else h
+        kept = torch.addcmul(kept, jump, grad_h, value=-1.0)
+    grad_h.mul_(grad)
+    for t in range(len(h) - 2, -1, -1):
+        grad_h[t].addcmul_(grad_h[t + 1], kept[t], value=law.dh_dv)
+    return grad_h
+
+
+def _as_rows(x: Tensor) -> Tensor:
+    """Return [T, ..., C] as [T, R, C]; what has no further axis has one channel."""
+    if x.dim() == 1:
+        return x.view(-1, 1, 1)
+    return x.unsqueeze(1) if x.dim() == 2 else x.flatten(1, -2)
+
+
+def _pieces(rows: Tensor) -> Iterator[slice]:
+    """Yield parts of the rows; but one off CPUs, where starting an operation costs most."""
+    _, number, channels = rows.shape
+    size = max(1, _PIECE // max(1, channels)) if rows.device.type == "cpu" else max(1, number)
+    for start in range(0, number, size):
+        yield slice(start, start + size)
 
 
 def rows_of(x: Tensor) -> int:
