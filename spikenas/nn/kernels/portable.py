@@ -9,7 +9,7 @@ from torch import Tensor
 from spikenas.nn.kernels.law import CHARGES, Affine, Law
 from spikenas.nn.surrogate import SURROGATES
 
-_PIECE = 2**15  # membranes that are run at once on a CPU, so that their steps stay in its cache
+_PIECE = 2**16  # membranes that are run at once on a CPU, so that their steps stay in its cache
 
 
 class Portable:
@@ -73,9 +73,10 @@ class Portable:
 
     def moments(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return mean and biased variance of each channel."""
-        rows = x.flatten(0, -2)
-        mean = rows.mean(0)
-        return mean, (rows - mean).square_().mean(0)
+        rows = x.view(1, -1, x.shape[-1])
+        mean = rows.mean((0, 1))
+        squares = [(rows[0, part] - mean).square_().sum(0) for part in _pieces(rows)]
+        return mean, torch.stack(squares).sum(0) / rows.shape[1]
 
     def gradient_sums(self, x: Tensor, grad: Tensor, centre: Tensor) -> tuple[Tensor, Tensor]:
         """Return the sums over rows of the gradient, and of gradient times x - centre."""
@@ -89,7 +90,10 @@ class Portable:
     def combine_(self, p: Tensor, q: Tensor, numbers: Tensor) -> Tensor:
         """Make p ``a p + b (q - centre) + d``, in place; the numbers are a, b, centre, d."""
         a, b, centre, d = numbers
-        return p.mul_(a).add_(d).addcmul_(q - centre, b)
+        rows, others = (x.view(1, -1, x.shape[-1]) for x in (p, q))
+        for part in _pieces(rows):
+            rows[0, part].mul_(a).add_(d).addcmul_(others[0, part] - centre, b)
+        return p
 
 
 def _back_in_time(h: Tensor, spikes: Tensor, grad: Tensor, law: Law) -> Tensor:
