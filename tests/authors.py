@@ -94,8 +94,10 @@ def assert_output(y: Tensor, arrays: Arrays, layout: Layout, tolerance: float = 
     torch.testing.assert_close(y.detach().double(), expected, atol=tolerance, rtol=tolerance)
 
 
-def compare_norms(module: nn.Module, arrays: Arrays, place: Place, kind: str) -> None:
-    """Compare the norm of every parameter's gradient, to 1e-9 of it."""
+def compare_norms(
+    module: nn.Module, arrays: Arrays, place: Place, kind: str, *, tolerance: float = 1e-9
+) -> None:
+    """Compare the norm of every parameter's gradient, to a part of it."""
     gradients = {name: p.grad for name, p in module.named_parameters() if p.grad is not None}
     found = {theirs: g.norm().item() for _, theirs, g in parts(gradients, place, arrays)}
     expected = {
@@ -106,7 +108,7 @@ def compare_norms(module: nn.Module, arrays: Arrays, place: Place, kind: str) ->
     assert found.keys() == expected.keys()
     for name, norm in expected.items():
         # A bias before a batch norm in training has no gradient but rounding.
-        assert abs(found[name] - norm) <= 1e-9 * norm + 1e-12, name
+        assert abs(found[name] - norm) <= tolerance * (norm + 1e-3), name
 
 
 def compare_in_float32(
