@@ -27,6 +27,7 @@ PAGES = [
 ]
 # These install packages, start Ray for minutes or need a cluster: their files must exist.
 NOT_RUN = ("scripts/bench", "scripts/demo", "scripts/test", "sbatch", "cp")
+NEEDS_GPU = "single_gpu_shared"
 NOT_THERE = ("run-on-slurm.md",)  # speaks of a run on a cluster
 _BLOCK = re.compile(r"(?P<before>[^\n]*)\n+```(?P<language>\w+)\n(?P<code>.*?)^```", re.M | re.S)
 _TARGET = re.compile(r"(?P<verb>Write|Add to) `(?P<file>[^`]+)`:$")
@@ -107,6 +108,7 @@ def _run(block: Block, folder: Path) -> None:
         commands = [[sys.executable, "-c", block.code]]
     else:
         lines = [line for line in _lines(block) if not line.startswith(NOT_RUN)]
+        lines = [line for line in lines if NEEDS_GPU not in line]
         commands = [["bash", "-c", line] for line in lines]
     for command in commands:
         ended = subprocess.run(

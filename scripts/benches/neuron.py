@@ -24,6 +24,7 @@ from torch import Tensor, nn
 
 from measuring import Result, Rounds, alternate, options, print_document, without_compiler
 from peers.neurons import lif, reset
+from spikenas.nn.layout import deferring
 from spikenas.nn.neurons.lif import LIF
 from spikenas.nn.operations import BatchNorm
 
@@ -102,7 +103,8 @@ class NormLIF(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return spikes [T, B, C, H, W]."""
-        spikes: Tensor = self.neuron(self.norm(x))
+        with deferring(self):  # as a network has it
+            spikes: Tensor = self.neuron(self.norm(x))
         return spikes
 
 

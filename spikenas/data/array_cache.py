@@ -21,6 +21,7 @@ from contextlib import contextmanager, suppress
 from functools import lru_cache
 from math import prod
 from pathlib import Path
+from tokenize import TokenError
 from typing import NamedTuple
 
 import numpy as np
@@ -78,10 +79,12 @@ def _kept(path: Path) -> LabelledImages | None:
             file.seek(start + prod(shape))
             labels = np.lib.format.read_array(file, allow_pickle=False)
             checksum = np.lib.format.read_array(file, allow_pickle=False)
-    except (OSError, ValueError, EOFError, OverflowError):  # absent, no array, or cut off
+        found = LabelledImages(images, labels)
+        return found if np.array_equal(checksum, _checksum(found)) else None
+    except (OSError, MemoryError, OverflowError, ValueError, TypeError):  # absent or cut off
         return None
-    found = LabelledImages(images, labels)
-    return found if np.array_equal(checksum, _checksum(found)) else None
+    except (EOFError, SyntaxError, TokenError):  # a header that NumPy cannot parse
+        return None
 
 
 def _keep(path: Path, arrays: LabelledImages) -> None:
@@ -99,7 +102,10 @@ def _keep(path: Path, arrays: LabelledImages) -> None:
 
 
 def _checksum(arrays: LabelledImages) -> NDArray[np.uint32]:
-    return np.array(zlib.crc32(arrays.labels.data, zlib.crc32(arrays.images.data)), np.uint32)
+    form = repr([(each.shape, each.dtype.str) for each in arrays]).encode()
+    return np.array(
+        zlib.crc32(arrays.labels.data, zlib.crc32(arrays.images.data, zlib.crc32(form))), np.uint32
+    )
 
 
 @contextmanager

@@ -22,5 +22,6 @@ def keep_freed_memory() -> None:
     if platform.libc_ver()[0] != "glibc":
         return
     libc = ctypes.CDLL(None)
-    libc.mallopt(_M_MMAP_THRESHOLD, 2**30)
-    libc.mallopt(_M_TRIM_THRESHOLD, _LARGEST)
+    # Older ones refuse more than 32 MiB; to trim less without that would cost more than it saves.
+    if libc.mallopt(_M_MMAP_THRESHOLD, 2**30) or libc.mallopt(_M_MMAP_THRESHOLD, 2**25):
+        libc.mallopt(_M_TRIM_THRESHOLD, _LARGEST)

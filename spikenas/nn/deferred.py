@@ -2,7 +2,10 @@
 
 Equations stay one operation after another, ``S(BN(W x + b))``; yet an operation that can do the
 work of the one before it on the way takes that apart: batch norm the bias before it, a neuron
-the batch norm. To anything else a deferred tensor is the tensor that it stands for.
+the batch norm. To anything else that PyTorch calls, a hook too, a deferred tensor is the tensor
+that it stands for; once its values were asked for it is not taken apart any more. Only what goes
+past ``__torch_function__`` must be given `valued`: an ``autograd.Function`` of one's own. So
+operations wait inside a network alone, see `spikenas.nn.layout.deferring`.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -30,16 +33,33 @@ class Deferred(Tensor):
         )
         return made
 
+    def made_of(self, *parts: Tensor) -> None:
+        """Remember what it will be computed from, and how: as if it were computed now."""
+        self._is_inference = torch.is_inference_mode_enabled()
+        self._has_grad = torch.is_grad_enabled()
+        self._found: Tensor | None = None
+        plain = [] if self._is_inference else [x for x in parts if not isinstance(x, Deferred)]
+        self._parts = [(x, x._version) for x in plain if not x.is_inference()]
+
     def compute(self) -> Tensor:
         """Return the values; called once."""
         raise NotImplementedError
 
     def value(self) -> Tensor:
         """Return the tensor that this one stands for."""
-        found: Tensor | None = self.__dict__.get("_value")
-        if found is None:
-            found = self.__dict__["_value"] = self.compute()
-        return found
+        if self._found is None:
+            self.check()
+            with torch.inference_mode(self._is_inference), torch.set_grad_enabled(self._has_grad):
+                self._found = self.compute()
+        return self._found
+
+    def check(self) -> None:
+        """Raise RuntimeError if what it is made of was changed in place."""
+        if any(x._version != version for x, version in self._parts):
+            raise RuntimeError(
+                "a tensor was changed in place between two operations of a network that run as "
+                "one; change a copy of it"
+            )
 
     def count_non_zero(self) -> Tensor | int:
         """Return how many of the values are not zero."""
@@ -72,6 +92,7 @@ class Held(Deferred):
     """The same values at every step [T, ...], of ``once`` [1, ...]."""
 
     def __init__(self, shape: Iterable[int], once: Tensor) -> None:
+        self.made_of(once)
         self.once = once
 
     @classmethod
@@ -92,6 +113,7 @@ class Biased(Deferred):
     """``product + bias`` of the last axis; ``product`` may be held."""
 
     def __init__(self, shape: Iterable[int], product: Tensor, bias: Tensor) -> None:
+        self.made_of(product, bias)
         self.product, self.bias = product, bias
 
     def compute(self) -> Tensor:
@@ -103,6 +125,7 @@ class Normalised(Deferred):
     """A batch norm of ``source``, a map or tokens; it may be held."""
 
     def __init__(self, shape: Iterable[int], source: Tensor, norm: Norm) -> None:
+        self.made_of(source, norm.weight, norm.bias, norm.mean, norm.invstd)
         self.source, self.batch_norm = source, norm
 
     def reshaped(self, change: Callable[[Tensor], Tensor]) -> "Normalised":
@@ -121,6 +144,7 @@ class Similarity(Deferred):
     """``scale Q K^T`` of each head, q and k [T, B, h, N, d]."""
 
     def __init__(self, shape: Iterable[int], q: Tensor, k: Tensor, scale: float) -> None:
+        self.made_of(q, k)
         self.q, self.k, self.scale = q, k, scale
 
     def compute(self) -> Tensor:
@@ -134,6 +158,7 @@ class Similarity(Deferred):
 
 def steps_of(x: Tensor) -> tuple[Tensor, int]:
     """Return what there is to compute of x [T, ...], one step where all are the same, and T."""
+    x = taken(x)
     return (x.once if isinstance(x, Held) else x), x.shape[0]
 
 
@@ -149,7 +174,18 @@ def from_rows(rows: Tensor, like: Tensor) -> Tensor:
 
 def at_each_step(run: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
     """Return ``run(x)`` of an operation that sees every step alike; once where x is held."""
+    x = taken(x)
     return Held.over(run(x.once), x.shape[0]) if isinstance(x, Held) else run(x)
+
+
+def taken(x: Tensor) -> Tensor:
+    """Return a deferred tensor to be taken apart, or what it stands for if that is known."""
+    if not isinstance(x, Deferred):
+        return x
+    if x._found is not None:
+        return x._found
+    x.check()
+    return x
 
 
 def valued(x: Any) -> Any:

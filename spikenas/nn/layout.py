@@ -11,19 +11,22 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.modules.module import _global_backward_hooks
 
 from spikenas.nn.active_tokens import MaskedTokens, PackedTokens
-from spikenas.nn.deferred import Held, Normalised, from_rows, to_rows
+from spikenas.nn.deferred import Held, Normalised, from_rows, taken, to_rows
 
 ActiveTokens = MaskedTokens | PackedTokens
 # A trace sets this to learn that a reshaped tensor carries the signal of another one.
 follow: ContextVar[Callable[[Tensor, Tensor], None] | None] = ContextVar("follow", default=None)
+_is_deferring: ContextVar[bool] = ContextVar("is_deferring", default=False)
 _active: ContextVar[ActiveTokens | None] = ContextVar("active", default=None)
 
 
 def to_tokens(x: Tensor) -> Tensor:
     """Turn a map [T, B, C, H, W] into tokens [T, B, N, D]."""
+    x = taken(x)
     if isinstance(x, Normalised):
         return same_signal(x, x.reshaped(to_tokens))
     if isinstance(x, Held):
@@ -71,7 +74,21 @@ def repeat_heads(x: Tensor, head_dim: int) -> Tensor:
 def is_deferring(x: Tensor) -> bool:
     """Whether operations on x may wait for the next one; where a graph is written down none do."""
     is_written = torch.compiler.is_compiling() or torch.compiler.is_exporting()
-    return not (is_written or x.is_meta or x.numel() == 0)
+    return not (is_written or x.is_meta or x.numel() == 0) and _is_deferring.get()
+
+
+@contextmanager
+def deferring(module: nn.Module) -> Iterator[None]:
+    """Let the operations of a module, which computes alone with ours, wait for each other.
+
+    Backward hooks see every tensor, so with any nothing waits.
+    """
+    hooked = (m._backward_hooks or m._backward_pre_hooks for m in module.modules())
+    token = _is_deferring.set(not (_global_backward_hooks or any(hooked)))
+    try:
+        yield
+    finally:
+        _is_deferring.reset(token)
 
 
 def same_signal(old: Tensor, new: Tensor) -> Tensor:

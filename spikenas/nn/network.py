@@ -7,12 +7,14 @@ The last stage's blocks and the head are run by the halting, which may leave tok
 
 from collections.abc import Iterator
 
+import torch
 from torch import Tensor, nn
 
 from spikenas.architecture import Architecture, Halting
 from spikenas.nn.block import Block
+from spikenas.nn.deferred import valued
 from spikenas.nn.halting.none import NoHalting
-from spikenas.nn.layout import repeat_in_time, steps_first, to_map, to_tokens
+from spikenas.nn.layout import deferring, repeat_in_time, steps_first, to_map, to_tokens
 from spikenas.nn.parts import neuron_factory, parts
 from spikenas.nn.residuals import Residual
 from spikenas.registry import operator
@@ -45,6 +47,12 @@ class SpikingTransformer(nn.Module):
 
     def with_ponder(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
         """Return logits, and the ponder loss while a network with halting is trained."""
+        if torch.compiler.is_compiling():
+            return self._run(x)
+        with deferring(self):
+            return self._run(x)
+
+    def _run(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
         x = self._first_tokens(x)
         for i, blocks in enumerate(self.stages[:-1]):
             x = self._next_stage(i, blocks(x))  # [T, B, N, D]
@@ -53,15 +61,18 @@ class SpikingTransformer(nn.Module):
 
     def streams(self, x: Tensor) -> Iterator[Tensor]:
         """Yield the stream [T, B, N, D] before the first block and behind each one."""
-        x = self._first_tokens(x)
+        with deferring(self):
+            x = self._first_tokens(x)
         yield x
         for i, blocks in enumerate(self.stages):
             assert isinstance(blocks, nn.Sequential)
             for block in blocks:
-                x = block(x)
+                with deferring(self):
+                    x = block(x)
                 yield x
             if i + 1 < len(self.stages):
-                x = self._next_stage(i, x)
+                with deferring(self):
+                    x = self._next_stage(i, x)
 
     def drop_blocks(self, rate: float) -> None:
         """Set stochastic depth: from 0 in the first block evenly to ``rate`` in the last."""
@@ -72,10 +83,12 @@ class SpikingTransformer(nn.Module):
                     sub_block.drop_probability = rate * i / max(1, len(blocks) - 1)
 
     def _first_tokens(self, x: Tensor) -> Tensor:
-        return to_tokens(self.stem(self._over_time(x)))
+        tokens: Tensor = valued(to_tokens(self.stem(self._over_time(x))))
+        return tokens
 
     def _next_stage(self, i: int, x: Tensor) -> Tensor:
-        return to_tokens(self.downsampling[i](to_map(x, self.grids[i])))
+        tokens: Tensor = valued(to_tokens(self.downsampling[i](to_map(x, self.grids[i]))))
+        return tokens
 
     def _over_time(self, x: Tensor) -> Tensor:
         a, spec = self.architecture, self.architecture.input

@@ -109,6 +109,30 @@ def test_what_the_source_does_not_read_goes_to_pytorch(change, runs):
     assert runs == []
 
 
+@pytest.mark.parametrize(
+    ("weight", "padding"),
+    [(torch.ones(8, 5, 3, 3), 1), (torch.ones(8, 4, 1, 1), 3), (torch.ones(8, 4, 9, 9), 0)],
+    ids=["other channels", "padding wider than the kernel", "kernel wider than the map"],
+)
+def test_sizes_that_do_not_fit_are_left_to_pytorch(weight, padding, runs):
+    x, _ = case((2, 4, 8, 8), 8, 3, share=0.05)
+    try:
+        expected = F.conv2d(x, weight, padding=padding)
+    except RuntimeError:
+        with pytest.raises(RuntimeError):
+            convolution(x, weight, 1, padding)
+    else:
+        assert convolution(x, weight, 1, padding).equal(expected)
+    assert runs == []
+
+
+def test_under_autocast_the_type_does_not_depend_on_the_data(runs):
+    x, weight = case((2, 4, 8, 8), 8, 3, share=0.05)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert convolution(x, weight, 1, 1).dtype is torch.bfloat16
+    assert runs == []
+
+
 def test_sums_do_not_depend_on_the_number_of_threads():
     before, found = torch.get_num_threads(), []
     x, weight = case((16, 24, 8, 8), 48, 3, share=0.1)

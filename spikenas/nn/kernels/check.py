@@ -17,11 +17,18 @@ def fires_as_portable(
 
     The kernel runs on ``device`` with currents of ``dtype``; `Portable` on a CPU in float32.
     """
-    x = torch.linspace(-1.0, 4.0, 4 * 603).view(603, 4).t().reshape(4, 201, 3).contiguous()
-    x[:, :2] = torch.tensor([2.0, 1.0, 0.5])
-    grad = torch.linspace(-1.0, 1.0, x.numel()).view_as(x)
+    with torch.device("cpu"):  # whatever the default is
+        return _fires_as_portable(kernel, device, dtype)
+
+
+def _fires_as_portable(kernel: Any, device: torch.device | str, dtype: torch.dtype) -> bool:
+    x = torch.linspace(-1.0, 4.0, 4 * 603, dtype=torch.float32).view(603, 4).t()
+    x = x.reshape(4, 201, 3).contiguous()
+    x[:, :2] = torch.tensor([2.0, 1.0, 0.5], dtype=torch.float32)
+    grad = torch.linspace(-1.0, 1.0, x.numel(), dtype=torch.float32).view_as(x)
     x, grad = (tensor.to(dtype).float() for tensor in (x, grad))
-    scale, shift = torch.tensor([1.0, 0.5, 2.0]), torch.tensor([0.0, 0.25, -0.5])
+    scale = torch.tensor([1.0, 0.5, 2.0], dtype=torch.float32)
+    shift = torch.tensor([0.0, 0.25, -0.5], dtype=torch.float32)
     affine = Affine(scale, shift, shift)
     there = Affine(scale.to(device), shift.to(device), shift.to(device))
     currents, given = (tensor.to(device, dtype) for tensor in (x, grad))

@@ -45,7 +45,10 @@ def attended(q: Tensor, k: Tensor, v: Tensor | None = None) -> Tensor | int:
     if library is None:
         return torch.count_nonzero(q @ k.mT) if v is None else weighed(q @ k.mT, v)
     addresses = [x.data_ptr() for x in tokens] + [None] * (3 - len(tokens))
-    found: int = library.attended(*addresses, T * B, N, h, d, torch.get_num_threads())
+    threads = torch.get_num_threads()
+    words = threads * ((d + 63) // 64 * (N + 1) + N)
+    room = torch.empty(words, dtype=torch.int64, device="cpu")
+    found: int = library.attended(*addresses, room.data_ptr(), T * B, N, h, d, threads)
     return found
 
 

@@ -21,7 +21,7 @@ from spikenas.nn.kernels.portable import rows_of
 
 _log = logging.getLogger(__name__)
 _SOURCE = Path(__file__).with_name("multi_step.c")
-_MAX_STEPS = 64  # of the C source
+_MAX_STEPS, _PARTS = 64, 32  # of the C source
 _POINTER, _COUNT, _REAL, _FLAG = ctypes.c_void_p, ctypes.c_int64, ctypes.c_float, ctypes.c_int
 _SLOPES = {"sigmoid": "sigmoid", "atan": "atan_", "dspike": "dspike"}
 
@@ -48,14 +48,14 @@ class CPUKernel:
             (charge, surrogate): function(
                 f"backward_{charge}_{slope}",
                 ctypes.c_double,
-                *(_POINTER, _COUNT, *[_POINTER] * 7, *neuron, _REAL, _REAL, _FLAG, _FLAG),
+                *(_POINTER, _COUNT, *[_POINTER] * 8, *neuron, _REAL, _REAL, _FLAG, _FLAG),
             )
             for charge in CHARGES
             for surrogate, slope in _SLOPES.items()
         }
-        self._moments = function("moments", None, _POINTER, *sizes, _POINTER, _POINTER, _FLAG)
+        self._moments = function("moments", None, _POINTER, *sizes, *[_POINTER] * 3, _FLAG)
         self._sums = function(
-            "gradient_sums", None, *[_POINTER] * 3, *sizes, *[_POINTER] * 2, _FLAG
+            "gradient_sums", None, *[_POINTER] * 3, *sizes, *[_POINTER] * 3, _FLAG
         )
         self._combine = function("combine", None, *[_POINTER] * 7, *sizes, _FLAG)
 
@@ -104,30 +104,35 @@ class CPUKernel:
         num_steps = grad.shape[0]
         rows, channels = _rows_and_channels(x, affine)
         of_grad, of_grad_x = x.new_empty(channels), x.new_empty(channels)
+        sums = _room_for_sums(channels)
         grad_leak: float = self._backward[law.charge, law.surrogate](
             *(x.data_ptr(), _step(x, num_steps), *_addresses(affine)),
             *(grad.data_ptr(), grad_y.data_ptr()),
-            *(of_grad.data_ptr(), of_grad_x.data_ptr()),
+            *(of_grad.data_ptr(), of_grad_x.data_ptr(), sums.data_ptr()),
             *(num_steps, rows, channels, law.c, law.threshold, law.soft_reset),
             *(law.dh_dx, law.dh_dv, law.through_reset, torch.get_num_threads()),
         )
+        if affine is None:
+            return grad_y, None, None, grad_leak
         return grad_y, of_grad, of_grad_x, grad_leak
 
     def moments(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return mean and biased variance of each channel of [..., C]."""
         mean, variance = x.new_empty(x.shape[-1]), x.new_empty(x.shape[-1])
+        sums = _room_for_sums(x.shape[-1])
         self._moments(
             *(x.data_ptr(), rows_of(x), x.shape[-1], mean.data_ptr(), variance.data_ptr()),
-            torch.get_num_threads(),
+            *(sums.data_ptr(), torch.get_num_threads()),
         )
         return mean, variance
 
     def gradient_sums(self, x: Tensor, grad: Tensor, centre: Tensor) -> tuple[Tensor, Tensor]:
         """Return the sums over rows of the gradient, and of gradient times x - centre."""
         of_grad, of_grad_x = torch.empty_like(centre), torch.empty_like(centre)
+        sums = _room_for_sums(x.shape[-1])
         self._sums(
             *(x.data_ptr(), grad.data_ptr(), centre.data_ptr(), rows_of(x), x.shape[-1]),
-            *(of_grad.data_ptr(), of_grad_x.data_ptr(), torch.get_num_threads()),
+            *(of_grad.data_ptr(), of_grad_x.data_ptr(), sums.data_ptr(), torch.get_num_threads()),
         )
         return of_grad, of_grad_x
 
@@ -147,6 +152,10 @@ class CPUKernel:
             *(p.data_ptr(), rows_of(p), p.shape[-1], torch.get_num_threads()),
         )
         return p
+
+
+def _room_for_sums(channels: int) -> Tensor:
+    return torch.zeros(2 * _PARTS * channels, dtype=torch.float64, device="cpu")
 
 
 def _step(x: Tensor, num_steps: int) -> int:

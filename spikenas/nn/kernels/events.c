@@ -5,8 +5,8 @@
    weights, one for each non-zero that it sees, and the gradient of the weights adds rows of g. Sums
    are taken in a fixed number of parts, whatever the number of threads. */
 
+#include <omp.h>
 #include <stdint.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define LANES 16
@@ -46,16 +46,11 @@ typedef struct {
     float *value;
 } Events;
 
-static Events allocate(const Shape *s) {
-    size_t positions = (size_t)(s->height * s->width), all = positions * (size_t)s->channels;
-    return (Events){malloc((positions + 1) * sizeof(int32_t)), malloc(all * sizeof(int32_t)),
-                    malloc(all * sizeof(float))};
-}
-
-static void release(Events e) {
-    free(e.first);
-    free(e.key);
-    free(e.value);
+/* The part of the caller's room that is a thread's own: H W (2 C + 1) + 1 words each. */
+static Events events_of_thread(const Shape *s, int32_t *room) {
+    int64_t positions = s->height * s->width, all = positions * s->channels;
+    int32_t *own = room + omp_get_thread_num() * (2 * all + positions + 1);
+    return (Events){own, own + positions + 1, (float *)(own + positions + 1 + all)};
 }
 
 static void list(const Shape *s, const float *x, Events e) {
@@ -142,38 +137,37 @@ PASSES(4)
         }                                                                                         \
     }
 
-void forward(const float *x, const float *weight, float *y, Shape s, int threads) {
+/* `w` is room for the weights as [k, k, C, D], zeros, D a multiple of LANES. */
+void forward(const float *x, const float *weight, float *y, float *w, int32_t *room, Shape s,
+             int threads) {
     int64_t wide = padded(&s), taps = s.kernel_size * s.kernel_size;
-    float *w = calloc((size_t)(taps * s.channels * wide), sizeof(float)); /* [k, k, C, D] */
     for (int64_t o = 0; o < s.out_channels; o++)
         for (int64_t c = 0; c < s.channels; c++)
             for (int64_t t = 0; t < taps; t++)
                 w[(t * s.channels + c) * wide + o] = weight[(o * s.channels + c) * taps + t];
     _Pragma("omp parallel num_threads(threads)")
     {
-        Events e = allocate(&s);
+        Events e = events_of_thread(&s, room);
         _Pragma("omp for")
         for (int64_t image = 0; image < s.images; image++) {
             list(&s, x + image * s.height * s.width * s.channels, e);
             OVER_CHANNELS(forward, w, y + image * s.out_height * s.out_width * s.out_channels)
         }
-        release(e);
     }
-    free(w);
 }
 
-void weight_gradient(const float *x, const float *g, float *of_weight, Shape s, int threads) {
+/* `sums` is room for PARTS gradients as [k, k, C, D], zeros. */
+void weight_gradient(const float *x, const float *g, float *of_weight, float *sums, int32_t *room,
+                     Shape s, int threads) {
     int64_t wide = padded(&s), taps = s.kernel_size * s.kernel_size, size = taps * s.channels * wide;
-    float *sums = calloc((size_t)(PARTS * size), sizeof(float));
     _Pragma("omp parallel for num_threads(threads)")
     for (int64_t part = 0; part < PARTS; part++) {
-        Events e = allocate(&s);
+        Events e = events_of_thread(&s, room);
         for (int64_t image = s.images * part / PARTS; image < s.images * (part + 1) / PARTS; image++) {
             list(&s, x + image * s.height * s.width * s.channels, e);
             OVER_CHANNELS(gradient, g + image * s.out_height * s.out_width * s.out_channels,
                           sums + part * size)
         }
-        release(e);
     }
     for (int64_t part = 1; part < PARTS; part++)
         for (int64_t k = 0; k < size; k++) sums[k] += sums[part * size + k];
@@ -181,7 +175,6 @@ void weight_gradient(const float *x, const float *g, float *of_weight, Shape s, 
         for (int64_t c = 0; c < s.channels; c++)
             for (int64_t t = 0; t < taps; t++)
                 of_weight[(o * s.channels + c) * taps + t] = sums[(t * s.channels + c) * wide + o];
-    free(sums);
 }
 
 /* How many of n numbers are not zero. */
@@ -220,39 +213,35 @@ int64_t meetings(const float *q, const float *k, int64_t samples, int64_t N, int
 
 /* The non-zeros of v at token m, for each pair (n, m) of tokens where q_n and k_m have a non-zero in
    the same channel of a head, summed over all; without v each pair counts once. Tokens are
-   [N, heads, d]. */
-int64_t attended(const float *q, const float *k, const float *v, int64_t samples, int64_t N,
-                 int64_t heads, int64_t d, int threads) {
+   [N, heads, d]; `room` has (d + 63) / 64 (N + 1) + N words for each thread. */
+int64_t attended(const float *q, const float *k, const float *v, uint64_t *room, int64_t samples,
+                 int64_t N, int64_t heads, int64_t d, int threads) {
     int64_t total = 0, words = (d + 63) / 64;
     _Pragma("omp parallel for num_threads(threads) reduction(+ : total)")
     for (int64_t part = 0; part < samples * heads; part++) {
         int64_t first = part / heads * N * heads * d + part % heads * d;
-        uint64_t *of_q = malloc((size_t)(words * sizeof(uint64_t)));
-        uint64_t *of_k = malloc((size_t)(N * words) * sizeof(uint64_t));
-        int64_t *in_v = calloc((size_t)N, sizeof(int64_t));
+        uint64_t *of_q = room + omp_get_thread_num() * (words + N * words + N);
+        uint64_t *of_k = of_q + words, *in_v = of_k + N * words;
         for (int64_t m = 0; m < N; m++) {
             const float *vm = v ? v + first + m * heads * d : NULL;
             int32_t found = vm ? 0 : 1;
             for (int64_t j = 0; vm && j < d; j++) found += vm[j] != 0.0f;
-            in_v[m] = found;
+            in_v[m] = (uint64_t)found;
             pack(k + first + m * heads * d, d, of_k + m * words);
         }
         for (int64_t n = 0; n < N; n++) {
             pack(q + first + n * heads * d, d, of_q);
             if (words == 1) {
                 uint64_t one = of_q[0];
-                for (int64_t m = 0; m < N; m++) total += one & of_k[m] ? in_v[m] : 0;
+                for (int64_t m = 0; m < N; m++) total += one & of_k[m] ? (int64_t)in_v[m] : 0;
                 continue;
             }
             for (int64_t m = 0; m < N; m++) {
                 uint64_t common = 0;
                 for (int64_t w = 0; w < words; w++) common |= of_q[w] & of_k[m * words + w];
-                total += common ? in_v[m] : 0;
+                total += common ? (int64_t)in_v[m] : 0;
             }
         }
-        free(of_q);
-        free(of_k);
-        free(in_v);
     }
     return total;
 }

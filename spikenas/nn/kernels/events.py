@@ -1,24 +1,30 @@
 """Convolutions that compute only with what is not zero, by ``events.c`` on CPUs.
 
-Spikes are rare, so that most of a dense product multiplies by zero. Forward sums are those of the
-dense convolution bit for bit where inputs are spikes; the gradient of the weight has its sums in
-another order; the gradient of the input is dense. Axes: n images, C, D channels, H, W map.
+Spikes are rare, so that most of a dense product multiplies by zero. Sums are those of the dense
+convolution but for rounding, as their order may differ; what is not finite among the weights is
+not seen where inputs are zero. The gradient of the input is dense. Axes: n images, C, D channels,
+H, W map.
 """
 
 import ctypes
+import logging
 from functools import cache
+from math import prod
 from pathlib import Path
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from spikenas.nn.kernels.build import build
 
+_log = logging.getLogger(__name__)
 _SOURCE = Path(__file__).with_name("events.c")
 # Shares of non-zeros from which dense is faster, measured: docs/explanation/speed.md.
 _DENSE_FORWARD, _DENSE_GRADIENT = 0.25, 0.2
+_LANES, _PARTS = 16, 8  # of the C source
 _SAMPLE = 8  # images that are looked at before it is decided
 _POINTER, _COUNT, _FLAG = ctypes.c_void_p, ctypes.c_int64, ctypes.c_int
 
@@ -39,7 +45,13 @@ def convolution(x: Tensor, weight: Tensor, stride: int = 1, padding: int = 0) ->
     ``x`` is taken by its events where it is float32 on a CPU, its channels lie last in memory and
     few of them are not zero; else this is PyTorch's convolution.
     """
-    library = library_for(x.movedim(1, -1), weight) if x.numel() else None
+    is_plain = (
+        x.numel() > 0
+        and x.shape[1] == weight.shape[1]
+        and padding < weight.shape[2] == weight.shape[3] <= min(x.shape[2:]) + 2 * padding
+        and not torch.is_autocast_enabled("cpu")
+    )
+    library = library_for(x.movedim(1, -1), weight) if is_plain else None
     if library is not None:
         share = _share(library, x.movedim(1, -1))
         if share < _DENSE_FORWARD:
@@ -70,14 +82,13 @@ class _Convolution(torch.autograd.Function):
         y = x.new_empty(n, *out, D)
         library = _library()
         assert library is not None
-        library.forward(
-            x.data_ptr(), weight.data_ptr(), y.data_ptr(), shape, torch.get_num_threads()
-        )
+        _forward(library, x, weight, y, shape)
         ctx.save_for_backward(x, weight)
         ctx.shape, ctx.has_few = shape, has_few
         return y.movedim(-1, 1)
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         x, weight = ctx.saved_tensors
         shape: _Shape = ctx.shape
@@ -92,12 +103,39 @@ class _Convolution(torch.autograd.Function):
             library = _library()
             assert library is not None
             grad_weight = torch.empty_like(weight)
-            rows = grad.movedim(1, -1).contiguous()
-            library.weight_gradient(
-                *(x.data_ptr(), rows.data_ptr(), grad_weight.data_ptr(), shape),
-                torch.get_num_threads(),
-            )
+            _weight_gradient(library, x, grad.movedim(1, -1).contiguous(), grad_weight, shape)
         return grad_x, grad_weight, None, None, None
+
+
+def _forward(library: Any, x: Tensor, weight: Tensor, y: Tensor, shape: _Shape) -> None:
+    rows = torch.zeros(_padded(shape), device="cpu", dtype=torch.float32)
+    threads = torch.get_num_threads()
+    room = _room(shape, threads)
+    tensors = (x, weight, y, rows, room)
+    library.forward(*(each.data_ptr() for each in tensors), shape, threads)
+
+
+def _weight_gradient(
+    library: Any, x: Tensor, grad: Tensor, of_weight: Tensor, shape: _Shape
+) -> None:
+    sums = torch.zeros(_PARTS * _padded(shape), device="cpu", dtype=torch.float32)
+    threads = torch.get_num_threads()
+    room = _room(shape, threads)
+    tensors = (x, grad, of_weight, sums, room)
+    library.weight_gradient(*(each.data_ptr() for each in tensors), shape, threads)
+
+
+def _padded(shape: _Shape) -> int:
+    """Return the size of the weights with their outputs in whole vectors."""
+    wide = -(-shape.out_channels // _LANES) * _LANES
+    size: int = shape.kernel_size**2 * shape.channels * wide
+    return size
+
+
+def _room(shape: _Shape, threads: int) -> Tensor:
+    """Return room for the events of an image for each thread."""
+    words = shape.height * shape.width * (2 * shape.channels + 1) + 1
+    return torch.empty(threads * words, device="cpu", dtype=torch.int32)
 
 
 def library_for(*tensors: Tensor) -> ctypes.CDLL | None:
@@ -114,25 +152,33 @@ def _library() -> ctypes.CDLL | None:
         library = ctypes.CDLL(str(build(_SOURCE)))
     except (OSError, RuntimeError):
         return None  # the neurons' kernel says why
-    for name, pointers, sizes in (("count_non_zero", 1, 1), ("meetings", 2, 3), ("attended", 3, 4)):
+    for name, pointers, sizes in (("count_non_zero", 1, 1), ("meetings", 2, 3), ("attended", 4, 4)):
         function = getattr(library, name)
         function.restype = _COUNT
         function.argtypes = (*[_POINTER] * pointers, *[_COUNT] * sizes, _FLAG)
     for name in ("forward", "weight_gradient"):
         function = getattr(library, name)
-        function.restype, function.argtypes = None, (*[_POINTER] * 3, _Shape, _FLAG)
-    return library if _adds_up(library) else None
+        function.restype, function.argtypes = None, (*[_POINTER] * 5, _Shape, _FLAG)
+    if _adds_up(library):
+        return library
+    _log.warning("convolutions are dense: their C source does not add up as it should")
+    return None
 
 
-def _adds_up(library: ctypes.CDLL) -> bool:
+def _adds_up(library: Any) -> bool:
     """Try a convolution on a few whole numbers, whose sums are exact in any order."""
-    x = (torch.arange(2 * 5 * 4 * 3) % 7 == 0).float().reshape(2, 5, 4, 3) * 2.0
-    weight = (torch.arange(18 * 3 * 9) % 11 - 5).float().reshape(18, 3, 3, 3)
-    grad = (torch.arange(2 * 3 * 2 * 18) % 5 - 2).float().reshape(2, 3, 2, 18)
+
+    def numbers(*shape: int, modulus: int) -> Tensor:
+        whole = torch.arange(prod(shape), device="cpu", dtype=torch.float32) % modulus
+        return whole.reshape(shape)
+
+    x = 2.0 * (numbers(2, 5, 4, 3, modulus=7) == 0).to(torch.float32)
+    weight = numbers(18, 3, 3, 3, modulus=11) - 5.0
+    grad = numbers(2, 3, 2, 18, modulus=5) - 2.0
     shape = _Shape(2, 5, 4, 3, 3, 2, 18, 3, 2, 1)
     y, of_weight = torch.empty_like(grad), torch.empty_like(weight)
-    library.forward(x.data_ptr(), weight.data_ptr(), y.data_ptr(), shape, 1)
-    library.weight_gradient(x.data_ptr(), grad.data_ptr(), of_weight.data_ptr(), shape, 1)
+    _forward(library, x, weight, y, shape)
+    _weight_gradient(library, x, grad, of_weight, shape)
     maps = x.movedim(-1, 1)
     known = torch.ops.aten.convolution_backward(
         *(grad.movedim(-1, 1), maps, weight, None, [2, 2], [1, 1], [1, 1]),

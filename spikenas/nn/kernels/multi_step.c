@@ -8,16 +8,17 @@
    Tiles of membranes stay in the cache while time runs over them, so each array is read once. An x
    that is the same at every step is [1, rows, C], its x_step 0. Sums are not contracted
    (-ffp-contract=off), so for finite currents spikes equal those of the definition. Sums over rows
-   are taken in a fixed number of parts, so they do not depend on the number of threads. */
+   are taken in a fixed number of parts, so they do not depend on the number of threads; `sums` is
+   room for them, PARTS x 2 x C zeros. */
 
 #include <math.h>
 #include <stdint.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define TILE 128
 #define MAX_STEPS 64
 #define PARTS 32 /* of a sum over rows */
+#define SOME 32  /* rows whose mean is a first guess */
 #define FLUSH 64 /* tiles that are summed in single precision */
 
 /* a b + c, in one step where the processor has one; only where the last bit does not matter. */
@@ -115,7 +116,6 @@ __attribute__((noinline)) static void flush(double *sums, float *of_elements, co
    tile's elements. */
 #define OVER_TILES(SETUP, ...)                                                                    \
     Tiles tiles = tiles_of(rows, channels);                                                       \
-    double *sums = calloc((size_t)(PARTS * 2 * channels), sizeof(double));                        \
     _Pragma("omp parallel for num_threads(threads)")                                              \
     for (int64_t part = 0; part < PARTS; part++) {                                                \
         double *first = sums + part * 2 * channels, *second = first + channels;                   \
@@ -146,10 +146,16 @@ __attribute__((noinline)) static void flush(double *sums, float *of_elements, co
         of_second[j] += W;                                                                        \
     })
 
-/* Mean and biased variance of each channel of x [rows, C], about the first row. */
-void moments(const float *restrict x, int64_t rows, int64_t channels, float *restrict mean,
-             float *restrict variance, int threads) {
-    const float *centre = x;
+/* Mean and biased variance of each channel of x [rows, C], about the mean of some rows, so that
+   squares stay small. */
+void moments(const float *restrict x, int64_t rows, int64_t channels, float *mean,
+             float *restrict variance, double *sums, int threads) {
+    int64_t some = rows < SOME ? rows : SOME;
+    for (int64_t c = 0; c < channels; c++) mean[c] = 0.0f;
+    for (int64_t i = 0; i < some; i++)
+        for (int64_t c = 0; c < channels; c++)
+            mean[c] += x[i * rows / some * channels + c] / (float)some;
+    const float *centre = mean;
     SUMS(x[k] - centres[j], u * u)
     for (int64_t c = 0; c < channels; c++) {
         double off = sums[c] / (double)rows;
@@ -157,19 +163,17 @@ void moments(const float *restrict x, int64_t rows, int64_t channels, float *res
         mean[c] = (float)(centre[c] + off);
         variance[c] = spread_out > 0.0 ? (float)spread_out : 0.0f;
     }
-    free(sums);
 }
 
 /* Sums over rows of g, and of g (x - centre), of each channel. */
 void gradient_sums(const float *restrict x, const float *restrict g, const float *centre,
                    int64_t rows, int64_t channels, float *restrict of_g, float *restrict of_gx,
-                   int threads) {
+                   double *sums, int threads) {
     SUMS(g[k], u * (x[k] - centres[j]))
     for (int64_t c = 0; c < channels; c++) {
         of_g[c] = (float)sums[c];
         of_gx[c] = (float)sums[channels + c];
     }
-    free(sums);
 }
 
 /* out = a_c p + b_c (q - centre_c) + d_c over [rows, C]; out may be p; without q there is no b. */
@@ -249,8 +253,8 @@ void combine(const float *p, const float *q, const float *a, const float *b, con
 #define BACKWARD(NAME, CHARGE, SLOPE, IS_LEARNT)                                                  \
     double backward_##NAME##_##SLOPE(                                                             \
         const float *x, int64_t x_step, const float *scale, const float *shift,                   \
-        const float *centre, const float *g, float *gy, float *of_g, float *of_gx, int64_t T,     \
-        int64_t rows, int64_t channels, float constant, float threshold, int soft, float dh_dx,   \
+        const float *centre, const float *g, float *gy, float *of_g, float *of_gx, double *sums,  \
+        int64_t T, int64_t rows, int64_t channels, float constant, float threshold, int soft, float dh_dx,   \
         float dh_dv, int through_reset, int threads) {                                            \
         double leaks[PARTS] = {0};                                                                \
         float r = through_reset ? 1.0f : 0.0f;                                                    \
@@ -300,7 +304,6 @@ void combine(const float *p, const float *q, const float *a, const float *b, con
             of_g[c] = (float)sums[c];                                                             \
             of_gx[c] = (float)sums[channels + c];                                                 \
         }                                                                                         \
-        free(sums);                                                                               \
         double g_leak = 0.0;                                                                      \
         for (int64_t part = 0; part < PARTS; part++) g_leak += leaks[part];                       \
         return g_leak;                                                                            \

@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from spikenas.nn.kernels.cpu import CPUKernel, cpu_kernel
 from spikenas.nn.kernels.gpu import GPUKernel, gpu_kernel
@@ -128,15 +129,16 @@ class _MultiStep(torch.autograd.Function):
     ) -> tuple[Tensor, Tensor | int | None]:
         spikes, count = run_forward(x, num_steps, law, norm)
         ctx.set_materialize_grads(False)  # the count has none
-        ctx.save_for_backward(x, weight)  # the weight to learn of changes in between
+        ctx.save_for_backward(x, *_parts(norm))  # autograd sees if they change in between
         ctx.law, ctx.norm, ctx.has_leak = law, norm, leak is not None
         return spikes, count
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, *grads: Any) -> tuple[Any, ...]:
         if grads[0] is None:
             return (None,) * 8
-        x, _ = ctx.saved_tensors
+        x, *_ = ctx.saved_tensors
         grad_x, leak, *learnt = run_backward(grads[0].contiguous(), x, ctx.law, ctx.norm)
         return grad_x, leak if ctx.has_leak else None, *learnt, None, None, None
 
@@ -147,12 +149,13 @@ class _Normalise(torch.autograd.Function):
         ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, constant: Tensor | None, norm: Norm
     ) -> Tensor:
         ctx.norm, affine = norm, norm.affine()
-        ctx.save_for_backward(x, weight)
+        ctx.save_for_backward(x, *_parts(norm))
         return backend_of(x).affine(x, affine.scale, affine.shift)
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        x, _ = ctx.saved_tensors
+        x, *_ = ctx.saved_tensors
         grad = grads[0].clone(memory_format=torch.contiguous_format)  # it may be of others too
         sums = backend_of(x).gradient_sums(x, grad, ctx.norm.mean)
         return *_through_norm(ctx.norm, x, grad, *sums), None

@@ -16,9 +16,9 @@ class Portable:
     """Runs where no faster backend does; `CPUKernel` says what each method gives."""
 
     @staticmethod
-    def norm_dtype(x: Tensor) -> torch.dtype:
-        """Return the type that a norm of x has."""
-        return x.dtype
+    def norm_dtype(x: Tensor) -> torch.dtype | None:
+        """Return the type that a norm of x has; none where sums would be of half precision."""
+        return x.dtype if x.dtype in (torch.float32, torch.float64) else None
 
     def forward(
         self, x: Tensor, num_steps: int, law: Law, affine: Affine | None

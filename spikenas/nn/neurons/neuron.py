@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from spikenas.nn import layout
 from spikenas.nn.active_tokens import MaskedTokens, PackedTokens
-from spikenas.nn.deferred import Normalised, from_rows, steps_of, to_rows, valued
+from spikenas.nn.deferred import Normalised, from_rows, steps_of, taken, to_rows, valued
 from spikenas.nn.kernels import Law, multi_step
 from spikenas.nn.operations import Facts, Leaf
 from spikenas.nn.surrogate import SURROGATES, Spike, Surrogate
@@ -60,6 +60,8 @@ class Neuron(Leaf):
 
     def __init__(self, *, v_threshold: float, surrogate: str, reset: str = "zero") -> None:
         super().__init__()
+        if not v_threshold > 0.0:
+            raise ValueError(f"v_threshold must be above 0, but is {v_threshold}")
         if reset not in RESETS:
             raise ValueError(f"reset must be one of {', '.join(RESETS)}, but is {reset!r}")
         self.v_threshold, self.reset = v_threshold, reset
@@ -116,6 +118,7 @@ class Neuron(Leaf):
 
     def _at_once(self, x: Tensor) -> Tensor:
         """Run all steps in one kernel, with the batch norm that x waits for."""
+        x = taken(x)
         source, norm = (x.source, x.batch_norm) if isinstance(x, Normalised) else (x, None)
         once, num_steps = steps_of(source)
         is_dense = norm is None and once.is_contiguous()

@@ -5,10 +5,12 @@ rows [R, D] of the active ones; products then see each sample's own (`layout.by_
 """
 
 from collections.abc import Sequence
+from math import frexp
 
+import torch
 from torch import Tensor
 
-from spikenas.nn.deferred import Similarity
+from spikenas.nn.deferred import Similarity, taken
 from spikenas.nn.kernels import attended, meetings, weighed
 from spikenas.nn.layout import as_rows, by_sample, is_deferring
 from spikenas.nn.operations.leaf import Count, Facts, Leaf
@@ -18,7 +20,8 @@ from spikenas.workload import Kind, Signal
 class TokenSimilarity(Leaf):
     """``A = scale Q K^T`` per head, from tokens [T, B, N, D] to [T, B, h, N, N]; no softmax.
 
-    Where N > d it waits for V: ``Q (K^T V)`` costs less, and is the same sum of the same integers.
+    Where N > d it waits for V: ``Q (K^T V)`` costs less, and is the same sum of the same integers
+    (times a power of two, as the published scale is one).
     """
 
     kind = Kind.SPIKE_PRODUCT
@@ -31,7 +34,8 @@ class TokenSimilarity(Leaf):
         """Return counts of common spikes, scaled."""
         q, k = (_heads(by_sample(x), self.num_heads) for x in (q, k))
         T, B, h, N, d = q.shape
-        if d < N and is_deferring(q):
+        is_exact = q.dtype in (torch.float32, torch.float64) and frexp(self.scale)[0] == 0.5
+        if d < N and is_exact and is_deferring(q):
             return Similarity((T, B, h, N, N), q, k, self.scale)
         return (q @ k.mT) * self.scale
 
@@ -57,7 +61,7 @@ class TokenAggregation(Leaf):
 
     def forward(self, attn: Tensor, v: Tensor) -> Tensor:
         """Return the sums of V's spikes, weighted by A."""
-        heads = _heads(by_sample(v), attn.shape[2])
+        attn, heads = taken(attn), _heads(by_sample(v), attn.shape[2])
         if isinstance(attn, Similarity):
             y = attn.q @ ((attn.k.mT @ heads) * attn.scale)
         else:
@@ -71,7 +75,7 @@ class TokenAggregation(Leaf):
 
     def events(self, inputs: Sequence[Tensor], output: Tensor, count: Count) -> Tensor | int:
         """Count the pairs of a non-zero of A and one of V at the same token."""
-        attn, v = inputs[0], _heads(by_sample(inputs[1]), inputs[0].shape[2])
+        attn, v = taken(inputs[0]), _heads(by_sample(inputs[1]), inputs[0].shape[2])
         if isinstance(attn, Similarity):  # of spikes, where no sum of products vanishes
             return attended(attn.q, attn.k, v)
         return weighed(attn, v)

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from spikenas.nn import layout
 from spikenas.nn.active_tokens import MaskedTokens
-from spikenas.nn.deferred import Biased, Normalised, steps_of, to_rows, valued
+from spikenas.nn.deferred import Biased, Normalised, steps_of, taken, to_rows, valued
 from spikenas.nn.kernels import Norm, backend_of, normalise
 from spikenas.nn.operations.leaf import Facts, Leaf
 from spikenas.workload import Kind
@@ -40,6 +40,7 @@ class BatchNorm(Leaf):
 
         Of tokens it sees the active ones; where a token has halted it returns zero.
         """
+        x = taken(x)
         product, constant = (x.product, x.bias) if isinstance(x, Biased) else (x, None)
         active = layout.active_tokens()
         masked = active if isinstance(active, MaskedTokens) and x.dim() == 4 else None
@@ -71,8 +72,8 @@ class BatchNorm(Leaf):
                 mean_of_all = mean if constant is None else mean + constant
                 self.running_mean.lerp_(mean_of_all, self.momentum)
                 self.running_var.lerp_(variance * (n / (n - 1)), self.momentum)
-        elif constant is not None:
-            mean = mean - constant.detach()
+        else:  # a copy, as the next step of training moves it on
+            mean = mean.clone() if constant is None else mean - constant.detach()
         return Norm(
             weight=self.weight,
             bias=self.bias,

@@ -90,7 +90,7 @@ class Linear(nn.Linear, Leaf):
     def forward(self, x: Tensor) -> Tensor:
         """Return [..., D']; over tokens the bias waits for the batch norm that may follow."""
         is_of_tokens = x.dim() == 4 or (x.dim() == 2 and active_tokens() is not None)
-        if not is_of_tokens or not is_deferring(x):
+        if not is_of_tokens or not is_deferring(x) or torch.is_autocast_enabled(x.device.type):
             return at_each_step(super().forward, x)
         product = at_each_step(self._product, x)
         return product if self.bias is None else Biased(product.shape, product, self.bias)
