@@ -3,10 +3,13 @@
 Forward in evaluation mode on 32 images of 32x32, T = 4, without gradients. Weights are equal, and
 so are running statistics: those of the batch itself, as fresh ones would leave most neurons silent
 and the comparison of logits empty.
+What it costs to measure the workload on the way is the time of `spikenas.measurement.measure`, in
+times of inference, over eight batches.
 """
 
 import argparse
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 
 import torch
@@ -15,6 +18,8 @@ from torch import Tensor, nn
 from measuring import Result, alternate, options, print_document, without_compiler
 from measuring.steps import batch
 from peers import SYSTEMS, Pair, pair, reset
+from spikenas.measurement import measure
+from spikenas.nn.network import SpikingTransformer
 from spikenas.nn.operations import BatchNorm
 
 _WIDTH = 128
@@ -72,6 +77,27 @@ def _measure(
                 "equal_answers": float((logits.argmax(1) == theirs.argmax(1)).float().mean()),
             },
         )
+        yield _cost_of_measuring(
+            f"{system} {given.width}, measured in times of inference",
+            both.ours,
+            images,
+            given.rounds,
+        )
+
+
+def _cost_of_measuring(
+    name: str, network: SpikingTransformer, images: Tensor, rounds: int
+) -> Result:
+    """Compare measuring a network with running it."""
+    batches = [(images, torch.zeros(len(images), dtype=torch.int64))] * 8
+
+    def run() -> None:
+        for each, labels in batches:
+            (_logits(network, each).argmax(1) == labels).sum()
+
+    timed = alternate({"plain": run, "measured": partial(measure, network, batches)}, rounds=rounds)
+    found = Result.of_rounds(name, timed, ours="plain", peer="measured", bar=1.05)
+    return replace(found, is_ceiling=True)
 
 
 @torch.no_grad()

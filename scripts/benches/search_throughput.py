@@ -73,7 +73,6 @@ def main() -> None:
     parser.add_argument("--trials", type=int, default=4, help="candidates trained in a search")
     parser.add_argument("--images", type=int, default=512, help="that each is trained on")
     parser.add_argument("--workers", type=int, default=2)
-    parser.set_defaults(rounds=3)
     given = parser.parse_args()
     has_compiler = not without_compiler(given)
     here = str(Path(__file__).parent)

@@ -12,6 +12,7 @@ from measuring.machine import keep_freed_memory, load_average, machine, versions
 from measuring.rounds import Rounds
 
 _MARGIN = 0.05  # a bar is met by what lies within 5 % of it
+_ENOUGH_ROUNDS = 7
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,6 +24,7 @@ class Result:
         unit: of the figure; ``x`` is times faster than the peer.
         bar: None where only the figure is wanted.
         is_ceiling: whether the figure should be below the bar.
+        rounds: that it is the median of, None where it is not one.
         details: whatever else belongs to it, ready for JSON.
     """
 
@@ -31,6 +33,7 @@ class Result:
     unit: str = "x"
     bar: float | None = None
     is_ceiling: bool = False
+    rounds: int | None = None
     details: Mapping[str, object] = field(default_factory=dict)
 
     @classmethod
@@ -50,6 +53,7 @@ class Result:
             name=name,
             figure=mine.times_faster_than(theirs),
             bar=bar,
+            rounds=len(mine.wall_ms),
             details={
                 "median_ms": {side: round(each.median_ms, 3) for side, each in rounds.items()},
                 "factor_of_cpu_time": round(mine.times_less_cpu_than(theirs), 3),
@@ -64,8 +68,11 @@ class Result:
 
     @property
     def is_met(self) -> bool | None:
-        """Whether the figure lies within the margin of its bar, or on its good side."""
-        if self.bar is None:
+        """Whether the figure lies within the margin of its bar, or on its good side.
+
+        None where there is no bar, or too few rounds for a verdict.
+        """
+        if self.bar is None or (self.rounds is not None and self.rounds < _ENOUGH_ROUNDS):
             return None
         if self.is_ceiling:
             return self.figure <= self.bar * (1.0 + _MARGIN)
@@ -117,7 +124,7 @@ def print_document(
 def _show(result: Result) -> None:
     bar = ""
     if result.bar is not None:
-        verdict = "met" if result.is_met else "NOT MET"
+        verdict = {True: "met", False: "NOT MET", None: "too few rounds"}[result.is_met]
         bar = f"   bar {'<=' if result.is_ceiling else '>='} {result.bar:g}   {verdict}"
     medians = result.details.get("median_ms")
     told = ""
