@@ -65,7 +65,7 @@ def search(
     ] = None,
     name: Annotated[
         str | None,
-        typer.Option(metavar="RUN", help="The name of the run.", show_default="space and date"),
+        typer.Option(metavar="RUN", help="The name of the run.", show_default="data set and time"),
     ] = None,
     store: StoreOption = None,
     workers: Annotated[

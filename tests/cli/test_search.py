@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -105,6 +106,7 @@ def test_search_json_ends_with_one_document(spikenas, schema, store):
 
     document = json.loads(ended.out)
     validate(document, schema("search"))
+    assert re.fullmatch(r"digits-\d{8}-\d{4}(-\d+)?", document["run"])  # data set and time
     assert document["counts"]["complete"] == 1
     assert ended.err == ""
 
