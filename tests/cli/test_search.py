@@ -131,6 +131,18 @@ def test_a_finished_run_can_be_resumed_without_doing_more(spikenas, schema, stor
 
 
 @pytest.mark.usefixtures("searched")
+def test_a_finished_run_is_said_to_be_finished_and_its_front_shown(spikenas, store):
+    ended = spikenas("resume", "tiny", "--store", store)
+
+    _, already, summary, *_ = ended.err.splitlines()
+    assert already == "the search is finished already"
+    assert summary.startswith("4/4: 4 done")
+    assert summary.endswith("| 0:00 left")
+    assert "first candidate" not in ended.err
+    assert ended.out.startswith("tiny: Pareto front")
+
+
+@pytest.mark.usefixtures("searched")
 def test_a_search_begins_with_its_seeds_of_any_kind(spikenas, store, tmp_path, caplog):
     spikenas("export", "tiny", "--to", tmp_path / "best", "--store", store)
     shown = spikenas("show", "spikformer-4-384-cifar10", "--json").out
