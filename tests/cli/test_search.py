@@ -272,6 +272,7 @@ def test_a_folder_that_exists_is_kept(spikenas, store, tmp_path):
     ended = spikenas("export", "tiny", "--to", tmp_path, "--store", store)
 
     assert ended.code == 2
+    assert "--overwrite" in ended.err
     assert (tmp_path / "notes.txt").read_text() == "mine"
 
 
