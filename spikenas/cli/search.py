@@ -60,7 +60,7 @@ def search(
         typer.Option(
             parser=seconds,
             metavar="DURATION",
-            help="Begin no candidate after this long: 90s, 10m, 1.5h.",
+            help="Begin no candidate after this long: 90s, 10m, 1.5h; 90 is seconds.",
         ),
     ] = None,
     name: Annotated[
