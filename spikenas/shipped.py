@@ -18,10 +18,7 @@ def read(kind: Kind, name_or_path: str | Path) -> str:
     """Return the text of a shipped file by name, or of the user's own file by path."""
     name = str(name_or_path)
     if name.endswith(".toml"):
-        try:
-            return Path(name).read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise SpecError(f"{name}: cannot be read as a text file: {error}") from error
+        return read_file(name)
     shipped = names(kind)
     if name not in shipped:
         raise UnknownNameError(
@@ -31,6 +28,16 @@ def read(kind: Kind, name_or_path: str | Path) -> str:
             hint="To use your own file, give its path ending in .toml",
         )
     return (_folder(kind) / f"{name}.toml").read_text(encoding="utf-8")
+
+
+def read_file(path: str) -> str:
+    """Return the text of a user's file; raises SpecError where there is none."""
+    try:
+        return Path(path).read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise SpecError(f"{path}: no such file") from None
+    except (OSError, ValueError) as error:
+        raise SpecError(f"{path}: cannot be read as a text file: {error}") from error
 
 
 def names(kind: Kind) -> list[str]:

@@ -48,6 +48,11 @@ def test_a_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
         shipped.read("search_spaces", tmp_path / "bad.toml")
 
 
+def test_a_file_that_is_absent_is_said_to_be(tmp_path: Path) -> None:
+    with pytest.raises(SpecError, match=r"absent\.toml: no such file$"):
+        shipped.read("search_spaces", tmp_path / "absent.toml")
+
+
 @pytest.mark.parametrize("folder", ["search_spaces", "workers"])
 def test_the_declarative_folders_hold_no_python(folder: str) -> None:
     assert not [*(REPOSITORY / folder).rglob("*.py")]

@@ -129,7 +129,7 @@ class Energy(Document):
     """``energy``: by one model; ``variants_uj`` has every setting of its knobs.
 
     Where published figures disagree, ``energy_uj`` is the upper end. Where none is public, ``unit``
-    is ``score``, all joules are null, and ``score`` is in millions of chip operations.
+    is ``score``, all joules are null, and ``score`` counts chip operations.
     """
 
     id: str

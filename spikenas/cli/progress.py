@@ -61,13 +61,14 @@ class SearchDisplay:
 
     def __call__(self, progress: "Progress") -> None:
         """Show where the search stands."""
+        is_resumed = not self.run and progress.counts["complete"] > 0
         self.run = progress.run
         if self._is_quiet:
             return
         if progress.message:
             self._line(progress.message)
         num_complete = progress.counts["complete"]
-        if num_complete > self._num_complete == 0:
+        if num_complete > self._num_complete == 0 and not is_resumed:
             self._line(f"first candidate after {duration(time.monotonic() - self._began)}")
         if self._bar is not None and self._task is not None:
             self._bar.update(

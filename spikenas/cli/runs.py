@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shlex
 import sys
 from collections.abc import Sequence
 from dataclasses import fields
@@ -23,7 +24,7 @@ from spikenas.cli.output import print_document, print_table, redacted, say
 from spikenas.exceptions import UsageError
 
 if TYPE_CHECKING:
-    from spikenas.store import Candidate
+    from spikenas.store import Candidate, Run
 
 
 def runs(*, store: StoreOption = None, as_json: JsonOption = False) -> None:
@@ -144,6 +145,14 @@ def pareto(
 
             heading = f"{found.name}: Pareto front over {', '.join(chosen)}"
             print_table(tables.front(members, total=len(front)), heading)
+            if not front:
+                say(_why_empty(found))
+
+
+def _why_empty(run: "Run") -> str:
+    if num_complete := run.counts()["complete"]:
+        return f"none of its {num_complete} complete candidates matches; take a wider --where"
+    return f"no candidate is complete yet; see: spikenas status {shlex.quote(run.name)}"
 
 
 def _print_json(run: str, objectives: list[str], front: Sequence["Candidate"]) -> None:

@@ -60,12 +60,12 @@ def search(
         typer.Option(
             parser=seconds,
             metavar="DURATION",
-            help="Begin no candidate after this long: 90s, 10m, 1.5h.",
+            help="Begin no candidate after this long: 90s, 10m, 1.5h; 90 is seconds.",
         ),
     ] = None,
     name: Annotated[
         str | None,
-        typer.Option(metavar="RUN", help="The name of the run.", show_default="space and date"),
+        typer.Option(metavar="RUN", help="The name of the run.", show_default="data set and time"),
     ] = None,
     store: StoreOption = None,
     workers: Annotated[

@@ -101,7 +101,8 @@ class SearchLoop:
     def run(self) -> None:
         """Search; on Ctrl-C or an error put back what is in flight, say so in the store, raise."""
         try:
-            self._report()
+            was_finished = self._is_finished()
+            self._report("the search is finished already" if was_finished else "")
             self._train()
             self._test_front()
             if not self._writer.run.counts()[State.COMPLETE]:
@@ -112,7 +113,13 @@ class SearchLoop:
                 self._writer.finish("interrupted" if _is_interrupt(error) else "failed")
             raise
         self._writer.finish("finished")
-        self._report("the search is finished")
+        self._report("" if was_finished else "the search is finished")
+
+    def _is_finished(self) -> bool:
+        """Whether nothing is left to be trained or tested, before anything was."""
+        is_trained = self._tally.num_ended >= self._settings.trials and not self._queue
+        front = self._weights.front
+        return is_trained and bool(front) and all(m.test_accuracy is not None for m in front)
 
     def _train(self) -> None:
         while True:

@@ -18,7 +18,8 @@ class Progress:
     Attributes:
         counts: candidates by state, every state a key.
         best_accuracy: on the validation split, 0 to 1; None until a candidate is complete.
-        remaining_s: an estimate from the trainings so far; None before the first has ended.
+        remaining_s: an estimate from the trainings so far; None before the first has ended, 0
+            where none is left.
         message: what is worth a line of its own; empty mostly.
     """
 
@@ -103,11 +104,13 @@ class Tally:
         )
 
     def _remaining_s(self) -> float | None:
+        if self.num_ended >= self._trials:
+            return 0.0
         if not self._jobs_ended:
             return None
         now = time.monotonic()
         per_job = (now - self._opened) / self._jobs_ended
-        estimate = per_job * max(0, self._trials - self.num_ended)
+        estimate = per_job * (self._trials - self.num_ended)
         if self._time_budget_s is None:
             return estimate
         return max(0.0, min(estimate, self._began + self._time_budget_s - now))

@@ -175,7 +175,7 @@ def _refuse_taken(to: Path, *, overwrite: bool) -> None:
     if not to.exists():
         return
     if not overwrite:
-        raise UsageError(f"{to}: exists; choose another folder, or overwrite it")
+        raise UsageError(f"{to}: exists; choose another folder, or give --overwrite")
     if not to.is_dir() or (any(to.iterdir()) and not (to / PROVENANCE).is_file()):
         raise UsageError(f"{to}: is no export, so it is not overwritten; choose another folder")
 

@@ -43,8 +43,10 @@ class Fields:
         """Return one of some words."""
         given = self._fields.get(key)
         if not isinstance(given, str) or given not in allowed:
-            hint = did_you_mean(str(given), allowed)
-            self.refuse(f"{key} = {given!r} is unknown{hint}; known: {', '.join(allowed)}")
+            what = "is missing"
+            if given is not None:
+                what = f"= {given!r} is unknown{did_you_mean(str(given), allowed)}"
+            self.refuse(f"{key} {what}; known: {', '.join(allowed)}")
         return given
 
     def flag(self, key: str, *, default: bool = False) -> bool:

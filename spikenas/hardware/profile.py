@@ -25,6 +25,7 @@ from pydantic import (
     ValidationError,
 )
 
+from spikenas import shipped
 from spikenas.exceptions import SpecError, UnknownNameError
 from spikenas.hardware.profile_errors import complaints, known_place
 from spikenas.hardware.profile_names import PLACEMENTS, LimitName, PlacementName, StructureName
@@ -258,11 +259,7 @@ def chip(name_or_path: str | Path) -> ChipProfile:
     """Return a shipped profile by name, or the user's own by a path ending in ``.toml``."""
     name = str(name_or_path)
     if name.endswith(".toml"):
-        try:
-            text = Path(name).read_text(encoding="utf-8")
-        except (OSError, ValueError) as error:
-            raise SpecError(f"{name}: cannot be read as a text file: {error}") from error
-        return ChipProfile.from_toml(text, source=name)
+        return ChipProfile.from_toml(shipped.read_file(name), source=name)
     if name not in chips():
         raise UnknownNameError(
             "chip", name, chips(), hint="To use your own file, give its path ending in .toml"

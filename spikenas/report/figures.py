@@ -65,7 +65,7 @@ def energy_range(low: float, high: float) -> str:
 def energy_text(estimate: "EnergyEstimate") -> str:
     """Return the energy of an inference: a figure, a range, or a score without joules."""
     if estimate.total_uj is None or estimate.low_uj is None:
-        return f"{count((estimate.score or 0.0) * 1e6)} chip operations, no joules,"
+        return f"{count(estimate.score or 0.0)} chip operations, no joules,"
     return energy_range(estimate.low_uj, estimate.total_uj)
 
 

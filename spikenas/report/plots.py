@@ -197,7 +197,7 @@ def _draw_energy(
     from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415  (costs a second)
     from matplotlib.figure import Figure  # noqa: PLC0415
 
-    scale, unit = 1.0, "score (millions of chip operations)"
+    scale, unit = 1e-6, "score (millions of chip operations)"
     if estimate.total_uj is not None:
         scale, unit = energy_unit(estimate.total_uj)
         unit = f"energy per inference ({unit})"

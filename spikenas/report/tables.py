@@ -224,7 +224,7 @@ def records(rows: Sequence[Mapping[str, Any]]) -> Table:
 
 def _amount(low_uj: float | None, high_uj: float | None, score: float | None) -> str:
     if high_uj is None:
-        return count((score or 0.0) * 1e6)
+        return count(score or 0.0)
     return energy_range(high_uj if low_uj is None else low_uj, high_uj)
 
 

@@ -97,7 +97,8 @@ class Run:
         prefix = id_prefix.lower()
         if not re.fullmatch(rf"[0-9a-f]{{{MIN_PREFIX},64}}", prefix):
             raise UsageError(
-                f"candidate {id_prefix!r} is named by {MIN_PREFIX} to 64 hex digits of its key"
+                f"candidate {id_prefix!r}: give at least {MIN_PREFIX} digits of its key, of the "
+                "64 from 0 to f that it has"
             )
         query = self._select().where(architectures.c.key.startswith(prefix))
         found = self._read(query.order_by(evaluations.c.number))

@@ -7,6 +7,7 @@ from typer.main import get_command
 
 from spikenas.cli import app
 from spikenas.hardware import energy_model, energy_models
+from spikenas.report.figures import count
 from spikenas.store import Store
 
 PUBLISHED = "spikformer-4-384-cifar10"
@@ -91,6 +92,17 @@ def test_no_joules_are_shown_where_none_are_known(spikenas):
 
     assert "no joules" in ended.out
     assert "J " not in ended.out.replace("joules", "")
+
+
+@pytest.mark.parametrize("model", energy_models("score"))
+def test_a_score_has_one_unit_in_text_and_json(spikenas, priced, model):
+    document = priced("--model", model)
+    shown = spikenas("energy", PUBLISHED, "--model", model, "--spike-rate", 0.15).out
+
+    assert f"{count(document['score'])} chip operations" in shown.splitlines()[0]
+    assert "score counts chip operations" in shown
+    assert "million" not in shown
+    assert document["score"] == pytest.approx(sum(o["score"] for o in document["operations"]))
 
 
 def test_knobs_change_the_figure_and_are_part_of_the_record(priced):

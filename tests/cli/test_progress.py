@@ -39,6 +39,15 @@ def test_without_a_terminal_each_message_and_each_result_is_a_line(capsys):
     assert len(lines) == 3
 
 
+def test_what_a_resumed_search_had_before_is_not_its_first_candidate(capsys):
+    with SearchDisplay() as show:
+        show(_progress(complete=3, best=0.9, lowest=1.0))
+        show(_progress(complete=4, best=0.9, lowest=1.0, left=8.0))
+
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.partition(":")[0] for line in lines] == ["3/12", "4/12"]
+
+
 def test_every_bad_end_counts_as_failed(capsys):
     ends = {"diverged": 1, "failed": 1, "timed_out": 1, "out_of_memory": 1, "lost": 1}
 

@@ -6,6 +6,7 @@ import pytest
 from jsonschema import validate
 
 from spikenas.evaluation import State
+from spikenas.store import Store
 
 
 @pytest.mark.parametrize("command", ["runs", "status", "pareto"])
@@ -45,6 +46,24 @@ def test_a_filter_and_a_limit_narrow_the_front(spikenas, stored):
 
     assert [member["energy_uj"] for member in narrow["front"]] == [4, 2]
     assert [member["energy_uj"] for member in limited["front"]] == [8, 1]
+
+
+@pytest.mark.parametrize("form", [(), ("--json",), ("--csv",)])
+def test_a_front_without_members_says_why(spikenas, stored, tmp_path, form):
+    url = f"sqlite:///{tmp_path}/runs.db"
+    with Store.open(url) as store:
+        settings = {"settings": {}, "space_toml": "", "seed": 0, "objectives": ("accuracy",)}
+        store.begin_run("begun", **settings).finish("interrupted")
+
+    unmatched = spikenas("pareto", "--store", stored, "--where", "accuracy > 0.99", *form)
+    begun = spikenas("pareto", "--store", url, *form)
+
+    assert unmatched.code == begun.code == 0
+    if form:
+        assert unmatched.err == begun.err == ""
+    else:
+        assert unmatched.err.startswith("none of its 6 complete candidates matches")
+        assert begun.err.startswith("no candidate is complete yet; see: spikenas status begun")
 
 
 def test_other_objectives_give_another_front(spikenas, stored):

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -105,6 +106,7 @@ def test_search_json_ends_with_one_document(spikenas, schema, store):
 
     document = json.loads(ended.out)
     validate(document, schema("search"))
+    assert re.fullmatch(r"digits-\d{8}-\d{4}(-\d+)?", document["run"])  # data set and time
     assert document["counts"]["complete"] == 1
     assert ended.err == ""
 
@@ -126,6 +128,18 @@ def test_a_finished_run_can_be_resumed_without_doing_more(spikenas, schema, stor
     document = json.loads(ended.out)
     validate(document, schema("resume"))
     assert document["counts"]["complete"] == 4
+
+
+@pytest.mark.usefixtures("searched")
+def test_a_finished_run_is_said_to_be_finished_and_its_front_shown(spikenas, store):
+    ended = spikenas("resume", "tiny", "--store", store)
+
+    _, already, summary, *_ = ended.err.splitlines()
+    assert already == "the search is finished already"
+    assert summary.startswith("4/4: 4 done")
+    assert summary.endswith("| 0:00 left")
+    assert "first candidate" not in ended.err
+    assert ended.out.startswith("tiny: Pareto front")
 
 
 @pytest.mark.usefixtures("searched")
@@ -258,6 +272,7 @@ def test_a_folder_that_exists_is_kept(spikenas, store, tmp_path):
     ended = spikenas("export", "tiny", "--to", tmp_path, "--store", store)
 
     assert ended.code == 2
+    assert "--overwrite" in ended.err
     assert (tmp_path / "notes.txt").read_text() == "mine"
 
 

@@ -40,7 +40,7 @@ def pooled(**pool):
         (of(CONV, input=[2.5, 8, 8]), "input = [2.5, 8, 8]; needed: whole numbers from 1"),
         (of(7), "layers[0] = 7; needed: an object with op"),
         (of({"op": "convv", "out": 4, "k": 3}), "op = 'convv' is unknown; did you mean 'conv'"),
-        (of({"out": 4}), "layers[0]: op = None is unknown"),
+        (of({"out": 4}), "layers[0]: op is missing; known: conv, "),
         (of({"op": "conv", "k": 3}), "layers[0] (conv): out is missing; needed: a whole number"),
         (of({**CONV, "out": -4}), "out = -4; needed: a whole number from 1"),
         (of({**CONV, "out": float("nan")}), "out = nan; needed: a whole number from 1"),

@@ -144,7 +144,7 @@ def test_a_candidate_is_found_by_the_first_digits_of_its_key(store, begin, train
 def test_too_few_or_other_digits_are_wrong_usage(store, begin, prefix):
     begin("first")
 
-    with pytest.raises(UsageError, match="8 to 64 hex digits"):
+    with pytest.raises(UsageError, match="give at least 8 digits of its key"):
         store.run().candidate(prefix)
 
 

@@ -188,7 +188,7 @@ class ChipEvents(EnergyModel):
         if reading is None:
             said = [
                 "no public figure for the energy of an event: counts and a score, no joules; the "
-                "score is in millions of chip operations and compares networks on this chip alone"
+                "score counts chip operations and compares networks on this chip alone"
             ]
         else:
             prices = (

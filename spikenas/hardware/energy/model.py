@@ -74,7 +74,7 @@ class OperationEnergy:
         macs: multiply-accumulates that were paid for, on analog or non-binary input.
         share: part of the total, 0 to 1.
         terms_uj: what the energy is for.
-        score: millions of chip operations, where the model gives no joules.
+        score: chip operations, where the model gives no joules.
     """
 
     name: str
@@ -97,7 +97,7 @@ class EnergyEstimate:
         total_uj: None where the model gives no joules; the upper end where it gives a range.
         low_uj: the lower end; equal to ``total_uj`` where there is no range.
         static_uj: the part of it that flows whatever happens; belongs to no operation.
-        score: millions of chip operations; only compares networks on the same chip.
+        score: chip operations; only compares networks on the same chip.
         rates: whether spike rates were measured or assumed.
         counts: what was charged for: synops, macs, updates, spikes.
     """
@@ -175,7 +175,7 @@ class EnergyModel(ABC):
                 }
                 if in_joules
                 else {},
-                score=None if in_joules else span[1] * 1e-6,
+                score=None if in_joules else span[1],
             )
             for operation, cost, span in zip(workload.operations, costs, spans, strict=True)
         )
@@ -185,7 +185,7 @@ class EnergyModel(ABC):
             total_uj=high * _UJ_PER_PJ if in_joules else None,
             low_uj=low * _UJ_PER_PJ if in_joules else None,
             static_uj=static * _UJ_PER_PJ,
-            score=None if in_joules else high * 1e-6,
+            score=None if in_joules else high,
             rates="measured" if workload.assumed_rate is None else "assumed",
             counts={
                 name: sum(getattr(cost, name) for cost in costs)

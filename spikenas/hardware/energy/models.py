@@ -4,7 +4,8 @@ from functools import cache
 from importlib.resources import files
 from pathlib import Path
 
-from spikenas.exceptions import SpecError, UnknownNameError
+from spikenas import shipped
+from spikenas.exceptions import UnknownNameError
 from spikenas.hardware.energy import cmos45, memory_aware
 from spikenas.hardware.energy.chip_events import ChipEvents
 from spikenas.hardware.energy.model import EnergyModel, Unit
@@ -23,11 +24,7 @@ def energy_model(name_or_path: str | Path) -> EnergyModel:
     """Return a model by name, or a chip of the user's own by a path ending in ``.toml``."""
     name = str(name_or_path)
     if name.endswith(".toml"):
-        try:
-            text = Path(name).read_text(encoding="utf-8")
-        except (OSError, ValueError) as error:
-            raise SpecError(f"{name}: cannot be read as a text file: {error}") from error
-        return ChipEvents.from_toml(text, source=name)
+        return ChipEvents.from_toml(shipped.read_file(name), source=name)
     if name not in _models():
         hint = "To price a chip of your own, give the path of its file ending in .toml"
         raise UnknownNameError("energy model", name, _models(), hint=hint)
