@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 
 import torch
 
-from measuring.machine import keep_freed_memory, load_average, machine, versions
+from measuring.machine import load_average, machine, versions
 from measuring.rounds import Rounds
+from spikenas.distributed.allocator import keep_freed_memory
 
 _MARGIN = 0.05  # a bar is met by what lies within 5 % of it
 _ENOUGH_ROUNDS = 7
@@ -100,7 +101,7 @@ def print_document(
 ) -> None:
     """Run a bench with so many threads and print what it found."""
     torch.set_num_threads(threads)
-    keeps_memory = keep_freed_memory()
+    keeps_memory = keep_freed_memory()  # for both sides; SpikingJelly gains more by it
     before, results = load_average(), []
     for result in measure():
         results.append(result)

@@ -1,6 +1,5 @@
-"""What a bench ran on: processor, load, versions; and an allocator that is alike for all sides."""
+"""What a bench ran on: processor, load, versions."""
 
-import ctypes
 import os
 import platform
 import subprocess
@@ -10,19 +9,6 @@ from pathlib import Path
 import torch
 
 _ROOT = Path(__file__).parents[3]
-_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # names of glibc's mallopt
-
-
-def keep_freed_memory() -> bool:
-    """Let glibc keep what tensors free instead of asking the kernel for each one anew.
-
-    It is worth a few percent to us and about ten to SpikingJelly, so both sides get it.
-    """
-    try:
-        mallopt = ctypes.CDLL(None).mallopt
-    except (AttributeError, OSError):  # not glibc
-        return False
-    return bool(mallopt(_MMAP_THRESHOLD, 2**30) and mallopt(_TRIM_THRESHOLD, 2**31 - 1))
 
 
 def machine() -> dict[str, object]:
