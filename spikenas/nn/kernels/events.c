@@ -20,7 +20,7 @@ static inline uint64_t bits_of(const float *x, int64_t n) {
     uint8_t flags[64] = {0};
     uint64_t bits = 0;
     for (int64_t j = 0; j < n; j++) flags[j] = x[j] != 0.0f;
-    for (int64_t j = 0; j < 8; j++) { /* the product gathers the lowest bits of eight bytes */
+    for (int64_t j = 0; j < (n + 7) / 8; j++) { /* gathers the lowest bits of eight bytes */
         uint64_t bytes;
         memcpy(&bytes, flags + 8 * j, sizeof bytes);
         bits |= (bytes * 0x0102040810204080u >> 56) << (8 * j);
