@@ -46,6 +46,7 @@ def repeat_in_time(frames: Tensor, num_steps: int) -> Tensor:
 
 def first_step(x: Tensor) -> Tensor:
     """Return the first step of [T, B, ...] as [1, B, ...]."""
+    x = taken(x)
     return x.once if isinstance(x, Held) else same_signal(x, x[:1])
 
 

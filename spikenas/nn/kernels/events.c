@@ -74,8 +74,8 @@ static void list(const Shape *s, const float *x, Events e) {
 }
 
 /* For the output at (row, column), run a body for each row of the kernel: what it sees of x lies side
-   by side, its events are k = e.first[begin] to e.first[end], and the weights of event k are the row
-   e.key[k] behind `rows`, of [k, k, C, D]. */
+   by side, its events are k = e.first[begin] to e.first[end], and `weights` points at the row of
+   event k in WEIGHTS [k, k, C, D]. */
 #define OVER_KERNEL_ROWS(WEIGHTS, ...)                                                            \
     for (int64_t i = 0; i < s->kernel_size; i++) {                                                \
         int64_t y_of_x = row * s->stride + i - s->padding;                                        \

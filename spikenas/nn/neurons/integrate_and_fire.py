@@ -1,10 +1,10 @@
 """Integrate-and-fire (IF), the neuron of clockless chips; Gerstner & Kistler 2002, section 4.1.
 
     H_t = v_{t-1} + x_t
-No leak, so no time reference is needed. Hard reset to 0, detached; sigmoid surrogate, alpha = 4.
+No leak, so no time reference is needed. Hard reset to 0, or a soft one by option, detached; sigmoid
+surrogate, alpha = 4.
 """
 
-import torch
 from torch import Tensor
 
 from spikenas.nn.neurons.neuron import Neuron
@@ -22,6 +22,6 @@ class IntegrateAndFire(Neuron):
     ) -> None:
         super().__init__(v_threshold=v_threshold, surrogate=surrogate, reset=reset)
 
-    def charge(self, x: Tensor, v: Tensor, out: Tensor | None = None) -> Tensor:
+    def charge(self, x: Tensor, v: Tensor) -> Tensor:
         """Return ``v + x``."""
-        return torch.add(v, x, out=out)
+        return v + x

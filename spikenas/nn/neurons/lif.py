@@ -1,10 +1,9 @@
 """Leaky integrate-and-fire (LIF) of Spikformer, QKFormer, MSViT and SDT; Fang 2021, eq. 1-3.
 
     H_t = v_{t-1} + (x_t - v_{t-1}) / tau
-Hard reset to 0, the reset detached, sigmoid surrogate with alpha = 4; tau = 2 as published.
+Hard reset to 0, or a soft one by option; it is detached. Sigmoid surrogate, alpha = 4; published tau 2.
 """
 
-import torch
 from torch import Tensor
 
 from spikenas.nn.neurons.neuron import Neuron
@@ -32,9 +31,9 @@ class LIF(Neuron):
         """Return tau."""
         return self.tau
 
-    def charge(self, x: Tensor, v: Tensor, out: Tensor | None = None) -> Tensor:
+    def charge(self, x: Tensor, v: Tensor) -> Tensor:
         """Return ``v + (x - v) / tau``."""
-        return torch.add(v, (x - v).div_(self.tau), out=out)
+        return v + (x - v) / self.tau
 
     def numbers(self) -> dict[str, int | float | str]:
         """Add the time constant."""

@@ -68,8 +68,8 @@ class Neuron(Leaf):
         self.surrogate: Surrogate = SURROGATES[surrogate]
         self._slope = surrogate
 
-    def charge(self, x: Tensor, v: Tensor, out: Tensor | None = None) -> Tensor:
-        """Return the membrane H_t before it fires, written to ``out`` where one is given."""
+    def charge(self, x: Tensor, v: Tensor) -> Tensor:
+        """Return the membrane H_t before it fires."""
         raise NotImplementedError
 
     def kernel_law(self) -> Law:

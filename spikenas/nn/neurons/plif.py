@@ -44,9 +44,9 @@ class ParametricLIF(Neuron):
         """Return k, 0 to 1."""
         return self.weight.sigmoid()
 
-    def charge(self, x: Tensor, v: Tensor, out: Tensor | None = None) -> Tensor:
+    def charge(self, x: Tensor, v: Tensor) -> Tensor:
         """Return ``v + k (x - v)``."""
-        return torch.add(v, (x - v) * self.leak(), out=out)
+        return v + (x - v) * self.leak()
 
     def facts(self, inputs: Sequence[Tensor], output: Tensor) -> Facts:
         """Count the leak among the weights."""

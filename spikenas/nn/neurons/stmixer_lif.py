@@ -5,7 +5,6 @@ Hard reset to 0; the gradient flows through the reset; Dspike surrogate (Li 2021
 The same dynamics as `LIF` with tau = 2 and twice the threshold on x.
 """
 
-import torch
 from torch import Tensor
 
 from spikenas.nn.neurons.neuron import Neuron
@@ -21,6 +20,6 @@ class STMixerLIF(Neuron):
     def __init__(self, *, v_threshold: float = 1.0) -> None:
         super().__init__(v_threshold=v_threshold, surrogate="dspike")
 
-    def charge(self, x: Tensor, v: Tensor, out: Tensor | None = None) -> Tensor:
+    def charge(self, x: Tensor, v: Tensor) -> Tensor:
         """Return ``0.5 v + x``."""
-        return torch.add(x, v, alpha=0.5, out=out)
+        return 0.5 * v + x
