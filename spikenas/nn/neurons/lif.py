@@ -1,7 +1,8 @@
 """Leaky integrate-and-fire (LIF) of Spikformer, QKFormer, MSViT and SDT; Fang 2021, eq. 1-3.
 
     H_t = v_{t-1} + (x_t - v_{t-1}) / tau
-Hard reset to 0, or a soft one by option; it is detached. Sigmoid surrogate, alpha = 4; published tau 2.
+Hard reset to 0, or a soft one by option, detached; sigmoid surrogate with alpha = 4; tau = 2 as
+published.
 """
 
 from torch import Tensor
