@@ -59,20 +59,24 @@ def export(
 
 
 def _write_front(run: "Run", to: Path, beside: list[str], *, overwrite: bool) -> None:
-    """Write every member that can be written; raise InfeasibleError at the end for the others."""
+    """Write every member that can be written; raise the gravest error at the end."""
     front = run.pareto_front()
-    refused = []
+    refused: dict[str, Exception] = {}
     for member in front:
         try:
             print(_write(run, member, to / member.id, beside, overwrite=overwrite), flush=True)
-        except (ArtefactError, InfeasibleError) as error:
+        except (ArtefactError, InfeasibleError, NotFoundError) as error:
             say(f"not written: {member.id}: {error}")
-            refused.append(member.id)
+            refused[member.id] = error
     if refused:
-        raise InfeasibleError(
-            f"{len(refused)} of {len(front)} members of the front cannot be written as "
-            f"{', '.join(beside)}: {', '.join(refused)}, for the reasons above; the others are in "
-            f"{to}; write these without that format into another folder"
+        worst = next(
+            kind
+            for kind in (ArtefactError, InfeasibleError, NotFoundError)
+            if any(isinstance(error, kind) for error in refused.values())
+        )
+        raise worst(
+            f"{len(refused)} of {len(front)} members of the front were not written: "
+            f"{', '.join(refused)}, for the reasons above; the others are in {to}"
         )
 
 
@@ -80,16 +84,13 @@ def _write(
     run: "Run", candidate: "Candidate", to: Path, beside: list[str], *, overwrite: bool
 ) -> Path:
     from spikenas import export
+    from spikenas.store import read_weights
 
-    if candidate.weights_path is None or not candidate.weights_path.is_file():
-        raise NotFoundError(
-            f"the weights of {run.name}/{candidate.id} ({candidate.state}) were not kept: only "
-            f"members of the front keep theirs; see: spikenas pareto {run.name}"
-        )
+    weights = read_weights(candidate)
     evaluation = run.evaluation(candidate)
     return export.write(
         candidate.architecture,
-        candidate.weights_path.read_bytes(),
+        weights,
         evaluation.to_dict(),
         {**_origin(run), "candidate": candidate.id, "versions": dict(evaluation.versions)},
         to,

@@ -1,8 +1,9 @@
 """`FrontWeights`: the trained weights of the members of the front, as files beside the store.
 
-A file is complete once it bears its name (written aside, flushed, renamed), and it does before
-the store says that its candidate is complete. A driver killed in between loses no weights: the
-next `settle` finds the file and enters it.
+A file is complete once it bears its name (written aside, flushed, renamed), and only then is its
+candidate recorded as complete, in one transaction with the SHA-256 of the bytes that were written.
+A file that was found on disk is never given a new digest: where the driver was killed before the
+record, the candidate is trained again.
 """
 
 import hashlib
@@ -13,7 +14,7 @@ from pathlib import Path
 from spikenas import pareto
 from spikenas.evaluation import Evaluation, State
 from spikenas.objectives import Objective
-from spikenas.store import Candidate, RunWriter
+from spikenas.store import Candidate, KeptFile, RunWriter, read_weights
 
 _KIND = "weights"
 
@@ -30,42 +31,38 @@ class FrontWeights:
         self.front: list[Candidate] = []
         self.settle()
         named = {self._path(member.key) for member in self.front}
-        for path in folder.glob("*.*"):  # left by a driver that was killed
-            if path not in named:
-                path.unlink()
+        for candidate in writer.run.candidates():  # left by a driver that was killed
+            for path in (self._path(candidate.key), self._aside(candidate.key)):
+                if path not in named and path.is_file():
+                    path.unlink()
 
-    def save(self, key: str, weights: bytes, evaluation: Evaluation) -> None:
+    def save(self, key: str, weights: bytes, evaluation: Evaluation) -> KeptFile | None:
         """Write the weights of a new result, if it joins the front; before it is recorded."""
         if not self.would_join(evaluation):
-            return
+            return None
         self._folder.mkdir(parents=True, exist_ok=True)
-        path = self._path(key)
-        aside = path.with_suffix(".part")
+        path, aside = self._path(key), self._aside(key)
         with aside.open("wb") as file:
             file.write(weights)
             file.flush()
             os.fsync(file.fileno())
         aside.replace(path)
+        return KeptFile(_KIND, path, hashlib.sha256(weights).hexdigest(), len(weights))
 
     def settle(self) -> None:
         """Bring files and store in line with the front as it is recorded."""
         self.front = self._writer.run.pareto_front()
         rows = {member.row for member in self.front}
-        for member in self.front:
-            path = self._path(member.key)
-            if member.row not in self._kept and path.is_file():
-                digest = hashlib.sha256(path.read_bytes()).hexdigest()
-                self._writer.add_artifact(member.row, _KIND, path, digest, path.stat().st_size)
-                self._kept[member.row] = member
+        kept = {member.row: member for member in self.front if member.weights_path is not None}
+        self._kept |= kept
         for row in [row for row in self._kept if row not in rows]:
             left = self._kept.pop(row)
             self._writer.drop_artifact(row, _KIND)
             self._path(left.key).unlink(missing_ok=True)
 
-    def read(self, member: Candidate) -> bytes | None:
-        """Return the weights of a member of the front, if they were kept."""
-        path = self._path(member.key)
-        return path.read_bytes() if path.is_file() else None
+    def read(self, member: Candidate) -> bytes:
+        """Return the weights of a member of the front; raises as `read_weights` does."""
+        return read_weights(member)
 
     def would_join(self, evaluation: Evaluation) -> bool:
         """Whether a result would be on the front."""
@@ -77,3 +74,6 @@ class FrontWeights:
 
     def _path(self, key: str) -> Path:
         return self._folder / f"{key}.safetensors"
+
+    def _aside(self, key: str) -> Path:
+        return self._folder / f"{key}.part"

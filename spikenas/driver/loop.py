@@ -18,9 +18,9 @@ from spikenas.driver.proposals import Proposals, Screened, shortened
 from spikenas.driver.settings import SearchSettings
 from spikenas.evaluation import Evaluation, State
 from spikenas.evaluator import Outcome
-from spikenas.exceptions import BudgetError, StoreError
+from spikenas.exceptions import ArtefactError, BudgetError, NotFoundError, StoreError
 from spikenas.objectives import objective
-from spikenas.store import Candidate, RunWriter, Store
+from spikenas.store import Candidate, RunWriter, Store, read_weights
 from spikenas.strategy.sampler import OptunaSampler
 
 _TICK_S = 1.0
@@ -218,9 +218,13 @@ class SearchLoop:
         evaluation = self._store.evaluation(found)
         weights = None
         if self._weights.would_join(evaluation):
-            if found.weights_path is None or not found.weights_path.is_file():
+            try:
+                weights = read_weights(found)
+            except NotFoundError:
                 return False
-            weights = found.weights_path.read_bytes()
+            except ArtefactError as error:
+                self._report(f"candidate {task.architecture.id} is trained again: {error}")
+                return False
         self._complete(task, evaluation, weights, worker=f"run {found.run}")
         self._report(f"candidate {task.architecture.id} is answered from run {found.run}")
         return True
@@ -274,8 +278,9 @@ class SearchLoop:
         worker: str,
         wall_seconds: float = 0.0,
     ) -> None:
+        kept = None
         if weights is not None:
-            self._weights.save(task.architecture.key, weights, evaluation)
+            kept = self._weights.save(task.architecture.key, weights, evaluation)
         try:
             self._writer.record(
                 task.row,
@@ -283,6 +288,7 @@ class SearchLoop:
                 evaluation=evaluation,
                 worker=worker,
                 wall_seconds=wall_seconds,
+                kept=kept,
             )
         except ValueError as error:  # a figure that is not finite is no result
             self._writer.record(task.row, state=State.DIVERGED, error=str(error), worker=worker)
@@ -303,10 +309,9 @@ class SearchLoop:
 
     def _test_front(self) -> None:
         """Score the members of the front on the test set; nothing else ever sees it."""
-        losses = {f"test-{m.row}": 0 for m in self._weights.front if m.test_accuracy is None}
         members = {f"test-{member.row}": member for member in self._weights.front}
-        for job_id in losses:
-            self._submit_test(job_id, members[job_id])
+        untested = [job_id for job_id, m in members.items() if m.test_accuracy is None]
+        losses = {job_id: 0 for job_id in untested if self._submit_test(job_id, members[job_id])}
         while losses:
             outcome = self._pool.next_result(_TICK_S)
             if outcome is None:
@@ -316,7 +321,8 @@ class SearchLoop:
             is_lost = outcome.state is State.LOST
             losses[outcome.job_id] += is_lost
             if is_lost and losses[outcome.job_id] < self._settings.workers.max_attempts:
-                self._submit_test(outcome.job_id, member)
+                if not self._submit_test(outcome.job_id, member):
+                    del losses[outcome.job_id]
                 continue
             del losses[outcome.job_id]
             if outcome.test_accuracy is not None:
@@ -325,9 +331,16 @@ class SearchLoop:
             else:
                 self._report(f"candidate {member.id} has no test accuracy: {outcome.error}")
 
-    def _submit_test(self, job_id: str, member: Candidate) -> None:
+    def _submit_test(self, job_id: str, member: Candidate) -> bool:
+        """Hand out a test; False where the weights are lost or damaged, which is reported."""
+        try:
+            weights = self._weights.read(member)
+        except (ArtefactError, NotFoundError) as error:
+            self._report(f"candidate {member.id} has no test accuracy: {error}")
+            return False
         job = self._settings.job(job_id, member.architecture, plugins=self._plugins)
-        self._pool.submit(replace(job, kind="test", weights=self._weights.read(member)))
+        self._pool.submit(replace(job, kind="test", weights=weights))
+        return True
 
     def _put_back(self) -> None:
         for row, state in self._states.items():

@@ -1,5 +1,7 @@
 """`Candidate` and `Attempt`: rows of the store as plain data, and how they are read."""
 
+import hashlib
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from datetime import datetime
@@ -11,6 +13,7 @@ from sqlalchemy import Connection, Row, Select, select
 
 from spikenas.architecture import Architecture
 from spikenas.evaluation import State
+from spikenas.exceptions import ArtefactError, NotFoundError
 from spikenas.store.schema import architectures, artifacts, attempts, evaluations, runs
 
 _SHOWN = (
@@ -25,7 +28,8 @@ class Candidate:
 
     Figures are None until it was trained. ``row`` is its place in the store, over all runs;
     ``number`` that of its proposal within the run. ``duplicate_of`` is the row whose result it
-    shares. ``weights_path`` is set while its weights are kept.
+    shares. ``weights_path`` and ``weights_sha256`` are set while its weights are kept, for
+    `read_weights`.
     """
 
     row: int
@@ -50,6 +54,7 @@ class Candidate:
     error: str | None
     duplicate_of: int | None
     weights_path: Path | None
+    weights_sha256: str | None = None
 
     @property
     def id(self) -> str:
@@ -99,6 +104,7 @@ def select_candidates() -> Select[Any]:
             architectures.c.key,
             architectures.c.genes,
             weights.c.path.label("weights_path"),
+            weights.c.sha256.label("weights_sha256"),
         )
         .select_from(evaluations)
         .join(architectures, architectures.c.id == evaluations.c.architecture_id)
@@ -118,6 +124,40 @@ def to_candidate(row: Row[Any], artifact_folder: Path) -> Candidate:
             "weights_path": None if path is None else artifact_folder / path,
         }
     )
+
+
+def read_weights(candidate: Candidate) -> bytes:
+    """Return the kept weights of a candidate, the same bytes that were recorded.
+
+    Raises:
+        NotFoundError: they were not kept, or the file is not where it is looked for.
+        ArtefactError: the file is damaged or cut off.
+    """
+    name, path = f"{candidate.run}/{candidate.id}", candidate.weights_path
+    if path is None:
+        raise NotFoundError(
+            f"the weights of {name} ({candidate.state}) were not kept: only members of the front "
+            f"keep theirs; see: spikenas pareto {shlex.quote(candidate.run)}"
+        )
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        raise NotFoundError(
+            f"the weights of {name} are not at {path}; put the artefact folder {path.parents[1]} "
+            "back beside its database"
+        ) from None
+    except OSError as error:
+        raise ArtefactError(
+            f"the weights of {name} cannot be read: {path}: {error.strerror}"
+        ) from error
+    found = hashlib.sha256(content).hexdigest()
+    if found != candidate.weights_sha256:
+        raise ArtefactError(
+            f"the weights of {name} are damaged: {path} has SHA-256 {found[:12]}..., recorded was "
+            f"{str(candidate.weights_sha256)[:12]}...; restore the file, or train the candidate "
+            "again in a new run"
+        )
+    return content
 
 
 def read_attempts(connection: Connection, row: int) -> list[Attempt]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from sqlalchemy import Connection, delete, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
@@ -15,6 +15,15 @@ from spikenas.store.evaluation_rows import evaluation_columns, insert_workload
 from spikenas.store.lease import Lease
 from spikenas.store.run import Run
 from spikenas.store.schema import architectures, artifacts, attempts, evaluations
+
+
+class KeptFile(NamedTuple):
+    """A file that lies beside the database; ``sha256`` is of the bytes that were to be written."""
+
+    kind: str
+    path: Path
+    sha256: str
+    size: int
 
 
 class RunWriter:
@@ -90,8 +99,9 @@ class RunWriter:
         traceback: str | None = None,
         worker: str = "",
         wall_seconds: float = 0.0,
+        kept: KeptFile | None = None,
     ) -> None:
-        """Write how a queued or running candidate ended, with its Workload.
+        """Write how a queued or running candidate ended, with its Workload and the file of weights.
 
         Raises ValueError for a state that is no end, for COMPLETE without an evaluation, and for
         a figure that is not finite: such a candidate has diverged.
@@ -113,6 +123,8 @@ class RunWriter:
             )
             if evaluation is not None:
                 insert_workload(connection, candidate, evaluation.workload)
+            if kept is not None:
+                self._add_artifact(connection, candidate, kept)
             end = {"error": _storable(error), "traceback": _storable(traceback)}
             end |= {"worker": _storable(worker)} if worker else {}
             if not _end_attempt(connection, candidate, state.value, **end):
@@ -132,26 +144,6 @@ class RunWriter:
             raise ValueError(f"test accuracy = {value}; needed: 0 to 1")
         with self._lease.writing() as connection:
             self._move(connection, candidate, {State.COMPLETE}, test_accuracy=float(value))
-
-    def add_artifact(self, candidate: int, kind: str, path: Path, sha256: str, size: int) -> None:
-        """Note a file of the candidate; a second one of its kind takes the place of the first.
-
-        A file below the artefact folder is kept by its path from there, so both can move.
-        """
-        folder = self.run.artifact_folder
-        path = path.absolute()
-        kept = path.relative_to(folder) if path.is_relative_to(folder) else path
-        row = {
-            "evaluation_id": candidate,
-            "kind": kind,
-            "path": kept.as_posix(),
-            "sha256": sha256,
-            "size": size,
-            "created_at": DatabaseTime(),
-        }
-        with self._lease.writing() as connection:
-            _drop_artifact(connection, candidate, kind)
-            connection.execute(insert(artifacts).values(row))
 
     def drop_artifact(self, candidate: int, kind: str) -> None:
         """Forget a file of the candidate; the file itself is the caller's."""
@@ -192,6 +184,23 @@ class RunWriter:
                 f"candidate {candidate} of run {self.run.name!r} is {found or 'unknown'}; "
                 f"needed: {' or '.join(sorted(states))}"
             )
+
+    def _add_artifact(self, connection: Connection, candidate: int, kept: KeptFile) -> None:
+        """Note a file; one below the artefact folder by its path from there, so both can move."""
+        folder = self.run.artifact_folder
+        path = kept.path.absolute()
+        below = path.relative_to(folder) if path.is_relative_to(folder) else path
+        _drop_artifact(connection, candidate, kept.kind)
+        connection.execute(
+            insert(artifacts).values(
+                evaluation_id=candidate,
+                kind=kept.kind,
+                path=below.as_posix(),
+                sha256=kept.sha256,
+                size=kept.size,
+                created_at=DatabaseTime(),
+            )
+        )
 
     def _begin_attempt(self, connection: Connection, candidate: int, worker: str) -> int:
         last = select(func.max(attempts.c.number)).where(attempts.c.evaluation_id == candidate)

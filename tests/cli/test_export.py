@@ -49,4 +49,4 @@ def test_front_members_that_a_format_can_express_are_written_beside_others(spike
     assert [path.name for path in (tmp_path / "x").iterdir()] == [conv.id]
     assert f"not written: {ssa.id}: " in ended.err
     assert "similarity" in ended.err
-    assert "1 of 2 members of the front cannot be written as nir" in ended.err
+    assert "1 of 2 members of the front were not written" in ended.err

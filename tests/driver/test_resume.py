@@ -91,25 +91,38 @@ def test_resume_after_kill_9_repeats_only_what_was_in_flight(
     assert sorted(trained) == sorted(each.key for each in run.candidates()[-3:])
 
 
-def test_weights_written_before_a_kill_are_found_again(search: Search, url: str) -> None:
+def test_a_file_without_a_recorded_digest_is_never_taken_for_weights(
+    search: Search, url: str
+) -> None:
     run = search(name="mine")
     member = run.pareto_front()[0]
+    assert member.weights_path is not None
     writer = Store.open(url).resume_run("mine")
-    writer.drop_artifact(member.row, "weights")  # killed between the record and this entry
+    writer.drop_artifact(member.row, "weights")
     writer.finish("interrupted")
+    member.weights_path.write_bytes(b"of another time")
 
     resumed = driver.resume("mine", store=url)
 
-    path = resumed.candidate(member.key).weights_path
-    assert path is not None
-    assert path.is_file()
+    assert resumed.candidate(member.key).weights_path is None
+
+
+def test_a_file_of_the_user_in_the_folder_of_a_run_stays(search: Search, url: str) -> None:
+    run = search(name="mine")
+    notes = run.artifact_folder / "mine" / "notes.txt"
+    notes.write_text("mine")
+    (run.artifact_folder / "mine" / f"{'0' * 64}.safetensors").mkdir()
+
+    driver.resume("mine", store=url)
+
+    assert notes.read_text() == "mine"
 
 
 def test_files_that_belong_to_no_member_of_the_front_are_cleared_away(
     search: Search, url: str
 ) -> None:
     run = search(name="mine")
-    stray = run.artifact_folder / "mine" / f"{'0' * 64}.part"
+    stray = run.artifact_folder / "mine" / f"{run.candidates()[0].key}.part"
     stray.write_bytes(b"half of a file")
 
     driver.resume("mine", store=url)

@@ -9,11 +9,17 @@ from safetensors.torch import load_file
 from spikenas.distributed import InlinePool
 from spikenas.driver import Progress, entry
 from spikenas.evaluation import State
-from spikenas.exceptions import BudgetError, InfeasibleError, StoreError, UsageError
+from spikenas.exceptions import (
+    ArtefactError,
+    BudgetError,
+    InfeasibleError,
+    StoreError,
+    UsageError,
+)
 from spikenas.hardware import chip
 from spikenas.nn.network import build_network
 from spikenas.search_space import SearchSpace
-from spikenas.store import Store
+from spikenas.store import Store, read_weights
 
 from .conftest import EvaluateBy, Search
 
@@ -139,6 +145,23 @@ def test_an_equal_training_whose_weights_are_kept_is_not_repeated(
     assert {member.key for member in second.pareto_front()} == front
     assert all(trained[key] == 1 for key in front)
     assert all(member.weights_path for member in second.pareto_front())
+
+
+def test_damaged_weights_are_trained_again_and_get_no_new_digest(search: Search) -> None:
+    first = search(name="first")
+    paths = [member.weights_path for member in first.pareto_front()]
+    for path in paths:
+        assert path is not None
+        path.write_bytes(path.read_bytes()[:-4] + bytes(4))
+
+    second = search(name="second")
+
+    damaged = first.pareto_front()
+    assert damaged
+    for member in damaged:
+        with pytest.raises(ArtefactError, match="damaged"):
+            read_weights(member)
+    assert all(read_weights(member) for member in second.pareto_front())
 
 
 def test_another_seed_trains_again(search: Search, evaluate_by: EvaluateBy) -> None:

@@ -71,7 +71,7 @@ def queue(architecture):
 
 
 @pytest.fixture
-def writes(queue, evaluation, tmp_path):
+def writes(queue, evaluation):
     """Return every way to write."""
 
     def writes(writer, row):
@@ -81,7 +81,6 @@ def writes(queue, evaluation, tmp_path):
             lambda: writer.record(row, state=State.COMPLETE, evaluation=evaluation()),
             lambda: writer.requeue(row),
             lambda: writer.record_test_accuracy(row, 0.5),
-            lambda: writer.add_artifact(row, "weights", tmp_path / "w", "0" * 64, 1),
             lambda: writer.drop_artifact(row, "weights"),
             lambda: writer.finish("finished"),
         ]

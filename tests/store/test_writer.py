@@ -1,12 +1,13 @@
+import hashlib
 import math
-from pathlib import Path
 
 import numpy as np
 import pytest
 from sqlalchemy import select
 
 from spikenas.evaluation import State
-from spikenas.exceptions import NotFoundError
+from spikenas.exceptions import ArtefactError, NotFoundError
+from spikenas.store import KeptFile, read_weights
 from spikenas.store.schema import metadata
 from spikenas.workload import Kind, Operation, Signal, Workload
 
@@ -231,26 +232,51 @@ def test_the_test_accuracy_of_a_complete_candidate_is_kept(store, begin, train, 
         writer.record_test_accuracy(queued, 0.5)
 
 
-def test_weights_below_the_artefact_folder_are_kept_by_their_path_from_there(store, begin, train):
+def test_weights_below_the_artefact_folder_are_kept_by_their_path_from_there(
+    store, begin, architecture, evaluation
+):
     writer = begin("first")
-    row = train(writer, 0)
+    row = _queue(writer, architecture)
     path = store.artifact_folder / "first" / "w.safetensors"
+    kept = KeptFile("weights", path, "0" * 64, 12)
 
-    writer.add_artifact(row, "weights", path, "0" * 64, 12)
-
-    assert store.run().candidates()[0].weights_path == path
-    assert _everything(store)["artifacts"][0]["path"] == "first/w.safetensors"
-
-
-def test_a_second_file_of_a_kind_takes_the_place_of_the_first(store, begin, train):
-    writer = begin("first")
-    row = train(writer, 0)
-
-    writer.add_artifact(row, "weights", Path("/elsewhere/a"), "0" * 64, 12)
-    writer.add_artifact(row, "weights", Path("/elsewhere/b"), "1" * 64, 13)
-    path_between = store.run().candidates()[0].weights_path
+    writer.record(row, state=State.COMPLETE, evaluation=evaluation(), kept=kept)
+    found = store.run().candidates()[0]
+    recorded = _everything(store)["artifacts"][0]["path"]
     writer.drop_artifact(row, "weights")
 
-    assert path_between == Path("/elsewhere/b")
+    assert (found.weights_path, found.weights_sha256) == (path, "0" * 64)
+    assert recorded == "first/w.safetensors"
     assert store.run().candidates()[0].weights_path is None
-    assert _everything(store)["artifacts"] == []
+
+
+@pytest.mark.parametrize("damage", [lambda b: b[:-1], lambda b: b"x" + b[1:], lambda b: b + b"x"])
+def test_damaged_weights_are_an_error_and_not_weights(
+    store, begin, architecture, evaluation, damage
+):
+    writer = begin("first")
+    row = _queue(writer, architecture)
+    path = store.artifact_folder / "w.safetensors"
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(b"weights")
+    kept = KeptFile("weights", path, hashlib.sha256(b"weights").hexdigest(), 7)
+    writer.record(row, state=State.COMPLETE, evaluation=evaluation(), kept=kept)
+    candidate = store.run().candidates()[0]
+    assert read_weights(candidate) == b"weights"
+
+    path.write_bytes(damage(b"weights"))
+
+    with pytest.raises(ArtefactError, match="damaged"):
+        read_weights(candidate)
+
+
+def test_weights_that_are_elsewhere_are_told_with_the_path_looked_at(
+    store, begin, architecture, evaluation
+):
+    writer = begin("first")
+    row = _queue(writer, architecture)
+    kept = KeptFile("weights", store.artifact_folder / "w", "0" * 64, 7)
+    writer.record(row, state=State.COMPLETE, evaluation=evaluation(), kept=kept)
+
+    with pytest.raises(NotFoundError, match=r"are not at .*w; put"):
+        read_weights(store.run().candidates()[0])
