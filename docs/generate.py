@@ -30,6 +30,7 @@ DOCUMENTS = {
     "resume": documents.SearchEnd,
     "runs": documents.Runs,
     "status": documents.Status,
+    "verify": documents.Verify,
     "pareto": documents.Pareto,
     "show": documents.Show,
     "check": documents.Check,

@@ -22,6 +22,7 @@ from spikenas.cli import (
     importing,
     runs,
     search,
+    verify,
 )
 from spikenas.cli.output import redacted, say
 
@@ -46,6 +47,7 @@ app.command("resume")(search.resume)
 app.command("runs")(runs.runs)
 app.command("status")(runs.status)
 app.command("pareto")(runs.pareto)
+app.command("verify")(verify.verify)
 app.command("show")(architectures.show)
 app.command("check")(architectures.check)
 app.command("energy")(energy.energy)

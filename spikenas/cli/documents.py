@@ -45,6 +45,16 @@ class Runs(Document):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WeightsFault:
+    """Recorded weights that cannot be read as they were written."""
+
+    candidate: str  # RUN/ID
+    path: str
+    status: Literal["damaged", "missing"]
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Status(Document):
     """``status``: ``counts`` has every state, those of no candidate with 0."""
 
@@ -57,6 +67,15 @@ class Status(Document):
     best_accuracy: float | None  # on the validation split, 0 to 1
     lowest_energy_uj: float | None
     settings: dict[str, Any]
+    faults: list[WeightsFault]  # recorded weights that are damaged or not there
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verify(Document):
+    """``verify``: every file of weights that the store recorded was read and compared."""
+
+    num_files: int
+    faults: list[WeightsFault]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

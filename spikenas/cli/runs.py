@@ -21,6 +21,7 @@ from spikenas.cli.options import (
     names,
 )
 from spikenas.cli.output import print_document, print_table, redacted, say
+from spikenas.cli.verify import weights_faults
 from spikenas.exceptions import UsageError
 
 if TYPE_CHECKING:
@@ -86,9 +87,14 @@ def status(
             seed=found.seed,
             objectives=list(found.objectives),
             counts=found.counts(),
-            best_accuracy=max((c.accuracy for c in complete if c.accuracy), default=None),
-            lowest_energy_uj=min((c.energy_uj for c in complete if c.energy_uj), default=None),
+            best_accuracy=max(
+                (c.accuracy for c in complete if c.accuracy is not None), default=None
+            ),
+            lowest_energy_uj=min(
+                (c.energy_uj for c in complete if c.energy_uj is not None), default=None
+            ),
             settings=dict(found.settings),
+            faults=weights_faults(complete),
         )
     if as_json:
         print_document(document)
@@ -101,6 +107,8 @@ def status(
         f"best accuracy {text('accuracy', document.best_accuracy)}, "
         f"lowest energy {text('energy_uj', document.lowest_energy_uj)}"
     )
+    for fault in document.faults:
+        say(fault.detail)
 
 
 def pareto(

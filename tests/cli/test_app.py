@@ -22,7 +22,7 @@ ISSUED = (
         "export",
         "import",
     ),
-    *("spaces", "chips", "published", "doctor"),
+    *("spaces", "chips", "published", "doctor", "verify"),
 )
 
 

@@ -257,7 +257,7 @@ def test_damaged_weights_are_an_error_and_not_weights(
     writer = begin("first")
     row = _queue(writer, architecture)
     path = store.artifact_folder / "w.safetensors"
-    path.parent.mkdir(exist_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(b"weights")
     kept = KeptFile("weights", path, hashlib.sha256(b"weights").hexdigest(), 7)
     writer.record(row, state=State.COMPLETE, evaluation=evaluation(), kept=kept)
