@@ -56,6 +56,10 @@ class Cifar10Dvs:
         ]
         return Recordings(found, [])
 
+    def classes(self, folder: Path) -> tuple[str, ...]:
+        """Return CIFAR-10's names."""
+        return _CLASSES
+
     def read(self, path: Path) -> Events:
         """Read one recording."""
         events = tonic_door.read_aedat4(path)

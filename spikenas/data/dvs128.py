@@ -2,19 +2,34 @@
 
 As tonic distributes it, cut into one gesture a file and rounded to milliseconds:
 ``DVSGesture/ibmGesture{Train,Test}/USER_LIGHT/LABEL.npy``, an array [n, 4] of x, y, polarity and
-time. Tonic gets the files; numpy reads them.
+time. A polarity of -1 is read as 0, OFF. Tonic gets the files; numpy reads them.
 """
 
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from spikenas.data import tonic_door
-from spikenas.data.recordings import Events, Recording, Recordings, listed, recording
+from spikenas.data.recordings import (
+    Events,
+    Recording,
+    Recordings,
+    is_hidden,
+    listed,
+    recording,
+)
 from spikenas.data.source import Survey
 from spikenas.exceptions import DataError
 
-_NUM_CLASSES = 11
+_CLASSES = (
+    *("hand_clapping", "right_hand_wave", "left_hand_wave"),
+    *("right_arm_clockwise", "right_arm_counter_clockwise"),
+    *("left_arm_clockwise", "left_arm_counter_clockwise"),
+    *("arm_roll", "air_drums", "air_guitar", "other_gestures"),
+)
+_NUM_CLASSES = len(_CLASSES)
+_LAST = 1 << 50  # no time is later; in float64 it is exact
 _US = 1000  # microseconds of a millisecond
 
 
@@ -44,16 +59,20 @@ class Dvs128:
             self._part(folder, "ibmGestureTrain"), self._part(folder, "ibmGestureTest")
         )
 
+    def classes(self, folder: Path) -> tuple[str, ...]:
+        """Return the gestures, as they are published."""
+        return _CLASSES
+
     def read(self, path: Path) -> Events:
         """Read one recording."""
         try:
             with path.open("rb") as file:
                 array = np.lib.format.read_array(file, allow_pickle=False)
-            events = array.astype(np.int64).reshape(-1, 4)
         except (OSError, ValueError, EOFError) as error:
             raise DataError(
                 f"{path} is truncated or damaged: {error}; delete it or get it again"
             ) from error
+        events = _checked(path, array)
         return Events(events[:, 0], events[:, 1], polarity=events[:, 2], t=events[:, 3] * _US)
 
     def _part(self, folder: Path, part: str) -> list[Recording]:
@@ -64,14 +83,57 @@ class Dvs128:
             f"Get('{folder}', train=False)\", "
             "or name the folder that has DVSGesture with --data-root or SPIKENAS_DATA"
         )
-        users = sorted(path for path in home.iterdir() if path.is_dir()) if home.is_dir() else []
+        users = sorted(filter(_is_user, home.iterdir())) if home.is_dir() else []
         if not users:
             raise DataError(f"{home} has no folder of recordings. {missing}")
-        return [
+        found = [
             recording(file, _label(Path(file.path)))
             for user in users
             for file in listed(user, ".npy", missing)
         ]
+        absent = sorted(set(range(_NUM_CLASSES)) - {each.label for each in found})
+        if absent:
+            raise DataError(
+                f"{home} has no recording of {', '.join(f'{label}.npy' for label in absent)}; "
+                "each gesture is needed in both parts; get the files again"
+            )
+        return found
+
+
+def _is_user(path: Path) -> bool:
+    """Tell whether it is a folder with anything in it."""
+    if is_hidden(path.name) or not path.is_dir():
+        return False
+    return any(not is_hidden(each.name) for each in path.iterdir())
+
+
+def _checked(path: Path, array: NDArray[np.generic]) -> NDArray[np.int64]:
+    """Return whole numbers [n, 4] of polarity 0 or 1; what could mean another thing is refused."""
+
+    def refusal(found: str) -> DataError:
+        return DataError(
+            f"{path} has {found}; needed: an array [n, 4] of whole numbers with the columns x and "
+            f"y (0 to {Dvs128.sensor[0] - 1}), polarity (0 and 1, or -1 and 1) and time in "
+            "milliseconds; delete it or get it again"
+        )
+
+    if array.dtype.kind not in "iuf":
+        raise refusal(f"values of {array.dtype}")
+    if array.ndim != 2 or array.shape[1] != 4:
+        raise refusal(f"the shape {[*array.shape]}")
+    if not np.isfinite(array).all() or not (array == np.floor(array)).all():
+        raise refusal("values that are no whole numbers")
+    if len(array) and float(np.abs(array.astype(np.float64)).max()) > _LAST:
+        raise refusal("values too large")
+    events: NDArray[np.int64] = array.astype(np.int64)
+    polarity = events[:, 2]
+    if len(events) and polarity.min() == -1 and not np.any(polarity == 0):
+        events[:, 2] = np.where(polarity == -1, 0, polarity)
+    for column, name, size in ((0, "x", 128), (1, "y", 128), (2, "polarity", 2)):
+        values = events[:, column]
+        if len(values) and not 0 <= values.min() <= values.max() < size:
+            raise refusal(f"{name} (column {column}) from {values.min()} to {values.max()}")
+    return events
 
 
 def _label(path: Path) -> int:

@@ -55,6 +55,10 @@ def _frames(
 
 
 def _check(path: Path, events: Events, sensor: tuple[int, int]) -> None:
+    if not len(events.t):
+        raise DataError(
+            f"{path} has no events, so nothing tells its class; delete it or get it again"
+        )
     for axis, values, size in (
         ("x", events.x, sensor[1]),
         ("y", events.y, sensor[0]),

@@ -3,7 +3,8 @@
 One file a recording, ``NMNIST/{Train,Test}/LABEL/ID.bin`` as tonic lays them out too. An event is
 40 bits, big endian: 8 of x, 8 of y, 1 of polarity (1 is ON), 23 of the time in microseconds. One
 of y = 240 is no event: all later times are 2^13 us later. How many files there are is not
-prescribed, so a part of the set will do.
+prescribed, so a part of the set will do. ``Train`` and ``Test`` may be written in any case, and
+where there is no ``NMNIST`` they may lie right in the folder.
 """
 
 from pathlib import Path
@@ -48,6 +49,10 @@ class NMnist:
         """List the files by label, then by name."""
         return Recordings(self._part(folder, "Train"), self._part(folder, "Test"))
 
+    def classes(self, folder: Path) -> tuple[str, ...]:
+        """Return the digits."""
+        return tuple(map(str, range(10)))
+
     def read(self, path: Path) -> Events:
         """Read one recording."""
         content = np.fromfile(path, np.uint8)
@@ -62,6 +67,8 @@ class NMnist:
 
     def _part(self, folder: Path, part: str) -> list[Recording]:
         home = folder / "NMNIST"
+        if not home.is_dir() and _cased(folder, part).is_dir():
+            home = folder
         missing = (
             "N-MNIST has one folder a digit, each with .bin files. Get Train.zip and Test.zip "
             f"from https://data.mendeley.com/datasets/468j46mzdv and unpack them in {home}, or "
@@ -70,5 +77,19 @@ class NMnist:
         return [
             recording(file, label)
             for label in range(10)
-            for file in listed(home / part / str(label), ".bin", missing)
+            for file in listed(_cased(home, part) / str(label), ".bin", missing)
         ]
+
+
+def _cased(home: Path, part: str) -> Path:
+    """Return the folder of a part, however its name is written."""
+    found = sorted(
+        path
+        for path in (home.iterdir() if home.is_dir() else ())
+        if path.name.lower() == part.lower() and path.is_dir()
+    )
+    if len(found) > 1:
+        raise DataError(
+            f"{home} has both {' and '.join(path.name for path in found)}; leave one of them"
+        )
+    return found[0] if found else home / part

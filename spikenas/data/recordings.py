@@ -58,19 +58,35 @@ class EventSource(Protocol):
         """List the files, in an order that is the same on every machine."""
         ...
 
+    def classes(self, folder: Path) -> tuple[str, ...]:
+        """Return the names of the classes by label."""
+        ...
+
     def read(self, path: Path) -> Events:
         """Read one recording."""
         ...
 
 
+def is_hidden(name: str) -> bool:
+    """Tell whether a system put it there: ``._x.bin`` and ``__MACOSX`` are of no data set."""
+    return name.startswith((".", "__"))
+
+
 def listed(folder: Path, suffix: str, missing: str) -> Iterator[os.DirEntry[str]]:
-    """Yield the files of a folder that end in ``suffix``, by name.
+    """Yield the files of a folder that end in ``suffix`` in any case, by name, but hidden ones.
 
     Raises DataError, which ends with ``missing``, where there is none or one of them is empty.
     """
     try:
         with os.scandir(folder) as entries:
-            files = sorted((e for e in entries if e.name.endswith(suffix)), key=lambda e: e.name)
+            files = sorted(
+                (
+                    entry
+                    for entry in entries
+                    if entry.name.lower().endswith(suffix) and not is_hidden(entry.name)
+                ),
+                key=lambda entry: entry.name,
+            )
     except FileNotFoundError:
         raise DataError(f"there is no folder {folder}. {missing}") from None
     except OSError as error:

@@ -2,7 +2,9 @@
 
 The one `torch.load` of spikenas is here. With ``weights_only=True`` it builds tensors and plain
 containers; beside these ``argparse.Namespace`` alone is allowed, and only for this one call, since
-training scripts in the manner of timm put their options into the file.
+training scripts in the manner of timm put their options into the file. NumPy's numbers and
+arrays, as of an epoch or a loss, are passed over: an empty object stands for each, and nothing of
+NumPy is called. A ``defaultdict`` is read as a dict.
 """
 
 import argparse
@@ -31,6 +33,36 @@ _AGAIN = (
 _DEEPEST = 4  # places within places; a file may hold itself
 
 
+class _PassedOver:
+    """Stands for what is not needed of a file; keeps and calls nothing."""
+
+    def __new__(cls, *_: object) -> "_PassedOver":
+        return super().__new__(cls)
+
+    def __init__(self, *_: object) -> None:
+        pass
+
+    def __setstate__(self, state: object) -> None:
+        pass
+
+
+def _dict(*_: object) -> dict[object, object]:
+    return {}
+
+
+_STAND_INS: list[Any] = [
+    argparse.Namespace,
+    (_dict, "collections.defaultdict"),
+    *((_PassedOver, f"builtins.{name}") for name in ("dict", "float", "int", "list")),
+    *((_PassedOver, f"numpy.{name}") for name in ("dtype", "ndarray")),
+    *(
+        (_PassedOver, f"numpy.{core}.multiarray.{name}")
+        for core in ("_core", "core")  # of NumPy 2 and 1
+        for name in ("scalar", "_reconstruct")
+    ),
+]
+
+
 def read_checkpoint(path: str | Path) -> dict[str, Tensor]:
     """Return the tensors of a ``.safetensors`` or PyTorch file; no code in it is ever run.
 
@@ -57,7 +89,7 @@ def _safetensors(path: Path) -> dict[str, Tensor]:
 
 def _pytorch(path: Path) -> Any:
     try:
-        with warnings.catch_warnings(), torch.serialization.safe_globals([argparse.Namespace]):
+        with warnings.catch_warnings(), torch.serialization.safe_globals(_STAND_INS):
             warnings.simplefilter("ignore")  # of pickle's protocol, before it is refused
             return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:

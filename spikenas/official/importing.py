@@ -17,7 +17,8 @@ from spikenas.systems import SYSTEMS, VARIANTS, Setting, Variant, input_of
 from spikenas.systems.checkpoint import Match, Shape, Shapes, is_unused, match
 
 _log = logging.getLogger(__name__)
-_PREFIXES = ("module.", "_orig_mod.")  # of DistributedDataParallel and of torch.compile
+# Of DistributedDataParallel, of torch.compile, and of a Lightning module's attribute.
+_PREFIXES = ("module.", "_orig_mod.", "model.", "net.")
 
 
 def import_official(
@@ -35,7 +36,7 @@ def import_official(
 
     Args:
         system: ``spikformer``, ``qkformer``, ``msvit``, ``sdt`` or ``stmixer``.
-        state_dict: official names to tensors; ``module.`` before all of them is passed over.
+        state_dict: official names to tensors; ``module.`` or ``model.`` before all is passed over.
         num_steps: T, which no weight tells.
         image_size: side of the images or events, in pixels.
         variant: which of the released codes it comes from: ``cifar``, ``imagenet`` or ``dvs``.

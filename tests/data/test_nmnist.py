@@ -205,3 +205,45 @@ def test_a_real_digit_looks_like_one(real):
     }
 
     assert width[1] < width[0]
+
+
+@pytest.mark.parametrize("size", [104, 4095])
+def test_what_a_mac_puts_beside_a_recording_is_none(own, size):
+    before = NMnist().recordings(own)
+
+    (own / "NMNIST" / "Train" / "0" / "._00000.bin").write_bytes(b"\0\5\x16\7" + bytes(size - 4))
+
+    assert NMnist().recordings(own) == before
+
+
+@pytest.mark.parametrize("layout", ["small letters", "in the root", "the folder itself"])
+def test_the_parts_are_found_where_people_have_them(own, layout):
+    root, home = own, own / "NMNIST"
+    if layout == "the folder itself":
+        root = home
+    for part in ("Train", "Test"):
+        if layout == "small letters":
+            (home / part).rename(home / part.lower())
+        elif layout == "in the root":
+            (home / part).rename(own / part)
+    if layout == "in the root":
+        home.rmdir()
+
+    info = describe(spec(root))
+
+    assert (info.num_train, info.num_test) == (54, 20)
+
+
+def test_a_part_that_is_there_twice_is_refused(own):
+    (own / "NMNIST" / "train").mkdir()
+
+    with pytest.raises(DataError, match="both Train and train"):
+        describe(spec(own))
+
+
+def test_a_recording_without_events_is_named(own):
+    path = own / "NMNIST" / "Train" / "3" / "99999.bin"
+    path.write_bytes(bytes([0, 240, 0, 0, 0]) * 3)
+
+    with pytest.raises(DataError, match=r"99999\.bin has no events"):
+        load(spec(own, num_steps=2))

@@ -9,6 +9,8 @@ import pytest
 import torch
 
 from spikenas.data import DataSpec, describe, load
+from spikenas.data.dvs128 import Dvs128
+from spikenas.data.event_sets import EVENT_SETS
 from spikenas.exceptions import DataError
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "six_events.aedat4"
@@ -134,3 +136,65 @@ def test_a_file_that_tonic_cannot_read_is_named(cifar):
 
     with pytest.raises(DataError, match=r"cat_3\.aedat4 cannot be read as AEDAT 4"):
         load(DataSpec(name="cifar10dvs", root=str(cifar), num_steps=3))
+
+
+ROWS = np.array([(5, 127, t % 2, 200 + t) for t in range(20)], np.float64)
+
+
+@pytest.mark.parametrize(
+    ("array", "found"),
+    [
+        (np.zeros((12, 5)), r"the shape \[12, 5\]"),
+        (ROWS.T, r"the shape \[4, 20\]"),
+        (ROWS.reshape(-1), r"the shape \[80\]"),
+        (np.full((10, 4), np.nan), "no whole numbers"),
+        (ROWS + 0.5, "no whole numbers"),
+        (ROWS * 1e30, "too large"),
+        (ROWS[:, [3, 0, 1, 2]], r"x \(column 0\) from 200 to 219"),
+        (ROWS[:, [0, 1, 3, 2]], r"polarity \(column 2\) from 200 to 219"),
+        (ROWS - [0, 0, 1, 0] + [0, 0, 3, 0], r"polarity \(column 2\) from 2 to 3"),
+        (ROWS.astype(complex), "values of complex128"),
+        (np.zeros((0, 4)), "no events"),
+    ],
+)
+def test_an_array_of_another_layout_is_named_and_never_reshaped(gestures, array, found):
+    path = gestures / "DVSGesture" / "ibmGestureTrain" / "user01_led" / "5.npy"
+    np.save(path, array)
+
+    with pytest.raises(DataError, match=rf"user01_led/5\.npy has .*{found}"):
+        load(DataSpec(name="dvs128", root=str(gestures), num_steps=2))
+
+
+def test_a_polarity_of_minus_one_is_off(tmp_path):
+    signed = ROWS.copy()
+    signed[:, 2] = signed[:, 2] * 2 - 1
+    np.save(tmp_path / "0.npy", ROWS)
+    np.save(tmp_path / "1.npy", signed)
+
+    plain, read = (Dvs128().read(tmp_path / name) for name in ("0.npy", "1.npy"))
+
+    assert read.polarity.tolist() == plain.polarity.tolist()
+
+
+def test_empty_and_hidden_folders_among_the_users_are_passed_over(gestures):
+    before = Dvs128().recordings(gestures)
+    home = gestures / "DVSGesture" / "ibmGestureTrain"
+
+    (home / "user99_led").mkdir()
+    (home / "__MACOSX").mkdir()
+    (home / "__MACOSX" / "0.npy").write_bytes(b"\0\5\x16\7")
+    (home / "user01_led" / "._0.npy").write_bytes(b"\0\5\x16\7")
+
+    assert Dvs128().recordings(gestures) == before
+
+
+def test_a_gesture_that_a_part_lacks_is_named(gestures):
+    (gestures / "DVSGesture" / "ibmGestureTest" / "user00_led" / "7.npy").unlink()
+
+    with pytest.raises(DataError, match=r"ibmGestureTest has no recording of 7\.npy"):
+        describe(DataSpec(name="dvs128", root=str(gestures)))
+
+
+@pytest.mark.parametrize(("name", "number"), [("dvs128", 11), ("cifar10dvs", 10), ("nmnist", 10)])
+def test_every_class_has_a_name(tmp_path, name, number):
+    assert len(set(EVENT_SETS[name].classes(tmp_path))) == number

@@ -7,9 +7,11 @@ import pickle
 import re
 import tarfile
 import zipfile
+from collections import OrderedDict, defaultdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import safetensors.torch
 import torch
@@ -69,6 +71,27 @@ def test_what_a_training_script_saved_beside_the_weights_is_passed_over(
     }
 
     assert _are_equal(read_checkpoint(_saved(tmp_path, content)), WEIGHTS)
+
+
+@pytest.mark.parametrize(
+    "beside",
+    [
+        np.float64(3.5),
+        np.int64(3),
+        np.bool_(True),
+        np.arange(3.0),
+        defaultdict(dict, {"a": {1: 2}}),
+        defaultdict(list),
+        OrderedDict(a=1),
+    ],
+)
+@pytest.mark.parametrize("options", [{}, {"_use_new_zipfile_serialization": False}])
+def test_numbers_of_numpy_and_dicts_beside_the_weights_are_passed_over(
+    tmp_path: Path, beside: Any, options: dict[str, Any]
+) -> None:
+    path = _saved(tmp_path, {"epoch": beside, "state_dict": WEIGHTS}, **options)
+
+    assert _are_equal(read_checkpoint(path), WEIGHTS)
 
 
 def test_weights_are_preferred_to_their_average_and_that_is_said(

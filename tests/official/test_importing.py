@@ -152,7 +152,9 @@ def _shapes_of(layers: list[list[Any]]) -> dict[str, tuple[int, ...]]:
     return shapes
 
 
-@pytest.mark.parametrize("prefix", ["module.", "_orig_mod.", "module._orig_mod."])
+@pytest.mark.parametrize(
+    "prefix", ["module.", "_orig_mod.", "module._orig_mod.", "model.", "net.module."]
+)
 def test_a_prefix_before_all_names_is_passed_over(
     spikformer: tuple[State, Architecture], prefix: str
 ) -> None:
