@@ -8,9 +8,10 @@ import typer
 
 from spikenas.cli.options import FormatsOption, RunArgument, StoreOption, names
 from spikenas.cli.output import say
-from spikenas.exceptions import ArtefactError, InfeasibleError, NotFoundError, UsageError
+from spikenas.exceptions import ArtefactError, DataError, InfeasibleError, NotFoundError, UsageError
 
 if TYPE_CHECKING:
+    from spikenas.preprocessing import Preprocessing
     from spikenas.store import Candidate, Run
 
 
@@ -87,6 +88,7 @@ def _write(
             f"members of the front keep theirs; see: spikenas pareto {run.name}"
         )
     evaluation = run.evaluation(candidate)
+    preprocessing, classes = _preprocessing(run)
     return export.write(
         candidate.architecture,
         candidate.weights_path.read_bytes(),
@@ -94,8 +96,29 @@ def _write(
         {**_origin(run), "candidate": candidate.id, "versions": dict(evaluation.versions)},
         to,
         beside=beside,
+        preprocessing=preprocessing,
+        classes=classes,
         overwrite=overwrite,
     )
+
+
+def _preprocessing(run: "Run") -> "tuple[Preprocessing | None, tuple[str, ...]]":
+    """Return what the run recorded of its images, else what its data set tells now."""
+    from spikenas.data import describe, preprocessing_of
+    from spikenas.driver import SearchSettings
+    from spikenas.preprocessing import Preprocessing
+
+    recorded = run.settings.get("preprocessing")
+    classes = tuple(run.settings.get("classes") or ())
+    if recorded is not None:
+        return Preprocessing.from_dict(recorded), classes
+    spec = SearchSettings.from_dict(run.settings).data
+    try:
+        info = describe(spec)
+    except DataError as error:
+        say(f"without preprocessing, which run {run.name} did not record: {error}")
+        return None, classes
+    return preprocessing_of(spec, info), classes or tuple(getattr(info, "classes", ()))
 
 
 def _origin(run: "Run") -> dict[str, Any]:

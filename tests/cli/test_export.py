@@ -2,6 +2,8 @@
 
 import pytest
 
+from spikenas.data import DataSpec, load
+from spikenas.export import load as load_export
 from spikenas.store import Store
 
 TWO_MEMBERS = """
@@ -50,3 +52,23 @@ def test_front_members_that_a_format_can_express_are_written_beside_others(spike
     assert f"not written: {ssa.id}: " in ended.err
     assert "similarity" in ended.err
     assert "1 of 2 members of the front cannot be written as nir" in ended.err
+
+
+def test_an_export_predicts_from_raw_pixels_what_the_search_measured(spikenas, tmp_path):
+    store = f"sqlite:///{tmp_path}/runs.db"
+    searched = spikenas(
+        *("search", "--space", "toy", "--data", "digits", "--workers", "inline"),
+        *("--epochs", 1, "--trials", 1, "--store", store, "--name", "digits"),
+    )
+    assert searched.code == 0, searched.err
+
+    written = spikenas("export", "digits", "--to", tmp_path / "x", "--store", store)
+
+    assert written.code == 0, written.err
+    network = load_export(tmp_path / "x")
+    part = load(DataSpec(name="digits")).validation
+    with Store.open(store) as opened:
+        accuracy = opened.run("digits").best("accuracy").accuracy
+    for images in (part.images, part.images / 255):
+        found = network.predict(images)
+        assert (found == part.labels).float().mean().item() == pytest.approx(accuracy, abs=1e-6)
