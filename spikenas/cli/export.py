@@ -8,7 +8,14 @@ import typer
 
 from spikenas.cli.options import FormatsOption, RunArgument, StoreOption, names
 from spikenas.cli.output import say
-from spikenas.exceptions import ArtefactError, DataError, InfeasibleError, NotFoundError, UsageError
+from spikenas.exceptions import (
+    ArtefactError,
+    DataError,
+    InfeasibleError,
+    NotFoundError,
+    SpikeNASError,
+    UsageError,
+)
 
 if TYPE_CHECKING:
     from spikenas.preprocessing import Preprocessing
@@ -60,21 +67,36 @@ def export(
 
 
 def _write_front(run: "Run", to: Path, beside: list[str], *, overwrite: bool) -> None:
-    """Write every member that can be written; raise InfeasibleError at the end for the others."""
+    """Write every member that can be written; raise the gravest error at the end for the others.
+
+    Damaged weights are graver than a format that cannot express a network, and that is graver
+    than weights that are not there.
+    """
     front = run.pareto_front()
-    refused = []
+    failed: dict[type[SpikeNASError], list[str]] = {
+        ArtefactError: [],
+        InfeasibleError: [],
+        NotFoundError: [],
+    }
     for member in front:
         try:
             print(_write(run, member, to / member.id, beside, overwrite=overwrite), flush=True)
-        except (ArtefactError, InfeasibleError) as error:
+        except tuple(failed) as error:
             say(f"not written: {member.id}: {error}")
-            refused.append(member.id)
-    if refused:
-        raise InfeasibleError(
-            f"{len(refused)} of {len(front)} members of the front cannot be written as "
-            f"{', '.join(beside)}: {', '.join(refused)}, for the reasons above; the others are in "
-            f"{to}; write these without that format into another folder"
-        )
+            next(ids for kind, ids in failed.items() if isinstance(error, kind)).append(member.id)
+    reasons = {
+        ArtefactError: "damaged",
+        InfeasibleError: f"cannot be written as {', '.join(beside)}",
+        NotFoundError: "without weights",
+    }
+    parts = [f"{len(ids)} {reasons[kind]}: {', '.join(ids)}" for kind, ids in failed.items() if ids]
+    for kind, ids in failed.items():
+        if ids:
+            written = len(front) - sum(map(len, failed.values()))
+            raise kind(
+                f"{written} of {len(front)} members of the front written to {to}; "
+                f"{'; '.join(parts)}; the reasons are above"
+            )
 
 
 def _write(
