@@ -8,9 +8,17 @@ import typer
 
 from spikenas.cli.options import FormatsOption, RunArgument, StoreOption, names
 from spikenas.cli.output import say
-from spikenas.exceptions import ArtefactError, InfeasibleError, NotFoundError, UsageError
+from spikenas.exceptions import (
+    ArtefactError,
+    DataError,
+    InfeasibleError,
+    NotFoundError,
+    SpikeNASError,
+    UsageError,
+)
 
 if TYPE_CHECKING:
+    from spikenas.preprocessing import Preprocessing
     from spikenas.store import Candidate, Run
 
 
@@ -59,25 +67,36 @@ def export(
 
 
 def _write_front(run: "Run", to: Path, beside: list[str], *, overwrite: bool) -> None:
-    """Write every member that can be written; raise the gravest error at the end."""
+    """Write every member that can be written; raise the gravest error at the end for the others.
+
+    Damaged weights are graver than a format that cannot express a network, and that is graver
+    than weights that are not there.
+    """
     front = run.pareto_front()
-    refused: dict[str, Exception] = {}
+    failed: dict[type[SpikeNASError], list[str]] = {
+        ArtefactError: [],
+        InfeasibleError: [],
+        NotFoundError: [],
+    }
     for member in front:
         try:
             print(_write(run, member, to / member.id, beside, overwrite=overwrite), flush=True)
-        except (ArtefactError, InfeasibleError, NotFoundError) as error:
+        except tuple(failed) as error:
             say(f"not written: {member.id}: {error}")
-            refused[member.id] = error
-    if refused:
-        worst = next(
-            kind
-            for kind in (ArtefactError, InfeasibleError, NotFoundError)
-            if any(isinstance(error, kind) for error in refused.values())
-        )
-        raise worst(
-            f"{len(refused)} of {len(front)} members of the front were not written: "
-            f"{', '.join(refused)}, for the reasons above; the others are in {to}"
-        )
+            next(ids for kind, ids in failed.items() if isinstance(error, kind)).append(member.id)
+    reasons = {
+        ArtefactError: "damaged",
+        InfeasibleError: f"cannot be written as {', '.join(beside)}",
+        NotFoundError: "without weights",
+    }
+    parts = [f"{len(ids)} {reasons[kind]}: {', '.join(ids)}" for kind, ids in failed.items() if ids]
+    for kind, ids in failed.items():
+        if ids:
+            written = len(front) - sum(map(len, failed.values()))
+            raise kind(
+                f"{written} of {len(front)} members of the front written to {to}; "
+                f"{'; '.join(parts)}; the reasons are above"
+            )
 
 
 def _write(
@@ -88,6 +107,7 @@ def _write(
 
     weights = read_weights(candidate)
     evaluation = run.evaluation(candidate)
+    preprocessing, classes = _preprocessing(run)
     return export.write(
         candidate.architecture,
         weights,
@@ -95,8 +115,29 @@ def _write(
         {**_origin(run), "candidate": candidate.id, "versions": dict(evaluation.versions)},
         to,
         beside=beside,
+        preprocessing=preprocessing,
+        classes=classes,
         overwrite=overwrite,
     )
+
+
+def _preprocessing(run: "Run") -> "tuple[Preprocessing | None, tuple[str, ...]]":
+    """Return what the run recorded of its images, else what its data set tells now."""
+    from spikenas.data import describe, preprocessing_of
+    from spikenas.driver import SearchSettings
+    from spikenas.preprocessing import Preprocessing
+
+    recorded = run.settings.get("preprocessing")
+    classes = tuple(run.settings.get("classes") or ())
+    if recorded is not None:
+        return Preprocessing.from_dict(recorded), classes
+    spec = SearchSettings.from_dict(run.settings).data
+    try:
+        info = describe(spec)
+    except DataError as error:
+        say(f"without preprocessing, which run {run.name} did not record: {error}")
+        return None, classes
+    return preprocessing_of(spec, info), classes or tuple(getattr(info, "classes", ()))
 
 
 def _origin(run: "Run") -> dict[str, Any]:

@@ -10,6 +10,7 @@ from spikenas.data.augmentation import Augmentation
 from spikenas.data.binning import Binning
 from spikenas.data.catalog import describe, load, names
 from spikenas.data.images import ImageSet, Splits
+from spikenas.data.preprocessing import preprocessing_of
 from spikenas.data.spec import DataInfo, DataSpec
 
 __all__ = [
@@ -22,4 +23,5 @@ __all__ = [
     "describe",
     "load",
     "names",
+    "preprocessing_of",
 ]

@@ -10,6 +10,7 @@ import platform
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,9 @@ from spikenas.export.provenance import (
 )
 from spikenas.export.samples import sample_images
 from spikenas.nn.network import SpikingTransformer, build_network
+from spikenas.preprocessing import Preprocessing
+
+PREPROCESSING = "preprocessing.json"
 
 
 def write(
@@ -43,6 +47,8 @@ def write(
     to: str | Path,
     *,
     beside: Sequence[str] = (),
+    preprocessing: Preprocessing | None = None,
+    classes: Sequence[str] = (),
     overwrite: bool = False,
 ) -> Path:
     """Write an export to the folder ``to`` and return it.
@@ -55,6 +61,8 @@ def write(
         to: a folder that does not exist; an older export only with ``overwrite``, and that
             stays as it is until the new one is complete.
         beside: names of `spikenas.export.formats.FORMATS`, written beside the weights.
+        preprocessing: what the search did to its images; without it `predict` is refused.
+        classes: their names by index.
         overwrite: replace an older export.
 
     Raises:
@@ -75,6 +83,11 @@ def write(
         "metrics.json": render(metrics),
         "model.safetensors": safetensors.torch.save(state),  # anew: without foreign metadata
     }
+    if preprocessing is not None or classes:
+        if preprocessing is not None and preprocessing.kind == "events":
+            preprocessing = replace(preprocessing, num_steps=architecture.num_steps)
+        given = None if preprocessing is None else preprocessing.to_dict()
+        contents[PREPROCESSING] = render({"preprocessing": given, "classes": [*classes]})
     claims = {"exported_at": datetime.now(UTC).isoformat(timespec="seconds"), **provenance}
     claims["versions"] = {**_versions(beside), **claims.get("versions", {})}
     network = _restore(architecture, state, "weights")
@@ -100,7 +113,18 @@ def load(folder: str | Path) -> SpikingTransformer:
     """Verify an export and return its network in evaluation mode, on the CPU."""
     contents, key = read_verified(folder)
     architecture = _architecture(contents, key, folder)
-    return _restore(architecture, _state(contents["model.safetensors"], str(folder)), str(folder))
+    state = _state(contents["model.safetensors"], str(folder))
+    network = _restore(architecture, state, str(folder))
+    if PREPROCESSING in contents:  # exports of 0.1.0 have none
+        where = f"{folder}/{PREPROCESSING}"
+        record = parse(contents[PREPROCESSING], where)
+        network.classes = tuple(record.get("classes", ()))
+        if record.get("preprocessing") is not None:
+            try:
+                network.preprocessing = Preprocessing.from_dict(record["preprocessing"])
+            except UsageError as error:
+                raise ArtefactError(f"{where}: {error}") from None
+    return network
 
 
 def read_architecture(path: str | Path) -> Architecture:

@@ -7,7 +7,6 @@ that no byte can change unseen. It guards against damage, not against a forger, 
 
 import hashlib
 import json
-import platform
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -67,7 +66,7 @@ def seal(claims: Mapping[str, Any], key: str, contents: Mapping[str, bytes]) -> 
     """Return the text of ``provenance.json`` for these files.
 
     Raises:
-        UsageError: a claim is unknown, of the wrong type, or names a path, URL or host.
+        UsageError: a claim is unknown, of the wrong type, or names a path or URL.
     """
     known = list(Provenance.model_fields)
     for name in claims:
@@ -144,16 +143,19 @@ def parse(content: bytes, where: str) -> dict[str, Any]:
 
 
 def refuse_private(value: object, where: str) -> None:
-    """Raise UsageError where a string holds an absolute path, a database URL or this host."""
+    """Raise UsageError where a string holds an absolute path or a database URL.
+
+    A host's name is no ground: a run, a data set or a chip may be called the same.
+    """
     if isinstance(value, Mapping):
         for name, entry in value.items():
             refuse_private(entry, f"{where}.{name}")
     elif isinstance(value, list | tuple):
         for i, entry in enumerate(value):
             refuse_private(entry, f"{where}[{i}]")
-    elif isinstance(value, str) and (_PRIVATE.search(value) or value == platform.node()):
+    elif isinstance(value, str) and _PRIVATE.search(value):
         raise UsageError(
-            f"{where} names a path, a URL or this host, which an export must not tell; "
+            f"{where} names a path or a URL, which an export must not tell; "
             "leave it out or give a plain name"
         )
 

@@ -16,7 +16,9 @@ from spikenas.nn.deferred import valued
 from spikenas.nn.halting.none import NoHalting
 from spikenas.nn.layout import deferring, repeat_in_time, steps_first, to_map, to_tokens
 from spikenas.nn.parts import neuron_factory, parts
+from spikenas.nn.prediction import prepared
 from spikenas.nn.residuals import Residual
+from spikenas.preprocessing import Preprocessing
 from spikenas.registry import operator
 
 
@@ -27,6 +29,8 @@ class SpikingTransformer(nn.Module):
         super().__init__()
         self.architecture = a = architecture
         self.grids = a.grids()
+        self.preprocessing: Preprocessing | None = None
+        self.classes: tuple[str, ...] = ()
         neuron = neuron_factory(a)
         built = {part.name: part.build(neuron=neuron) for part in parts(a) if not part.is_aside}
         self.stem = built.pop("stem")
@@ -58,6 +62,27 @@ class SpikingTransformer(nn.Module):
             x = self._next_stage(i, blocks(x))  # [T, B, N, D]
         logits: tuple[Tensor, Tensor | None] = self.halting(self.stages[-1], self.head, x)
         return logits
+
+    def predict(self, images: object, *, batch_size: int = 256) -> Tensor:
+        """Return the index of the most likely class, int64 [B], in evaluation mode.
+
+        ``images`` are uint8, or floats in 0..1, [B, C, H, W] or [C, H, W], or counts of events
+        [B, T, 2, H, W]; NumPy arrays too. They are resized and normalised as in the search; give
+        what is already normalised to ``network(images)``. ``classes`` has the names, if known.
+        """
+        given = prepared(images, self.preprocessing)
+        place = next(self.parameters())
+        was_training = self.training
+        self.eval()
+        try:
+            with torch.inference_mode():
+                indices = [
+                    self(batch.to(place.device, place.dtype)).argmax(1).cpu()
+                    for batch in torch.split(given, batch_size)
+                ]
+        finally:
+            self.train(was_training)
+        return torch.cat(indices)
 
     def streams(self, x: Tensor) -> Iterator[Tensor]:
         """Yield the stream [T, B, N, D] before the first block and behind each one."""

@@ -2,6 +2,8 @@
 
 import pytest
 
+from spikenas.data import DataSpec, load
+from spikenas.export import load as load_export
 from spikenas.store import Store
 
 TWO_MEMBERS = """
@@ -49,4 +51,45 @@ def test_front_members_that_a_format_can_express_are_written_beside_others(spike
     assert [path.name for path in (tmp_path / "x").iterdir()] == [conv.id]
     assert f"not written: {ssa.id}: " in ended.err
     assert "similarity" in ended.err
-    assert "1 of 2 members of the front were not written" in ended.err
+    assert f"1 cannot be written as nir: {ssa.id}" in ended.err
+
+
+def test_an_export_predicts_from_raw_pixels_what_the_search_measured(spikenas, tmp_path):
+    store = f"sqlite:///{tmp_path}/runs.db"
+    searched = spikenas(
+        *("search", "--space", "toy", "--data", "digits", "--workers", "inline"),
+        *("--epochs", 1, "--trials", 1, "--store", store, "--name", "digits"),
+    )
+    assert searched.code == 0, searched.err
+
+    written = spikenas("export", "digits", "--to", tmp_path / "x", "--store", store)
+
+    assert written.code == 0, written.err
+    network = load_export(tmp_path / "x")
+    part = load(DataSpec(name="digits")).validation
+    with Store.open(store) as opened:
+        accuracy = opened.run("digits").best("accuracy").accuracy
+    for images in (part.images, part.images / 255):
+        found = network.predict(images)
+        assert (found == part.labels).float().mean().item() == pytest.approx(accuracy, abs=1e-6)
+
+
+def test_a_front_is_written_past_a_member_whose_weights_are_gone(spikenas, tmp_path):
+    (tmp_path / "two.toml").write_text(TWO_MEMBERS)
+    store = f"sqlite:///{tmp_path}/runs.db"
+    searched = spikenas(
+        *("search", "--space", tmp_path / "two.toml", "--data", "digits", "--workers", "inline"),
+        *("--epochs", 1, "--trials", 2, "--store", store),
+        *("--objectives", "parameters,energy_uj", "--name", "two"),
+    )
+    assert searched.code == 0, searched.err
+    with Store.open(store) as opened:
+        first, second = opened.run("two").pareto_front()
+    first.weights_path.unlink()
+
+    ended = spikenas("export", "two", "--front", "--to", tmp_path / "x", "--store", store)
+
+    assert ended.code == 3
+    assert ended.out == f"{tmp_path / 'x' / second.id}\n"
+    assert f"1 of 2 members of the front written to {tmp_path / 'x'}" in ended.err
+    assert f"1 without weights: {first.id}" in ended.err

@@ -1,0 +1,94 @@
+"""`prepared`: images as a user has them, made what the network was trained on.
+
+The arithmetic is that of `spikenas.data`, so predictions agree to the bit with the search's.
+Axes: B batch, T steps of events, C channels, H, W image.
+"""
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps
+from torch import Tensor
+from torch.nn.functional import interpolate
+
+from spikenas.exceptions import UsageError
+from spikenas.preprocessing import Preprocessing
+
+
+def prepared(images: object, how: Preprocessing | None) -> Tensor:
+    """Return normalised float32 images [B, C, H, W], or counts of events [B, T, 2, H, W]."""
+    if how is None:
+        raise UsageError(
+            "this network does not know how its images were prepared, so it cannot predict: it was "
+            "built anew or exported without preprocessing; export it again from its run, set "
+            "network.preprocessing, or give normalised images to network(images)"
+        )
+    x = _tensor(images)
+    rank = 5 if how.kind == "events" else 4
+    if x.ndim == rank - 1:
+        x = x[None]  # [1, ...]
+    _check(x, how, rank)
+    if how.kind == "events":
+        return x.float()
+    if tuple(x.shape[-2:]) != (how.height, how.width):
+        x = _resized(x, how)
+    pixels = x.float() if x.dtype == torch.uint8 else _in_255(x)
+    mean, std = torch.tensor((how.mean, how.std), device=x.device)[..., None, None]
+    normalised: Tensor = (pixels - 255 * mean).div_(255 * std)  # [B, C, H, W]
+    return normalised
+
+
+def _tensor(images: object) -> Tensor:
+    if isinstance(images, Tensor):
+        return images
+    if isinstance(images, np.ndarray) and images.dtype.kind in "uif":
+        return torch.from_numpy(np.array(images))
+    raise UsageError(f"images are a {type(images).__name__}; give a tensor or an array of numbers")
+
+
+def _check(x: Tensor, how: Preprocessing, rank: int) -> None:
+    is_events = how.kind == "events"
+    steps = f"T={how.num_steps}, " if is_events else ""
+    needed = f"[B, {steps}C={how.channels} ({how.channel_order}), H={how.height}, W={how.width}]"
+    fits = x.ndim == rank and x.shape[0] > 0 and x.shape[-3] == how.channels
+    if fits and is_events:
+        fits = tuple(x.shape[1:]) == (how.num_steps, how.channels, how.height, how.width)
+    if not fits or 0 in x.shape:
+        raise UsageError(f"images have shape {[*x.shape]}; needed: {needed}")
+    if is_events:
+        if x.is_complex() or x.dtype == torch.bool or not x.isfinite().all() or (x < 0).any():
+            raise UsageError("events must be finite counts per pixel, none below 0")
+        return
+    if x.dtype == torch.uint8:
+        return
+    if not x.is_floating_point():
+        raise UsageError(f"images are {x.dtype}; needed: uint8, or floats in 0..1")
+    low, high = float(x.min()), float(x.max())
+    if not (low >= 0 and high <= 1):
+        raise UsageError(
+            f"images of floats go from {low:g} to {high:g}; needed: 0..1, or uint8 in 0..255. "
+            "Give images that are already normalised to network(images)"
+        )
+
+
+def _in_255(x: Tensor) -> Tensor:
+    """Return 0..1 as 0..255; what came from uint8 is that whole number again."""
+    scaled = x.float() * 255
+    whole = scaled.round()
+    return torch.where((scaled - whole).abs() < 1e-4, whole, scaled)
+
+
+def _resized(x: Tensor, how: Preprocessing) -> Tensor:
+    """Resize as the data set was; the search resized uint8, so floats are rounded first."""
+    pixels = x if x.dtype == torch.uint8 else (x.float() * 255).round().to(torch.uint8)
+    shape = (how.height, how.width)
+    if how.resize != "centre_crop_bicubic":
+        return interpolate(pixels.contiguous(), shape, mode="bilinear", antialias=True)
+    rows = [
+        ImageOps.fit(
+            Image.fromarray(image),
+            shape[::-1],
+            Image.Resampling.BICUBIC,
+        )
+        for image in pixels.permute(0, 2, 3, 1).cpu().numpy()
+    ]
+    return torch.stack([torch.from_numpy(np.array(row)).permute(2, 0, 1) for row in rows])

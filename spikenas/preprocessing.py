@@ -1,0 +1,75 @@
+"""`Preprocessing`: what a search did to an image before its network saw it.
+
+It is plain data, kept in an export, so that a network can be fed the same way without the data.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Literal
+
+from spikenas.exceptions import UsageError
+
+_CHANNEL_ORDERS = ("grey", "RGB", "OFF, ON")
+_RESIZES = ("none", "bilinear_antialias", "centre_crop_bicubic")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preprocessing:
+    """How pixels, or events, become a network's input.
+
+    Attributes:
+        channel_order: ``grey``, ``RGB``, or the polarities ``OFF, ON``.
+        resize: ``none``; ``bilinear_antialias``, torch's interpolate on uint8, which may change
+            the aspect; ``centre_crop_bicubic``, Pillow's ImageOps.fit. Events are never resized.
+        mean: per channel, of pixels in 0..1, taken off; input is then divided by ``std``. Events
+            are counts and keep them: 0 and 1/255 of a count / 255.
+        binning: of events, ``time`` or ``count``.
+        num_steps: frames that a recording is binned into.
+    """
+
+    kind: Literal["frames", "events"]
+    channels: int
+    channel_order: str
+    height: int
+    width: int
+    resize: str
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    binning: str | None = None
+    num_steps: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.kind not in ("frames", "events"):
+            raise UsageError(f"preprocessing.kind = {self.kind!r}; known: frames, events")
+        if self.channel_order not in _CHANNEL_ORDERS:
+            raise UsageError(
+                f"preprocessing.channel_order = {self.channel_order!r}; "
+                f"known: {'; '.join(_CHANNEL_ORDERS)}"
+            )
+        if self.resize not in _RESIZES:
+            raise UsageError(
+                f"preprocessing.resize = {self.resize!r}; known: {', '.join(_RESIZES)}"
+            )
+        if not len(self.mean) == len(self.std) == self.channels:
+            raise UsageError(
+                f"preprocessing has {len(self.mean)} means and {len(self.std)} deviations; "
+                f"needed: one for each of {self.channels} channels"
+            )
+        if not all(each > 0 for each in self.std):
+            raise UsageError(f"preprocessing.std = {self.std}; each must be above 0")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON form."""
+        return {**asdict(self), "mean": [*self.mean], "std": [*self.std]}
+
+    @classmethod
+    def from_dict(cls, record: Mapping[str, Any]) -> "Preprocessing":
+        """Build from the JSON form; an unknown or a missing key is named."""
+        wrong = sorted(set(record) - {field.name for field in fields(cls)})
+        if wrong:
+            raise UsageError(f"preprocessing.{wrong[0]} is not known to this spikenas")
+        try:
+            mean, std = (tuple(map(float, record[name])) for name in ("mean", "std"))
+            return cls(**{**record, "mean": mean, "std": std})
+        except (KeyError, TypeError, ValueError) as error:
+            raise UsageError(f"preprocessing: incomplete or of a wrong type: {error}") from None
