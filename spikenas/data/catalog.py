@@ -10,12 +10,12 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from spikenas.architecture import InputSpec
+from spikenas.data import content as contents
 from spikenas.data.array_cache import LabelledImages, cached_arrays
 from spikenas.data.event_frames import read_frames
 from spikenas.data.event_sets import EVENT_SETS
 from spikenas.data.image_sets import IMAGE_SETS
 from spikenas.data.images import ImageSet, Splits
-from spikenas.data.recordings import Recording, listing_sha256
 from spikenas.data.source import Arrays, Survey
 from spikenas.data.spec import NAMES, DataInfo, DataSpec
 from spikenas.data.splitting import stratified_order
@@ -61,13 +61,21 @@ def describe(spec: DataSpec) -> DataInfo:
     )
 
 
-def load(spec: DataSpec) -> Splits:
+def load(spec: DataSpec, content_sha256: str | None = None) -> Splits:
     """Read and split a data set; the last one stays in memory for the next candidate.
 
     Raises DataError as `describe` does, where the content is not what was promised, and where
-    events come without ``num_steps``.
+    events come without ``num_steps``; also where ``content_sha256`` is given and the files found
+    are others.
     """
-    return _load(replace(spec, root=str(spec.folder.absolute())))
+    spec = replace(spec, root=str(spec.folder.absolute()))
+    found = contents.content_sha256(spec)
+    if content_sha256 not in (None, found):
+        raise DataError(
+            f"{spec.name} in {spec.folder} has other content than expected: SHA-256 {found}, "
+            f"not {content_sha256}; put the files back, or name their folder as root"
+        )
+    return _load(spec, found)
 
 
 class _Sizes(NamedTuple):
@@ -95,7 +103,7 @@ def _sizes(spec: DataSpec, survey: Survey) -> _Sizes:
 
 
 @lru_cache(maxsize=1)
-def _load(spec: DataSpec) -> Splits:
+def _load(spec: DataSpec, content: str) -> Splits:
     """Cut the images, which lie in the order test, validation, train, into these parts."""
     info = describe(spec)
     if spec.kind == "events" and spec.num_steps is None:
@@ -106,8 +114,8 @@ def _load(spec: DataSpec) -> Splits:
     is_binned = spec.kind == "events"
     arrays = cached_arrays(
         f"{spec.name}-T{spec.num_steps}-{spec.binning}" if is_binned else spec.name,
-        _origin(spec, info),
-        partial(_ordered, spec, info),
+        _origin(spec, info, content),
+        partial(_ordered, spec, info, content),
     )
     images, labels = torch.from_numpy(arrays.images), torch.from_numpy(arrays.labels)
 
@@ -128,23 +136,12 @@ def _load(spec: DataSpec) -> Splits:
     )
 
 
-def _origin(spec: DataSpec, info: DataInfo) -> dict[str, object]:
+def _origin(spec: DataSpec, info: DataInfo, content: str) -> dict[str, object]:
     """Return all that the images and their order follow from; parts and subsets are cuts."""
-    if spec.kind == "events":
-        files = [
-            listing_sha256(part, spec.folder, with_times=True)
-            for part in EVENT_SETS[spec.name].recordings(spec.folder)
-        ]
-    else:
-        stamped = [
-            Recording(path, 0, path.stat().st_size, path.stat().st_mtime_ns)
-            for path in IMAGE_SETS[spec.name].files(spec.folder)
-        ]
-        files = [listing_sha256(stamped, spec.folder, with_times=True)]
     is_resized = spec.image_size is not None and spec.kind == "frames"
     return {
         "data": spec.name,
-        "files": files,
+        "content_sha256": content,
         "size": (info.input.height, info.input.width),
         "resized_by": [version(name) for name in ("torch", "pillow")] if is_resized else [],
         "num_steps": spec.num_steps,
@@ -154,12 +151,16 @@ def _origin(spec: DataSpec, info: DataInfo) -> dict[str, object]:
     }
 
 
-def _ordered(spec: DataSpec, info: DataInfo) -> LabelledImages:
+def _ordered(spec: DataSpec, info: DataInfo, content: str) -> LabelledImages:
     """Read all images: those of the test part, then the others in stratified order.
 
     Any validation part is then a prefix of the others, and any training part follows it.
     """
     arrays = _read(spec, info)
+    if contents.content_sha256(spec) != content:
+        raise DataError(
+            f"{spec.name} in {spec.folder} changed while it was read; try again when it is at rest"
+        )
     _check_labels(spec, arrays, info)
     images, labels = torch.from_numpy(arrays.train_images), torch.from_numpy(arrays.train_labels)
     test_images, test_labels = map(torch.from_numpy, (arrays.test_images, arrays.test_labels))
@@ -177,6 +178,12 @@ def _ordered(spec: DataSpec, info: DataInfo) -> LabelledImages:
         (every[len(test) :], images, pool),
     ):
         torch.index_select(_resized(source, info.input), 0, rows, out=part)
+    if spec.kind == "frames" and all(torch.equal(image, every[0]) for image in every):
+        raise DataError(
+            f"{spec.name} in {spec.folder}: all {len(every)} images are equal, so nothing can be "
+            "learnt from them; look whether they hold what was meant (transparent images are put "
+            "on white)"
+        )
     return LabelledImages(every.numpy(), torch.cat([test_labels[test], labels[pool]]).numpy())
 
 

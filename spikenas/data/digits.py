@@ -4,6 +4,7 @@ Alpaydin and Kaynak 1998, the test part of "Optical Recognition of Handwritten D
 test files of its own here, so the catalog holds a fixed, stratified fifth out.
 """
 
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -28,8 +29,11 @@ class Digits:
         )
 
     def files(self, folder: Path) -> list[Path]:
-        """List nothing; the scans never change."""
-        return []
+        """List the file within scikit-learn, which is found without importing that."""
+        package = find_spec("sklearn")
+        assert package is not None  # a dependency
+        assert package.origin is not None
+        return [Path(package.origin).parent / "datasets" / "data" / "digits.csv.gz"]
 
     def read(self, folder: Path, image_size: int | None) -> Arrays:
         """Return the scans, whose 17 grey values 0..16 are spread over 0..255."""

@@ -1,8 +1,7 @@
 """`EventSource`: where recordings of an event camera come from, before they are made frames."""
 
-import hashlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -103,15 +102,3 @@ def recording(file: os.DirEntry[str], label: int) -> Recording:
     """Return a listed file as a recording of that class."""
     stat = file.stat()
     return Recording(Path(file.path), label, stat.st_size, stat.st_mtime_ns)
-
-
-def listing_sha256(
-    recordings: Sequence[Recording], folder: Path, *, with_times: bool = False
-) -> str:
-    """Return a hash of the relative path and size, and the time if asked, of every recording."""
-    digest = hashlib.sha256()
-    for each in recordings:
-        time = each.mtime_ns if with_times else ""
-        path = each.path.relative_to(folder).as_posix()
-        digest.update(f"{path}\0{each.size}\0{time}\n".encode())
-    return digest.hexdigest()

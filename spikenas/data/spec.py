@@ -1,6 +1,5 @@
 """`DataSpec`: which images, how large, how split; `DataInfo`: what was found under that name."""
 
-import json
 import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
@@ -8,15 +7,12 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from spikenas.architecture import MAX_STEPS, InputSpec
-from spikenas.data import image_folder
 from spikenas.data.binning import Binning
 from spikenas.data.event_sets import EVENT_SETS
 from spikenas.data.image_sets import IMAGE_SETS
-from spikenas.data.recordings import listing_sha256
 from spikenas.exceptions import DataError, UnknownNameError, did_you_mean
 
 NAMES = (*IMAGE_SETS, *EVENT_SETS)
-_SPLIT_RULE = 1  # raise it when the same spec would give another split
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,25 +79,6 @@ class DataSpec:
     def folder(self) -> Path:
         """Where the files are looked for."""
         return Path(self.root or os.environ.get("SPIKENAS_DATA") or "data").expanduser()
-
-    @property
-    def fingerprint(self) -> str:
-        """Everything that fixes the images and their split, as JSON; equal text, equal data.
-
-        A name fixes its data set's files wherever they lie. That does not hold for an image
-        folder, nor for event data, of which a part may be there; so the relative paths and sizes
-        of the files stand for them.
-        """
-        record: dict[str, Any] = {**self.to_dict(), "split_rule": _SPLIT_RULE}
-        del record["root"]
-        if self.kind == "events":
-            parts = EVENT_SETS[self.name].recordings(self.folder)
-            record["files"] = [listing_sha256(part, self.folder) for part in parts]
-        else:  # as it was before there were events, so that old results are still found
-            del record["num_steps"], record["binning"]
-        if self.name == "image_folder":
-            record["files"] = image_folder.listing_sha256(self.folder)
-        return json.dumps(record, sort_keys=True, separators=(",", ":"))
 
     def with_steps(self, num_steps: int) -> "DataSpec":
         """Return what a network of T steps is to be given: events in T frames, or the images.

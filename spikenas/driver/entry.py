@@ -1,7 +1,6 @@
 """`search` and `resume`: the two ways into a search, for the command line and for notebooks."""
 
 import logging
-import shlex
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -16,7 +15,7 @@ from spikenas.driver.proposals import Proposals
 from spikenas.driver.seeds import SeedWith, seeds
 from spikenas.driver.settings import SearchSettings
 from spikenas.evaluation import State
-from spikenas.exceptions import NotFoundError, UsageError
+from spikenas.exceptions import UsageError
 from spikenas.hardware import chip as load_chip
 from spikenas.objectives import DEFAULT_OBJECTIVES, objective
 from spikenas.search_space import SearchSpace
@@ -133,7 +132,8 @@ def search(
             trials,
         )
     with Store.open(store) as record:
-        _refuse_taken(record, name)
+        if name is not None:
+            record.require_free_name(name)
         asker = _sampler(space, settings)
         proposals = Proposals(space, asker, chip=settings.chip, limits=settings.limits)
         screened = proposals.until_feasible(space.name)
@@ -234,19 +234,6 @@ def _refuse_untrainable(space: SearchSpace, recipe: Recipe) -> None:
     if recipe.surrogate_module_learning:
         mixers = [values for name, values in space.domain() if name.endswith(".mixer")]
         check_mixers({str(name) for values in mixers for name in values})
-
-
-def _refuse_taken(store: Store, name: str | None) -> None:
-    if name is None:
-        return
-    try:
-        store.run(name)
-    except NotFoundError:
-        return
-    raise UsageError(
-        f"a run named {name!r} is in {store.url} already; go on with it by "
-        f"`spikenas resume {shlex.quote(name)}`, or give another --name"
-    )
 
 
 def _sampler(space: SearchSpace, settings: SearchSettings) -> OptunaSampler:

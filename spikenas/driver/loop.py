@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from spikenas.architecture import Architecture
+from spikenas.data import fingerprint
 from spikenas.distributed import WorkerPool
 from spikenas.driver.front_weights import FrontWeights
 from spikenas.driver.progress import OnProgress, Tally
@@ -76,7 +77,7 @@ class SearchLoop:
         self._screened = deque(screened)
         self._objectives = [objective(name) for name in settings.objectives]
         self._plugins = plugins
-        self._data_fingerprint = settings.data.fingerprint  # an image folder is listed for it
+        self._data_fingerprint = fingerprint(settings.data)  # every file is hashed for it
         self._rows = {each.key: each.row for each in known}
         self._tally = Tally(
             run=writer.run.name,

@@ -23,7 +23,7 @@ from spikenas.strategy.sampler import METHODS
 from spikenas.strategy.screening import Limits
 from spikenas.training import Recipe
 
-_EVALUATION = 2  # raise it when an equal job would score otherwise
+_EVALUATION = 3  # raise it when an equal job would score otherwise
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,6 +22,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from spikenas.exceptions import StoreError, UsageError
 
 BUSY_TIMEOUT_S = 30
+_POSTGRESQL_PORT = 5432
 _FORMS = "sqlite:///runs.db or postgresql://user:password@host/database"
 
 
@@ -45,8 +46,14 @@ class Database:
 
     @property
     def name(self) -> str:
-        """The host and database of PostgreSQL, fit for a folder's name."""
-        return re.sub(r"[^\w.-]", "_", f"{self._url.host or 'local'}-{self._url.database}")
+        """The host, port and database of PostgreSQL, fit for a folder's name."""
+        port = "" if self._url.port in (None, _POSTGRESQL_PORT) else f"-{self._url.port}"
+        return _as_file_name(f"{self._url.host or 'local'}{port}-{self._url.database}")
+
+    @property
+    def name_without_port(self) -> str:
+        """What 0.1.0 called it."""
+        return _as_file_name(f"{self._url.host or 'local'}-{self._url.database}")
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -107,6 +114,10 @@ _CURES = (
     ("authentication failed", "correct user and password; percent-encode @ : / in the password"),
     ("no such table", "the file lacks tables of spikenas; give --store another path"),
 )
+
+
+def _as_file_name(text: str) -> str:
+    return re.sub(r"[^\w.-]", "_", text)
 
 
 def parse_url(text: str) -> URL:

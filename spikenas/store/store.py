@@ -1,6 +1,7 @@
 """`Store`: every run of a database; open it, begin or resume a run, read the others."""
 
 import os
+import shlex
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,11 +20,12 @@ from spikenas.store.connection import Database
 from spikenas.store.evaluation_rows import read_evaluation
 from spikenas.store.lease import Holder, take_over
 from spikenas.store.run import STATUS, Run, RunSummary, read_counts
-from spikenas.store.schema import evaluations, runs
+from spikenas.store.schema import artifacts, evaluations, runs
 from spikenas.store.versions import prepare
 from spikenas.store.writer import RunWriter, requeue_running
 
 DEFAULT_URL = "sqlite:///spikenas.db"
+_SUFFIXES = (".db", ".sqlite", ".sqlite3")
 MAX_NAME_BYTES = 200  # a run's weights lie in a folder of its name
 
 
@@ -32,19 +34,14 @@ class Store:
 
     Attributes:
         artifact_folder: where weights are kept: ``X-artifacts`` beside ``X.db``, or, for
-            PostgreSQL, a folder of the database's name under ``spikenas-artifacts`` in the
+            PostgreSQL, a folder of host, port and database under ``spikenas-artifacts`` in the
             working directory. It is made by whoever writes the first file.
     """
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._writers: list[RunWriter] = []
-        path = database.path
-        self.artifact_folder = (
-            path.with_name(f"{path.stem}-artifacts")
-            if path is not None
-            else Path("spikenas-artifacts", database.name).absolute()
-        )
+        self.artifact_folder = _artifact_folder(database)
 
     @classmethod
     def open(cls, url: str | None = None, *, create: bool = True, upgrade: bool = False) -> Self:
@@ -103,8 +100,8 @@ class Store:
     ) -> RunWriter:
         """Begin a run that this process drives.
 
-        Raises UsageError where the name is taken. Without a name one is made of the data set and
-        the minute, ``digits-20261124-0912``.
+        Raises UsageError where the name is taken, see `require_free_name`. Without a name one is
+        made of the data set and the minute, ``digits-20261124-0912``.
         """
         if not 0 <= seed < 2**63:
             raise UsageError(f"seed = {seed}; needed: an integer from 0 to 2**63 - 1")
@@ -117,18 +114,33 @@ class Store:
             "objectives": list(objectives),
         }
         if name is not None:
-            _require_good_name(name)
+            self.require_free_name(name)
             row = self._insert_run(name, columns)
-            if row is None:
-                raise UsageError(
-                    f"a run named {name!r} is in {self.url} already; go on with it by "
-                    f"`spikenas resume {name}`, or give another --name"
-                )
+            if row is None:  # another process was quicker
+                raise UsageError(self._name_is_taken(name))
             return self._drive(row, fence=1)
         stem = f"{_topic(settings)}-{datetime.now(UTC):%Y%m%d-%H%M}"
-        tries = (stem if n == 1 else f"{stem}-{n}" for n in range(1, 1000))
+        names = (stem if n == 1 else f"{stem}-{n}" for n in range(1, 1000))
+        tries = (t for t in names if not self._holds_weights(t))
         row = next(row for row in (self._insert_run(t, columns) for t in tries) if row is not None)
         return self._drive(row, fence=1)
+
+    def require_free_name(self, name: str) -> None:
+        """Raise UsageError where no run can begin under the name, with what to do instead.
+
+        It is impossible, taken by a run of this store, or weights lie in its folder: those are
+        of another store, as after its database was moved, and would be written over.
+        """
+        _require_good_name(name)
+        with self._database.reading() as connection:
+            is_taken = connection.execute(select(runs.c.id).where(runs.c.name == name)).first()
+        if is_taken:
+            raise UsageError(self._name_is_taken(name))
+        if self._holds_weights(name):
+            raise UsageError(
+                f"{self.artifact_folder / name} holds weights, but {self.url} has no run named "
+                f"{name!r}: they are another store's; give another --name, or move them away"
+            )
 
     def resume_run(self, name: str | None = None) -> RunWriter:
         """Become the driver of a run, the newest without a name.
@@ -203,6 +215,17 @@ class Store:
                 )
             return int(found.id)
 
+    def _name_is_taken(self, name: str) -> str:
+        if self.run(name).status == "finished":
+            cure = "it is finished; give another --name"
+        else:
+            cure = f"go on with it by `spikenas resume {shlex.quote(name)}`, or give another --name"
+        return f"a run named {name!r} is in {self.url} already; {cure}"
+
+    def _holds_weights(self, name: str) -> bool:
+        """Whether weights lie where those of a run of this name would."""
+        return any((self.artifact_folder / name).glob("*.safetensors"))
+
     def _insert_run(self, name: str, columns: Mapping[str, Any]) -> int | None:
         """Write a new run held by this process; None where the name is taken."""
         run = {
@@ -227,6 +250,26 @@ class Store:
         )
         self._writers.append(writer)
         return writer
+
+
+def _artifact_folder(database: Database) -> Path:
+    """Return the folder of the database's own name; that of 0.1.0 while its weights lie there.
+
+    0.1.0 cut the name at its last dot and left out the port, so that stores shared a folder.
+    """
+    path = database.path
+    if path is None:
+        base = Path("spikenas-artifacts").absolute()
+        own, former = base / database.name, base / database.name_without_port
+    else:
+        stem = path.stem if path.suffix in _SUFFIXES else path.name
+        own = path.with_name(f"{stem}-artifacts")
+        former = path.with_name(f"{path.stem}-artifacts")
+    if own == former or own.exists() or not former.is_dir():
+        return own
+    with database.reading() as connection:
+        kept = connection.execute(select(artifacts.c.path)).scalars().all()
+    return former if any((former / each).is_file() for each in kept) else own
 
 
 def _require_good_name(name: str) -> None:

@@ -126,9 +126,14 @@ def _other_version(url: str, revision: str) -> str:
             f"{url} has tables of an older spikenas (revision {revision}, needed {HEAD}); make a "
             "copy, then upgrade it with spikenas.store.Store.open(URL, upgrade=True)"
         )
+    if revision.isascii() and revision.isdigit() and revision > HEAD:
+        return (
+            f"{url} has tables of a newer spikenas (revision {revision}, this one knows "
+            f"{', '.join(KNOWN)}); upgrade spikenas, or name another store"
+        )
     return (
-        f"{url} has tables of a newer spikenas (revision {revision or 'unknown'}, this one knows "
-        f"{', '.join(KNOWN)}); upgrade spikenas, or name another store"
+        f"{url} has tables of an unknown revision {revision!r}; this spikenas knows "
+        f"{', '.join(KNOWN)}: restore a copy, or name another store"
     )
 
 

@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import numpy as np
@@ -5,7 +6,7 @@ import pytest
 import torch
 from PIL import Image
 
-from spikenas.data import DataSpec, describe, load
+from spikenas.data import DataSpec, describe, fingerprint, image_folder, load
 from spikenas.exceptions import DataError
 
 
@@ -95,11 +96,38 @@ def test_a_broken_image_is_named(root: Path, kept: int) -> None:
 
 
 def test_the_fingerprint_follows_the_images_and_not_their_place(root: Path) -> None:
-    before = spec(root).fingerprint
+    before = fingerprint(spec(root))
     moved = root.rename(root.with_name("moved"))
 
-    after_move = spec(moved).fingerprint
+    after_move = fingerprint(spec(moved))
     paint(moved / "train" / "red" / "new.png", (1, 2, 3))
 
     assert after_move == before
-    assert spec(moved).fingerprint != before
+    assert fingerprint(spec(moved)) != before
+
+
+def test_pictures_replaced_under_the_same_names_and_sizes_are_other_data(root: Path) -> None:
+    path = root / "train" / "red" / "0.bmp"
+    paint(path, (1, 2, 3))
+    stat = path.stat()
+    before, images = fingerprint(spec(root)), load(spec(root)).train.images.clone()
+
+    paint(path, (200, 100, 50))
+    os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+
+    assert path.stat().st_size == stat.st_size
+    assert fingerprint(spec(root)) != before
+    assert not images.equal(load(spec(root)).train.images)
+
+
+def test_grey_of_16_bits_and_transparency_are_read_as_a_viewer_shows_them(root: Path) -> None:
+    grey = np.arange(64, dtype=np.uint8).reshape(8, 8)
+    for part in ("train", "test"):
+        for old in (root / part / "red").iterdir():
+            old.unlink()
+        Image.fromarray(grey.astype(np.uint16) * 257).save(root / part / "red" / "deep.png")
+        Image.fromarray(grey).save(root / part / "red" / "flat.png")
+
+    red = root / "test" / "red"
+    deep, flat = (image_folder._image(red / f"{name}.png", 8) for name in ("deep", "flat"))
+    assert np.array_equal(deep, flat)

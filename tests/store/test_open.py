@@ -12,8 +12,9 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import inspect, text
 
+from spikenas.evaluation import State
 from spikenas.exceptions import StoreError, UsageError
-from spikenas.store import Store
+from spikenas.store import KeptFile, Store
 from spikenas.store.connection import Database, parse_url
 from spikenas.store.migrations import HEAD, KNOWN, VERSION_TABLE
 from spikenas.store.schema import metadata
@@ -343,3 +344,49 @@ def test_a_database_that_does_not_exist_is_named(postgresql):
 
 def test_a_store_shows_itself_without_the_password(store):
     assert "s3cr" not in f"{store!r} {store} {store.url}"
+
+
+@pytest.mark.parametrize("names", [("runs.2026-01", "runs.2026-02"), ("a.b.db", "a.c.db")])
+def test_stores_whose_names_differ_after_a_dot_have_a_folder_each(tmp_path, names):
+    folders = set()
+    for name in names:
+        with Store.open(f"sqlite:///{tmp_path}/{name}") as store:
+            folders.add(store.artifact_folder)
+
+    assert len(folders) == 2
+
+
+def test_servers_on_one_host_have_a_folder_each():
+    urls = [f"postgresql://me@host{port}/runs" for port in ("", ":5432", ":5433")]
+
+    assert [Database(url).name for url in urls] == ["host-runs", "host-runs", "host-5433-runs"]
+
+
+def test_weights_that_lie_in_the_folder_of_0_1_0_are_found_there(
+    tmp_path, architecture, evaluation
+):
+    url = f"sqlite:///{tmp_path}/runs.2026-01"
+    former = tmp_path / "runs-artifacts"
+    with Store.open(url) as store:
+        store.artifact_folder = former
+        writer = store.begin_run(
+            "first", settings={}, space_toml="", seed=0, objectives=["accuracy"]
+        )
+        row = writer.add(0, architecture(), {}, state=State.QUEUED, margins={}, reuse_key="k")
+        kept = KeptFile("weights", former / "first" / "w.safetensors", "0" * 64, 1)
+        writer.record(row, state=State.COMPLETE, evaluation=evaluation(), kept=kept)
+    kept.path.parent.mkdir(parents=True)
+    kept.path.write_bytes(b"w")
+
+    with Store.open(url) as store, Store.open(f"sqlite:///{tmp_path}/runs.2026-02") as other:
+        assert store.artifact_folder == former
+        assert other.artifact_folder == tmp_path / "runs.2026-02-artifacts"
+
+
+@pytest.mark.parametrize("revision", ["0000", "", "garbage", "99x"])
+def test_a_revision_that_is_none_is_unknown_and_not_newer(url, revision):
+    Store.open(url).close()
+    _execute(url, f"UPDATE {VERSION_TABLE} SET version_num = '{revision}'")  # noqa: S608  (ours)
+
+    with pytest.raises(StoreError, match="unknown revision"):
+        Store.open(url)
