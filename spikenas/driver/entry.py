@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from spikenas import code
 from spikenas import data as data_sets
 from spikenas.data import Binning, DataSpec
 from spikenas.distributed import load_profile, open_pool
@@ -13,7 +14,7 @@ from spikenas.driver.loop import SearchLoop
 from spikenas.driver.progress import OnProgress
 from spikenas.driver.proposals import Proposals
 from spikenas.driver.seeds import SeedWith, seeds
-from spikenas.driver.settings import SearchSettings
+from spikenas.driver.settings import SearchSettings, code_of
 from spikenas.evaluation import State
 from spikenas.exceptions import UsageError
 from spikenas.hardware import chip as load_chip
@@ -124,7 +125,12 @@ def search(
     )
     space = _fitted(space, settings)
     _refuse_untrainable(space, chosen)
-    settings = replace(settings, seed_with=seeds(space, seed_with))
+    code.refresh()
+    settings = replace(
+        settings,
+        seed_with=seeds(space, seed_with),
+        code=code_of(space, _plugins(space, settings)),
+    )
     if len(settings.seed_with) > trials:
         _log.warning(
             "%d seeds, but trials = %d: the others may not be trained",
@@ -176,6 +182,7 @@ def resume(
     Without a name it is the newest run. Everything but the time budget is as it was begun with.
 
     Raises:
+        UsageError: when the code is not that which the run was begun with.
         NotFoundError: when there is no such run.
         LeaseError: while another process drives it.
         Others as in `search`.
@@ -184,6 +191,7 @@ def resume(
     with Store.open(store, create=False) as record:
         settings = SearchSettings.from_dict(record.run(name).settings)
         space = _fitted(settings.load_space(), settings)
+        _refuse_changed(settings, space)
         if on_checked is not None:
             on_checked(settings)
         with open_pool(settings.workers) as pool:
@@ -234,6 +242,22 @@ def _refuse_untrainable(space: SearchSpace, recipe: Recipe) -> None:
     if recipe.surrogate_module_learning:
         mixers = [values for name, values in space.domain() if name.endswith(".mixer")]
         check_mixers({str(name) for values in mixers for name in values})
+
+
+def _refuse_changed(settings: SearchSettings, space: SearchSpace) -> None:
+    """Refuse to mix results of other code into a run."""
+    code.refresh()
+    if not settings.code:
+        raise UsageError(
+            "the run was begun by spikenas 0.1.0, which did not record its code, so its results "
+            "cannot be compared with new ones; begin a new run"
+        )
+    changed = code.changes(settings.code, code_of(space, _plugins(space, settings)))
+    if changed:
+        raise UsageError(
+            f"the code is not that which the run was begun with; changed: {', '.join(changed)}; "
+            "put it back, or begin a new run"
+        )
 
 
 def _sampler(space: SearchSpace, settings: SearchSettings) -> OptunaSampler:

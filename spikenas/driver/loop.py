@@ -201,7 +201,7 @@ class SearchLoop:
         return row
 
     def _reuse_key(self, architecture: Architecture) -> str:
-        return self._settings.reuse_key(architecture, self._data_fingerprint)
+        return self._settings.reuse_key(architecture, self._data_fingerprint, plugins=self._plugins)
 
     def _enter_repeat(self, screened: Screened, original: int) -> None:
         """Answer a known architecture from the record; wait where that is still under way."""

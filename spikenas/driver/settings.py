@@ -6,11 +6,13 @@ the worker profile stay with the run, so a file edited later does not change a r
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
+from spikenas import registry
 from spikenas.architecture import Architecture
+from spikenas.code import sources
 from spikenas.data import DataSpec
 from spikenas.distributed import WorkerProfile
 from spikenas.driver.seeds import Seed
@@ -35,6 +37,7 @@ class SearchSettings:
         seed: of the sampler and of every training.
         time_budget_s: after it no candidate is begun; counted anew by each `resume`.
         seed_with: members of the space that are proposed before all others.
+        code: what `spikenas.code.sources` found when the run began; empty in runs of 0.1.0.
     """
 
     space_name: str
@@ -52,6 +55,7 @@ class SearchSettings:
     time_budget_s: float | None
     allow_plugins: bool
     seed_with: tuple[Seed, ...] = ()
+    code: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name in self.objectives:
@@ -104,8 +108,11 @@ class SearchSettings:
             plugins=plugins,
         )
 
-    def reuse_key(self, architecture: Architecture, data_fingerprint: str) -> str:
+    def reuse_key(
+        self, architecture: Architecture, data_fingerprint: str, *, plugins: tuple[str, ...] = ()
+    ) -> str:
         """Return what two trainings share when the result of one answers the other."""
+        code = sources(("spikenas.evaluator", *_modules(_operators(architecture)), *plugins))
         conditions = (
             architecture.key,
             data_fingerprint,
@@ -114,6 +121,7 @@ class SearchSettings:
             self.seed,
             self.energy_model,
             _EVALUATION,
+            sorted(code.items()),
         )
         return hashlib.sha256(json.dumps(conditions).encode()).hexdigest()
 
@@ -142,3 +150,39 @@ class SearchSettings:
                 "seed_with": tuple(Seed(**each) for each in record.get("seed_with", ())),
             }
         )
+
+
+def code_of(space: SearchSpace, plugins: tuple[str, ...] = ()) -> dict[str, str]:
+    """Return the code of every network that the space can name, and of what trains and scores."""
+    domain = [(name.rpartition(".")[2], values) for name, values in space.domain()]
+    operators = [
+        registry.operator(family, str(value))
+        for family in _FAMILIES
+        for gene, values in domain
+        if gene == family
+        for value in values
+    ]
+    operators += [registry.operator("head", name) for name in registry.names("head")]
+    return sources(("spikenas.evaluator", *_modules(operators), *plugins))
+
+
+_FAMILIES: tuple[registry.Family, ...] = ("neuron", "stem", "mixer", "downsampling", "halting")
+
+
+def _operators(architecture: Architecture) -> list[registry.Operator]:
+    operators = [
+        registry.operator("neuron", architecture.neuron),
+        registry.operator("stem", architecture.stem),
+        registry.operator("head", architecture.head),
+    ]
+    if architecture.halting is not None:
+        operators.append(registry.operator("halting", "act"))
+    for stage in architecture.stages:
+        operators += [registry.operator("mixer", name) for name in stage.mixer]
+        if stage.downsampling is not None:
+            operators.append(registry.operator("downsampling", stage.downsampling))
+    return operators
+
+
+def _modules(operators: Iterable[registry.Operator]) -> list[str]:
+    return sorted({each.target.partition(":")[0] for each in operators})

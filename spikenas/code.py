@@ -1,0 +1,184 @@
+"""`sources`: what code a result depends on, as the digest of every module's source.
+
+The imports are read from the syntax tree, so nothing is run to follow them. An installed package
+of others counts by its version; spikenas, plugins and loose modules count by their bytes. A digest
+is taken once a process, since Python does not read an imported module again; `refresh` refuses
+a module that was edited after it was imported.
+"""
+
+import ast
+import hashlib
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
+from importlib.machinery import SOURCE_SUFFIXES, ModuleSpec, PathFinder
+from importlib.metadata import packages_distributions, version
+from importlib.util import find_spec
+from pathlib import Path
+
+from spikenas.exceptions import UsageError
+
+_DATA_SUFFIXES = (".c", ".toml")
+_digests: dict[Path, str] = {}
+_specs: dict[str, ModuleSpec | None] = {}
+_names: dict[Path, str] = {}
+
+
+def sources(modules: Iterable[str]) -> dict[str, str]:
+    """Return ``sha256:...`` of the source of the modules and of all that they import.
+
+    Packages of others have ``version ...`` instead, under the name of the distribution. The
+    packages of ``modules`` themselves count by source wherever they are installed. The standard
+    library is left out, and so is what cannot be found.
+    """
+    waiting = list(dict.fromkeys(modules))
+    own = {name.partition(".")[0] for name in waiting}
+    found: dict[str, str] = {}
+    done: set[str] = set()
+    while waiting:
+        name = waiting.pop()
+        if name in done:
+            continue
+        done.add(name)
+        package, _, _ = name.rpartition(".")
+        if package:
+            waiting.append(package)  # its __init__ runs before the module
+        top = name.partition(".")[0]
+        if top not in own and _is_of_python(top):
+            continue
+        spec = _spec(name)
+        if spec is None:
+            continue
+        found |= _versions(top)
+        if top not in own and _is_installed(top):
+            continue
+        if spec.origin is None or not Path(spec.origin).is_file():
+            continue  # a namespace package has no file
+        path = Path(spec.origin)
+        found[name] = _digest(path, name)
+        for each in _data_files(path) if spec.submodule_search_locations else ():
+            found[f"{name}:{each.relative_to(path.parent).as_posix()}"] = _digest(each, "")
+        if path.suffix in SOURCE_SUFFIXES:
+            waiting += _imports(path, name, is_package=bool(spec.submodule_search_locations))
+    return dict(sorted(found.items()))
+
+
+def changes(before: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
+    """Return the names whose digest or version differs, sorted."""
+    return sorted(name for name in {*before, *now} if before.get(name) != now.get(name))
+
+
+def refresh() -> None:
+    """Read again what was not imported yet, and refuse what was edited after its import.
+
+    Raises UsageError naming the module: this process would run the old code, and a new worker
+    the edited one.
+    """
+    for path, digest in list(_digests.items()):
+        now = _sha256(path) if path.is_file() else None
+        name = _names[path]
+        if now != digest and name in sys.modules:
+            raise UsageError(
+                f"{name} was edited after this process imported it ({path}); start Python anew"
+            )
+    _specs.clear()
+    _digests.clear()
+    _imports.cache_clear()
+
+
+def _digest(path: Path, name: str) -> str:
+    if path not in _digests:
+        _digests[path] = _sha256(path)
+        _names[path] = name
+    return _digests[path]
+
+
+def _sha256(path: Path) -> str:
+    return f"sha256:{hashlib.sha256(path.read_bytes()).hexdigest()}"
+
+
+def _spec(name: str) -> ModuleSpec | None:
+    """Find a module as an import would, but without running the packages above it."""
+    if name not in _specs:
+        _specs[name] = _found(name)
+    return _specs[name]
+
+
+def _found(name: str) -> ModuleSpec | None:
+    package, _, _ = name.rpartition(".")
+    if not package:
+        try:
+            return find_spec(name)
+        except (ImportError, ValueError):  # ValueError: a module made by hand has no spec
+            return None
+    above = _spec(package)
+    if above is None or above.submodule_search_locations is None:
+        return None
+    return PathFinder.find_spec(name, list(above.submodule_search_locations))
+
+
+@cache
+def _imports(path: Path, name: str, *, is_package: bool) -> tuple[str, ...]:
+    try:
+        tree = ast.parse(path.read_bytes())
+    except (SyntaxError, ValueError):
+        return ()  # its digest counts; to import it fails
+    package = name if is_package else name.rpartition(".")[0]
+    found: list[str] = []
+    for node in _statements(tree):
+        if isinstance(node, ast.Import):
+            found += [each.name for each in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:
+                parts = package.split(".")
+                parts = parts[: len(parts) - node.level + 1]
+                base = ".".join([*parts, base] if base else parts)
+            found.append(base)
+            found += [f"{base}.{each.name}" for each in node.names if each.name != "*"]
+    return tuple(each for each in found if each)
+
+
+def _statements(node: ast.AST) -> Iterator[ast.AST]:
+    """Yield every node that may run: all but the imports for type checkers."""
+    yield node
+    children: Iterable[ast.AST] = ast.iter_child_nodes(node)
+    if isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING"):
+        children = node.orelse
+    for child in children:
+        yield from _statements(child)
+
+
+def _data_files(init: Path) -> list[Path]:
+    """Return the sources in C and the tables that belong to a package, not to one below it."""
+    folders = [each for each in init.parent.iterdir() if each.is_dir()]
+    plain = [each for each in folders if not (each / "__init__.py").exists()]
+    return sorted(
+        path
+        for folder in (init.parent, *plain)
+        for path in folder.iterdir()
+        if path.suffix in _DATA_SUFFIXES and path.is_file()
+    )
+
+
+def _is_of_python(top: str) -> bool:
+    """Whether the standard library has it, and no file of the user's hides it."""
+    return top in sys.stdlib_module_names or top == "__main__"
+
+
+def _is_installed(top: str) -> bool:
+    spec = _spec(top)
+    if spec is None:
+        return False
+    places = [spec.origin or "", *(spec.submodule_search_locations or ())]
+    return any({"site-packages", "dist-packages"} & {*Path(place).parts} for place in places)
+
+
+def _versions(top: str) -> dict[str, str]:
+    names = _distributions().get(top, ())
+    return {f"{name} (distribution)": f"version {version(name)}" for name in sorted(set(names))}
+
+
+@cache
+def _distributions() -> Mapping[str, list[str]]:
+    return packages_distributions()
