@@ -69,11 +69,12 @@ def load(spec: DataSpec, content_sha256: str | None = None) -> Splits:
     are others.
     """
     spec = replace(spec, root=str(spec.folder.absolute()))
+    describe(spec)  # what is missing is best named there
     found = contents.content_sha256(spec)
     if content_sha256 not in (None, found):
         raise DataError(
-            f"{spec.name} in {spec.folder} has other content than expected: SHA-256 {found}, "
-            f"not {content_sha256}; put the files back, or name their folder as root"
+            f"{spec.name} in {spec.folder} has other content than expected: its SHA-256 "
+            f"is {found}, not {content_sha256}; put the files back, or name their folder as root"
         )
     return _load(spec, found)
 

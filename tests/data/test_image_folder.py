@@ -1,4 +1,3 @@
-import os
 from pathlib import Path
 
 import numpy as np
@@ -6,7 +5,7 @@ import pytest
 import torch
 from PIL import Image
 
-from spikenas.data import DataSpec, describe, fingerprint, image_folder, load
+from spikenas.data import DataSpec, describe, fingerprint, load
 from spikenas.exceptions import DataError
 
 
@@ -106,28 +105,57 @@ def test_the_fingerprint_follows_the_images_and_not_their_place(root: Path) -> N
     assert fingerprint(spec(moved)) != before
 
 
-def test_pictures_replaced_under_the_same_names_and_sizes_are_other_data(root: Path) -> None:
-    path = root / "train" / "red" / "0.bmp"
-    paint(path, (1, 2, 3))
-    stat = path.stat()
-    before, images = fingerprint(spec(root)), load(spec(root)).train.images.clone()
-
-    paint(path, (200, 100, 50))
-    os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
-
-    assert path.stat().st_size == stat.st_size
-    assert fingerprint(spec(root)) != before
-    assert not images.equal(load(spec(root)).train.images)
+def first_of_red(root: Path) -> list[int]:
+    return load(spec(root)).test.images[3, :, 0, 0].tolist()
 
 
-def test_grey_of_16_bits_and_transparency_are_read_as_a_viewer_shows_them(root: Path) -> None:
-    grey = np.arange(64, dtype=np.uint8).reshape(8, 8)
-    for part in ("train", "test"):
-        for old in (root / part / "red").iterdir():
-            old.unlink()
-        Image.fromarray(grey.astype(np.uint16) * 257).save(root / part / "red" / "deep.png")
-        Image.fromarray(grey).save(root / part / "red" / "flat.png")
+@pytest.mark.parametrize("suffix", ["png", "tif"])
+def test_grey_of_16_bits_equals_its_copy_in_8(root: Path, suffix: str) -> None:
+    (root / "test" / "red" / "0.png").unlink()
+    grey = np.full((9, 9), 77 * 257, np.uint16)
+    Image.fromarray(grey).save(root / "test" / "red" / f"0.{suffix}")
 
-    red = root / "test" / "red"
-    deep, flat = (image_folder._image(red / f"{name}.png", 8) for name in ("deep", "flat"))
-    assert np.array_equal(deep, flat)
+    assert first_of_red(root) == [77, 77, 77]
+
+
+def test_transparent_images_are_put_on_white(root: Path) -> None:
+    path = root / "test" / "red" / "0.png"
+    Image.new("RGBA", (9, 9), (0, 0, 0, 0)).save(path)
+
+    assert first_of_red(root) == [255, 255, 255]
+
+
+def test_an_image_is_turned_as_its_orientation_says(root: Path) -> None:
+    upright = Image.new("RGB", (8, 8))
+    upright.paste((0, 200, 0), (0, 0, 8, 4))
+    exif = Image.Exif()
+    exif[0x0112] = 3  # half a turn
+    upright.save(root / "test" / "red" / "0.png", exif=exif)
+
+    image = load(spec(root)).test.images[3]
+
+    assert image[:, 0, 0].tolist() == [0, 0, 0]
+    assert image[:, 7, 0].tolist() == [0, 200, 0]
+
+
+def test_a_set_whose_images_are_all_equal_is_refused(root: Path) -> None:
+    for path in root.rglob("*.png"):
+        paint(path, (1, 2, 3))
+
+    with pytest.raises(DataError, match="all 26 images are equal"):
+        load(spec(root))
+
+
+def test_a_folder_of_validation_images_is_not_left_out_in_silence(root: Path) -> None:
+    paint(root / "val" / "red" / "0.png", (1, 2, 3))
+
+    with pytest.raises(DataError, match=r"/val would be left out"):
+        describe(spec(root))
+
+
+def test_all_broken_images_are_told_at_once(root: Path) -> None:
+    for i in range(7):
+        (root / "train" / "red" / f"{i}.png").write_bytes(b"no image")
+
+    with pytest.raises(DataError, match=r"red/0\.png.*red/4\.png.*; and 2 more; delete"):
+        load(spec(root))

@@ -235,7 +235,7 @@ def test_each_rule_that_leaves_no_feasible_member_is_told_with_its_own_reason(
 def test_a_taken_name_is_refused_before_the_search(search: Search) -> None:
     search(name="mine", trials=1)
 
-    with pytest.raises(UsageError, match="spikenas resume mine"):
+    with pytest.raises(UsageError, match="already; it is finished; give another --name"):
         search(name="mine", trials=1)
 
 
