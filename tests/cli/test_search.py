@@ -116,7 +116,7 @@ def test_a_name_that_is_taken_is_refused_and_the_run_kept(spikenas, store):
     ended = spikenas("search", *TINY, "--store", store, "--name", "tiny")
 
     assert ended.code == 2
-    assert "resume" in ended.err
+    assert "it is finished; give another --name" in ended.err
     counts = json.loads(spikenas("status", "tiny", "--store", store, "--json").out)["counts"]
     assert counts["complete"] == 4
 

@@ -12,13 +12,13 @@ def kept(stored, tmp_path):
     """Return the URL of a store with one file of weights, and that file."""
     url = f"sqlite:///{tmp_path}/runs.db"
     path = tmp_path / "runs-artifacts" / "mine" / "weights.safetensors"
-    path.parent.mkdir(parents=True)
-    path.write_bytes(b"weights")
     with Store.open(stored) as model, Store.open(url) as store:
         candidate = model.run().candidates()[0]
         writer = store.begin_run(
             "mine", settings={}, space_toml="", seed=0, objectives=["accuracy"]
         )
+        path.parent.mkdir(parents=True)
+        path.write_bytes(b"weights")
         row = writer.add(
             0, candidate.architecture, {}, state=State.QUEUED, margins={}, reuse_key="k"
         )
