@@ -4,14 +4,28 @@ A wheel carries them under ``spikenas/_shipped/``; a source checkout keeps them 
 top-level folders of the same name.
 """
 
+import codecs
+import json
+import re
+import tomllib
+import unicodedata
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from spikenas.exceptions import SpecError, UnknownNameError
 
 Kind = Literal["search_spaces", "workers"]
+
+_MARKS = (  # the longer first: UTF-32 begins as UTF-16 does
+    (codecs.BOM_UTF32_LE, "UTF-32"),
+    (codecs.BOM_UTF32_BE, "UTF-32"),
+    (codecs.BOM_UTF16_LE, "UTF-16"),
+    (codecs.BOM_UTF16_BE, "UTF-16"),
+)
+_CURE = "save it as UTF-8"
+_QUOTES = "\u2018\u2019\u201a\u201c\u201d\u201e\u00ab\u00bb\u2032\u2033"
 
 
 def read(kind: Kind, name_or_path: str | Path) -> str:
@@ -30,14 +44,74 @@ def read(kind: Kind, name_or_path: str | Path) -> str:
     return (_folder(kind) / f"{name}.toml").read_text(encoding="utf-8")
 
 
-def read_file(path: str) -> str:
-    """Return the text of a user's file; raises SpecError where there is none."""
+def read_file(path: str | Path) -> str:
+    """Return the text of a user's file, in UTF-8 with or without a byte order mark.
+
+    Raises SpecError where there is none, or where it is in another encoding.
+    """
     try:
-        return Path(path).read_text(encoding="utf-8")
+        content = Path(path).read_bytes()
     except FileNotFoundError:
         raise SpecError(f"{path}: no such file") from None
     except (OSError, ValueError) as error:
         raise SpecError(f"{path}: cannot be read as a text file: {error}") from error
+    for mark, encoding in _MARKS:
+        if content.startswith(mark):
+            raise SpecError(f"{path}: cannot be read as a text file: is {encoding}; {_CURE}")
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = len(re.findall(rb"\r\n|\r|\n", error.object[: error.start])) + 1
+        raise SpecError(
+            f"{path}: cannot be read as a text file: byte 0x{error.object[error.start]:02x} of "
+            f"line {line} is not UTF-8; {_CURE}"
+        ) from None
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def parse_toml(text: str) -> dict[str, Any]:
+    """Return the tables of a TOML text; raises SpecError, which leaves the file to be named."""
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        place = re.search(r"at line (\d+)", str(error))
+        odd = _odd_character(text, int(place[1]) if place else None)
+        raise SpecError(f"is not valid TOML: {error}{odd}") from None
+    except RecursionError:
+        raise SpecError("is not valid TOML: nested too deeply") from None
+    except ValueError as error:  # a number of too many digits
+        raise SpecError(f"is not valid TOML: {error}") from None
+
+
+def parse_json(text: str) -> Any:
+    """Return the value of a JSON text; raises SpecError, which leaves the file to be named."""
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        odd = _odd_character(text, error.lineno)
+        raise SpecError(f"cannot be read as JSON: {error}{odd}") from None
+    except RecursionError:
+        raise SpecError("cannot be read as JSON: nested too deeply") from None
+    except ValueError as error:  # a number of too many digits
+        raise SpecError(f"cannot be read as JSON: {error}") from None
+
+
+def _odd_character(text: str, line: int | None) -> str:
+    """Name the first character of a line, or of the last one, that only looks like another."""
+    lines = text.rstrip("\n").split("\n")
+    index = len(lines) - 1 if line is None else min(line, len(lines)) - 1
+    for column, character in enumerate(lines[index], start=1):
+        if character in _QUOTES:
+            cure = "write a straight quote"
+        elif unicodedata.category(character) == "Zs" and character != " ":
+            cure = "write a plain space"
+        elif unicodedata.category(character) in ("Cc", "Cf") and character != "\t":
+            cure = "delete it"
+        else:
+            continue
+        name = unicodedata.name(character, "a control character")
+        return f"; column {column} of line {index + 1} is U+{ord(character):04X}, {name}: {cure}"
+    return ""
 
 
 def names(kind: Kind) -> list[str]:

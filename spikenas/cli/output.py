@@ -25,7 +25,8 @@ def say(message: str) -> None:
 
 def print_document(document: "Document") -> None:
     """Write one JSON document to stdout."""
-    print(json.dumps(asdict(document), indent=2, ensure_ascii=False, allow_nan=False))
+    is_utf8 = sys.stdout.encoding.lower().replace("-", "") == "utf8"
+    print(json.dumps(asdict(document), indent=2, ensure_ascii=not is_utf8, allow_nan=False))
 
 
 def print_table(table: "Table", heading: str = "") -> None:

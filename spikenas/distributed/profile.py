@@ -1,7 +1,6 @@
 """`WorkerProfile`: how many workers, with what resources, on which Ray; read from one TOML file."""
 
 import re
-import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from math import isfinite
@@ -123,6 +122,6 @@ def load_profile(name_or_path: str | Path) -> WorkerProfile:
     source = str(name_or_path)
     text = shipped.read("workers", name_or_path)
     try:
-        return WorkerProfile.from_dict(tomllib.loads(text))
-    except (tomllib.TOMLDecodeError, SpecError) as error:
+        return WorkerProfile.from_dict(shipped.parse_toml(text))
+    except SpecError as error:
         raise SpecError(f"{source}: {error}") from error

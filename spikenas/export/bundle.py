@@ -21,6 +21,7 @@ import torch
 from torch import Tensor
 
 import spikenas
+from spikenas import shipped
 from spikenas.architecture import Architecture
 from spikenas.exceptions import ArtefactError, UsageError
 from spikenas.export import formats
@@ -132,10 +133,7 @@ def read_architecture(path: str | Path) -> Architecture:
     path = Path(path)
     if path.is_dir():
         return _architecture(*read_verified(path), path)
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise UsageError(f"{path}: cannot be read: {error}") from error
+    content = shipped.read_file(path).encode()
     try:
         return Architecture.from_dict(parse(content, "the file"))
     except (UsageError, ArtefactError) as error:

@@ -7,12 +7,12 @@ hold their pool and activation. A ``name`` such as ``16-100-8`` alone is a chain
 each with its neurons. The keys of a layer are in docs/explanation/chips.md.
 """
 
-import json
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from spikenas import shipped
 from spikenas.exceptions import SpecError, did_you_mean
 from spikenas.hardware.akida_file import akida_layers
 from spikenas.hardware.layer_fields import Fields
@@ -36,12 +36,11 @@ _CHAIN = re.compile(r"\d+(-\d+)+")
 
 def read_layers(path: Path) -> LayerGraph:
     """Read a file; raises SpecError naming the file, the layer and what is wrong."""
+    text = shipped.read_file(path)
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise SpecError(f"{path}: no such file") from None
-    except (OSError, ValueError) as error:
-        raise SpecError(f"{path}: cannot be read as JSON: {error}") from None
+        record = shipped.parse_json(text)
+    except SpecError as error:
+        raise SpecError(f"{path}: {error}") from None
     return parse_layers(record, source=str(path))
 
 

@@ -7,7 +7,6 @@ stands without evidence.
 """
 
 import hashlib
-import tomllib
 from collections.abc import Mapping
 from functools import cached_property
 from importlib.resources import files
@@ -152,10 +151,10 @@ class ChipProfile(BaseModel):
     def from_toml(cls, text: str, *, source: str = "chip profile") -> "ChipProfile":
         """Read a profile; ``source`` names the text in errors. Raises SpecError."""
         try:
-            fields = tomllib.loads(text)
+            fields = shipped.parse_toml(text)
             own = cls.model_validate(fields)
-        except tomllib.TOMLDecodeError as error:
-            raise SpecError(f"{source}: not valid TOML: {error}") from None
+        except SpecError as error:
+            raise SpecError(f"{source}: {error}") from None
         except ValidationError as error:
             raise SpecError(f"{source}: {complaints(error, cls)}") from None
         profile = own if own.extends is None else own._with_rules_of(own.extends, source)

@@ -3,6 +3,7 @@
 matplotlib and plotly are imported by the function that draws, as both cost a second.
 """
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
@@ -16,6 +17,7 @@ from spikenas.report.figures import LABELS, energy_text, energy_unit, genes, sho
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
     from matplotlib.transforms import Bbox
 
     from spikenas.hardware import Comparison, EnergyEstimate
@@ -129,13 +131,24 @@ def _picture(run: "Run", objectives: Sequence[str] | None, where: str | None) ->
     )
 
 
-def _draw_png(picture: _Picture, path: Path) -> None:
-    from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415  (costs a second)
-    from matplotlib.figure import Figure  # noqa: PLC0415
-    from matplotlib.ticker import LogLocator, NullFormatter  # noqa: PLC0415
-
-    figure = Figure(figsize=(8, 5), dpi=150, layout="constrained")
+def _figure(width: float, height: float) -> "Figure":
+    """Return an empty figure that is drawn without a screen, whatever MPLBACKEND says."""
+    backend = os.environ.pop("MPLBACKEND", None)  # a notebook's fails the import elsewhere
+    try:
+        from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415  (a second)
+        from matplotlib.figure import Figure  # noqa: PLC0415
+    finally:
+        if backend is not None:
+            os.environ["MPLBACKEND"] = backend
+    figure = Figure(figsize=(width, height), dpi=150, layout="constrained")
     FigureCanvasAgg(figure)
+    return figure
+
+
+def _draw_png(picture: _Picture, path: Path) -> None:
+    figure = _figure(8, 5)
+    from matplotlib.ticker import LogLocator, NullFormatter  # noqa: PLC0415  (after its backend)
+
     axes = figure.add_subplot()
     axes.scatter(*picture.points(picture.others), s=22, color=_PALE, label="trained")
     axes.plot(
@@ -194,8 +207,6 @@ def _is_within(box: "Bbox", axes: "Axes") -> bool:
 def _draw_energy(
     estimate: "EnergyEstimate", others: Sequence["Comparison"], path: Path, name: str
 ) -> None:
-    from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415  (costs a second)
-    from matplotlib.figure import Figure  # noqa: PLC0415
 
     scale, unit = 1e-6, "score (millions of chip operations)"
     if estimate.total_uj is not None:
@@ -206,8 +217,7 @@ def _draw_energy(
     if estimate.static_uj:
         parts["static power"] = {"static power": estimate.static_uj}
     rows = len(parts) + len(priced) + 1
-    figure = Figure(figsize=(8, 1.9 + 0.27 * rows), dpi=150, layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = _figure(8, 1.9 + 0.27 * rows)
     by_part, whole = figure.subplots(2, height_ratios=[len(parts) + 1, len(priced) + 2])
 
     sums: dict[str, float] = {}

@@ -5,7 +5,6 @@ mistakes that can be told apart are reported at once.
 """
 
 import json
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
@@ -13,7 +12,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from spikenas import registry
+from spikenas import registry, shipped
 from spikenas.architecture import MAX_STAGES, InputSpec
 from spikenas.exceptions import ArchitectureError, SpecError, UnknownNameError, did_you_mean
 from spikenas.search_space import genes
@@ -72,9 +71,9 @@ class _File(_Strict):
 def read(text: str, *, source: str, allow_plugins: bool) -> Spec:
     """Return the checked spec, or raise SpecError with every mistake, each in its place."""
     try:
-        file = _File.model_validate(tomllib.loads(text))
-    except tomllib.TOMLDecodeError as error:
-        raise SpecError(f"{source}: is not valid TOML: {error}") from None
+        file = _File.model_validate(shipped.parse_toml(text))
+    except SpecError as error:
+        raise SpecError(f"{source}: {error}") from None
     except ValidationError as error:
         raise _spec_error(source, [_in_words(mistake) for mistake in error.errors()]) from None
     _import_plugins(file.space.plugins, source, allow_plugins)

@@ -81,9 +81,9 @@ def screen(architecture: Architecture, *, chip: ChipProfile | None, limits: Limi
         reasons.append(("parameters", _too_many_parameters(workload.parameters, limits)))
     if margins["training_memory"] > 0:
         too_much = (
-            f"training needs about {memory_gib:,.1f} GiB at batch size {limits.batch_size}, but "
-            f"max_memory_gib is {limits.max_memory_gib:g}; take a smaller batch_size, num_steps "
-            "or embed_dim, or a larger patch_size"
+            f"training needs about {_shown_gib(memory_gib, limits)} GiB at batch size "
+            f"{limits.batch_size}, but max_memory_gib is {limits.max_memory_gib}; take a smaller "
+            "batch_size, num_steps or embed_dim, or a larger patch_size"
         )
         reasons.append(("training_memory", too_much))
     if chip is not None:
@@ -109,6 +109,15 @@ def training_memory_gib(workload: Workload, batch_size: int) -> float:
         + activations * batch_size * _BYTES_PER_ACTIVATION
     )
     return needed / 2**30
+
+
+def _shown_gib(need: float, limits: Limits) -> str:
+    """Return the need in as many decimals as tell it from the limit."""
+    for decimals in range(1, 17):
+        shown = f"{need:,.{decimals}f}"
+        if float(shown.replace(",", "")) > limits.max_memory_gib:
+            return shown
+    return repr(need)
 
 
 def _least_parameters(architecture: Architecture) -> int:

@@ -1,4 +1,6 @@
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -154,3 +156,71 @@ def broken_command():
 
     yield add
     app.registered_commands[:] = known
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "said"),
+    [
+        (PermissionError(13, "Permission denied", "/x"), 4, "/x: Permission denied; give"),
+        (OSError(28, "No space left on device"), 4, "No space left on device; make room"),
+        (OSError(30, "Read-only file system", "/x"), 4, "/x: Read-only file system; name"),
+        (OSError(36, "File name too long", "x"), 2, "File name too long; take a shorter name"),
+    ],
+)
+def test_a_fault_of_the_system_is_said_with_its_cure(spikenas, broken_command, error, code, said):
+    ended = spikenas(broken_command(error))
+
+    assert ended.code == code
+    assert said in ended.err
+    assert "internal" not in ended.err
+
+
+@pytest.mark.parametrize("command", ["chips --json", "spaces", "--version"])
+@pytest.mark.parametrize(
+    ("redirection", "code", "said"),
+    [
+        (">&-", 4, "error: stdout is closed"),
+        ("2>&-", 0, ""),
+        ("> /dev/full", 4, "No space left on device"),
+        ("| true", 141, ""),
+    ],
+)
+def test_a_stream_that_is_gone_is_no_internal_error(command, redirection, code, said):
+    program = f"sleep 0.2; {sys.executable} -m spikenas {command}"  # after `true` has ended
+    line = f"set -o pipefail; ({program}) {redirection}"
+
+    ended = subprocess.run(["bash", "-c", line], capture_output=True, text=True, check=False)
+
+    assert ended.returncode == code
+    assert said in ended.stderr
+    assert not re.search("internal error|Traceback|Exception ignored", ended.stderr)
+
+
+def test_a_name_that_is_not_utf8_is_printed_in_escapes():
+    command = [sys.executable, "-m", "spikenas", "show", b"caf\xe9.json"]
+
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+
+    assert ended.returncode == 2
+    assert r"caf\udce9.json: no such file" in ended.stderr
+
+
+@pytest.mark.parametrize("name", ["torch", "random", "json", "numpy"])
+def test_a_file_of_the_working_folder_is_not_taken_for_a_library(tmp_path, name):
+    (tmp_path / f"{name}.py").write_text("raise SystemExit(99)")
+    command = [sys.executable, "-m", "spikenas", "show", "stmixer-4-384-cifar10"]
+
+    ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+
+    assert ended.returncode == 0, ended.stderr
+
+
+def test_a_working_folder_that_is_gone_is_said(tmp_path, monkeypatch, spikenas):
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+
+    ended = spikenas("spaces")
+
+    assert ended.code == 2
+    assert "the current folder no longer exists" in ended.err

@@ -1,3 +1,6 @@
+import os
+import subprocess
+import sys
 from itertools import combinations
 from types import SimpleNamespace
 
@@ -82,3 +85,20 @@ def test_any_two_objectives_make_a_plot(stored, tmp_path, objectives):
 def test_what_cannot_be_drawn_is_an_error(stored, tmp_path, name, options, complaint):
     with Store.open(stored) as store, pytest.raises(SpikeNASError, match=complaint):
         plot_front(store.run(), tmp_path / name, **options)
+
+
+def test_the_backend_of_a_notebook_does_not_matter(stored, tmp_path):
+    script = (
+        "import sys\n"
+        "from spikenas.report.plots import plot_front\n"
+        "from spikenas.store import Store\n"
+        "with Store.open(sys.argv[1]) as store:\n"
+        "    plot_front(store.run(), sys.argv[2])\n"
+    )
+    path = tmp_path / "front.png"
+    environment = {**os.environ, "MPLBACKEND": "module://no_such.backend_inline"}
+
+    command = [sys.executable, "-c", script, str(stored), str(path)]
+    subprocess.run(command, env=environment, check=True)
+
+    assert imread(path).std() > 0.01  # something was drawn

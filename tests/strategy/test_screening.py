@@ -1,3 +1,4 @@
+import re
 from dataclasses import replace
 
 import pytest
@@ -5,7 +6,7 @@ import pytest
 from spikenas.architecture import Architecture, InputSpec, Stage
 from spikenas.exceptions import UsageError
 from spikenas.hardware import chip
-from spikenas.strategy.screening import Limits, screen
+from spikenas.strategy.screening import Limits, screen, training_memory_gib
 
 
 def test_an_architecture_within_all_limits_passes_with_its_workload() -> None:
@@ -24,6 +25,19 @@ def test_a_trillion_parameters_are_refused_without_building_them() -> None:
     assert screening.refused
     assert screening.workload is None
     assert "max_parameters is 200,000,000" in screening.reasons[0]
+
+
+@pytest.mark.parametrize("part", [0.999999, 0.97, 1e-3, 1e-7])
+def test_the_memory_needed_never_reads_as_within_the_limit(part: float) -> None:
+    workload = screen(_architecture(), chip=None, limits=Limits()).workload
+    assert workload is not None
+    limits = Limits(batch_size=1, max_memory_gib=training_memory_gib(workload, 1) * part)
+
+    screening = screen(_architecture(), chip=None, limits=limits)
+
+    shown = re.search(r"about ([\d.,]+) GiB .* max_memory_gib is (\S+);", screening.reasons[0])
+    assert shown is not None
+    assert float(shown[1].replace(",", "")) > float(shown[2])
 
 
 def test_too_much_training_memory_is_refused_with_its_estimate() -> None:

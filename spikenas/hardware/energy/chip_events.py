@@ -9,7 +9,6 @@ A chip may have several readings, one after the other and never mixed: an all-in
 static power already. Without a reading there are counts and a score, and no joules.
 """
 
-import tomllib
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from spikenas import shipped
 from spikenas.exceptions import SpecError
 from spikenas.hardware.energy.model import (
     Constant,
@@ -151,9 +151,9 @@ class ChipEvents(EnergyModel):
     def from_toml(cls, text: str, *, source: str) -> "ChipEvents":
         """Read a chip; ``source`` names the text in errors. Raises SpecError."""
         try:
-            file = ChipFigures.model_validate(tomllib.loads(text))
-        except tomllib.TOMLDecodeError as error:
-            raise SpecError(f"{source}: not valid TOML: {error}") from None
+            file = ChipFigures.model_validate(shipped.parse_toml(text))
+        except SpecError as error:
+            raise SpecError(f"{source}: {error}") from None
         except ValidationError as error:
             raise SpecError(f"{source}: {complaints(error, ChipFigures)}") from None
         names = tuple(file.readings)
