@@ -1,9 +1,12 @@
 """One job: architecture + recipe + budget -> Evaluation; what a worker runs.
 
 `evaluate` never raises for what a candidate does: divergence, lack of memory and exceptions are
-outcomes, told to the driver. A job and its outcome have a JSON form; weights travel beside it.
+outcomes, told to the driver. What the data, the code or the machine does is an outcome with a
+``fault``: it says nothing of the candidate, which is tried again. A job and its outcome have a
+JSON form; weights travel beside it.
 """
 
+import errno
 import platform
 import time
 import traceback
@@ -19,14 +22,20 @@ from safetensors.torch import load as load_weights
 from safetensors.torch import save as save_weights
 
 from spikenas.architecture import Architecture
-from spikenas.data import DataSpec, load
+from spikenas.data import DataSpec, Splits, load
 from spikenas.evaluation import Evaluation, State
-from spikenas.exceptions import DivergedError, UsageError
+from spikenas.exceptions import DataError, DivergedError, MachineError, UsageError
 from spikenas.hardware import energy_model
 from spikenas.measurement import Measurement, measure
 from spikenas.nn.network import SpikingTransformer, build_network
 from spikenas.training import Recipe, train
 
+Fault = Literal["data", "code", "machine"]
+_MACHINE = {  # an operating system says these of itself, never of a network
+    *(errno.EACCES, errno.EDQUOT, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENODEV),
+    *(errno.ENOENT, errno.ENOMEM, errno.ENOSPC, errno.ENOTCONN, errno.EPERM, errno.EPIPE),
+    *(errno.EROFS, errno.ESTALE, errno.ETIMEDOUT, errno.EBUSY, errno.EHOSTDOWN, errno.ENXIO),
+}
 _EVALUATION_BATCH = 256  # images; events have T frames each and take the recipe's batch
 
 
@@ -80,7 +89,14 @@ class Job:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """How a job ended; ``weights`` are safetensors bytes of the trained network."""
+    """How a job ended.
+
+    Attributes:
+        weights: safetensors bytes of the trained network.
+        fault: what kept the job from running, if it was not the candidate: the data, the code
+            (a plugin, another version of spikenas) or the machine (disk, memory, permissions).
+            The job is then to be run again, whatever ``state`` says.
+    """
 
     job_id: str
     state: State
@@ -88,6 +104,7 @@ class Outcome:
     test_accuracy: float | None = None
     error: str | None = None
     traceback: str | None = None
+    fault: Fault | None = None
     weights: bytes | None = None
     worker: str = ""
     wall_seconds: float = 0.0
@@ -131,13 +148,14 @@ def evaluate(job: Job) -> Outcome:
             state=State.OUT_OF_MEMORY if _is_out_of_memory(error) else State.FAILED,
             error=f"{type(error).__name__}: {error}",
             traceback=traceback.format_exc(),
+            fault=_fault(error),
         )
     wall_seconds = time.perf_counter() - started
     return replace(outcome, worker=platform.node(), wall_seconds=wall_seconds)
 
 
 def _train(job: Job, started: float) -> Outcome:
-    splits = load(job.data.with_steps(job.architecture.num_steps))
+    splits = _load(job)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     with torch.random.fork_rng():
         torch.manual_seed(job.seed)
@@ -160,9 +178,27 @@ def _test(job: Job) -> Outcome:
     assert job.weights is not None, "a test job brings its weights"
     network = build_network(job.architecture)
     network.load_state_dict(load_weights(job.weights))
-    test = load(job.data.with_steps(job.architecture.num_steps)).test
+    test = _load(job).test
     found = measure(network, test.batches(_evaluation_batch(job)))
     return Outcome(job_id=job.id, state=State.COMPLETE, test_accuracy=found.accuracy)
+
+
+def _load(job: Job) -> Splits:
+    """Return the data; whatever goes wrong here is nothing that the candidate did."""
+    try:
+        return load(job.data.with_steps(job.architecture.num_steps))
+    except DataError:
+        raise
+    except Exception as error:
+        reason = f"{type(error).__name__}: {error}"
+        raise MachineError(f"data set {job.data.name} cannot be loaded: {reason}") from error
+
+
+def _fault(error: Exception) -> Fault | None:
+    if isinstance(error, DataError):
+        return "data"
+    is_of_system = isinstance(error, OSError) and error.errno in _MACHINE
+    return "machine" if is_of_system or isinstance(error, MachineError) else None
 
 
 def _evaluation_batch(job: Job) -> int:

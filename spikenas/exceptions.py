@@ -10,6 +10,7 @@ SpikeNASError
 |- NotFoundError         no such run or candidate (3)
 |- StoreError            the database is unavailable, foreign or of another version (4)
 |  |- LeaseError         another live driver holds the run, or took it over
+|- MachineError          disk, memory or permissions failed a search, which can be resumed (4)
 |- ArtefactError         a damaged or foreign export (5)
 |- BudgetError           the budget ended without one successful candidate (6)
 |- InfeasibleError       does not fit the chip, or the format cannot express it (7)
@@ -65,6 +66,10 @@ class StoreError(SpikeNASError):
 
 class LeaseError(StoreError):
     """Another live driver holds the run, or took it over."""
+
+
+class MachineError(SpikeNASError):
+    """The disk, the memory or the permissions of a machine ended a search; it can be resumed."""
 
 
 class ArtefactError(SpikeNASError):

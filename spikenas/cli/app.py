@@ -34,6 +34,7 @@ from spikenas.cli.output import redacted, say
 _EXIT_CODES: dict[type[Exception], int] = {
     exceptions.UsageError: 2,
     exceptions.NotFoundError: 3,
+    exceptions.MachineError: 4,
     exceptions.StoreError: 4,
     exceptions.ArtefactError: 5,
     exceptions.BudgetError: 6,

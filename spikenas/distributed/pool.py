@@ -1,5 +1,6 @@
 """`WorkerPool`: what the driver asks of the place where jobs run; `open_pool` makes one."""
 
+import os
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self
 
@@ -53,6 +54,8 @@ def open_pool(profile: WorkerProfile) -> WorkerPool:
     """
     if profile.kind == "inline":
         return InlinePool(threads_per_worker=profile.threads_per_worker)
+    # Under `uv run` Ray would pack the working directory, and fail above 512 MiB.
+    os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
     from spikenas.distributed.ray_pool import RayPool  # noqa: PLC0415  (ray costs 0.7 s)
 
     return RayPool(profile)

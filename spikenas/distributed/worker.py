@@ -61,14 +61,30 @@ class Worker:
 
 
 def run_job(evaluate: "Callable[[Job], Outcome]", message: "Message") -> "Message":
-    """Run one job; whatever it raises or wrongly returns becomes a failed outcome."""
+    """Run one job; whatever it raises or wrongly returns becomes a failed outcome.
+
+    A job that cannot even be read is no failure of its candidate: a plugin is missing here, or
+    another version of spikenas is installed.
+    """
     from spikenas.distributed.wire import pack_outcome, unpack_job  # noqa: PLC0415  (imports torch)
     from spikenas.evaluation import State  # noqa: PLC0415
     from spikenas.evaluator import Outcome  # noqa: PLC0415
 
     job_id = str(json.loads(message[0]).get("id", ""))
     try:
-        return pack_outcome(evaluate(unpack_job(message)))
+        job = unpack_job(message)
+    except Exception as error:  # importing a plugin may raise anything
+        return pack_outcome(
+            Outcome(
+                job_id=job_id,
+                state=State.FAILED,
+                error=f"on {socket.gethostname()}: {type(error).__name__}: {error}",
+                traceback=traceback.format_exc(),
+                fault="code",
+            )
+        )
+    try:
+        return pack_outcome(evaluate(job))
     except Exception as error:  # a job may raise anything; the search goes on and records it
         return pack_outcome(
             Outcome(

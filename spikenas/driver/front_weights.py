@@ -8,11 +8,13 @@ record, the candidate is trained again.
 
 import hashlib
 import os
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
 from spikenas import pareto
 from spikenas.evaluation import Evaluation, State
+from spikenas.exceptions import MachineError
 from spikenas.objectives import Objective
 from spikenas.store import Candidate, KeptFile, RunWriter, read_weights
 
@@ -40,13 +42,19 @@ class FrontWeights:
         """Write the weights of a new result, if it joins the front; before it is recorded."""
         if not self.would_join(evaluation):
             return None
-        self._folder.mkdir(parents=True, exist_ok=True)
         path, aside = self._path(key), self._aside(key)
-        with aside.open("wb") as file:
-            file.write(weights)
-            file.flush()
-            os.fsync(file.fileno())
-        aside.replace(path)
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            with aside.open("wb") as file:
+                file.write(weights)
+                file.flush()
+                os.fsync(file.fileno())
+            aside.replace(path)
+        except OSError as error:
+            raise MachineError(
+                f"weights cannot be written to {path}: {error.strerror}; mend that, then "
+                f"`spikenas resume {shlex.quote(self._writer.run.name)}`"
+            ) from error
         return KeptFile(_KIND, path, hashlib.sha256(weights).hexdigest(), len(weights))
 
     def settle(self) -> None:

@@ -5,6 +5,7 @@ from: a result is one transaction, weights are on disk before it, and what is in
 driver stops is put back into the queue.
 """
 
+import shlex
 from collections import Counter, deque
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -19,12 +20,21 @@ from spikenas.driver.proposals import Proposals, Screened, shortened
 from spikenas.driver.settings import SearchSettings
 from spikenas.evaluation import Evaluation, State
 from spikenas.evaluator import Outcome
-from spikenas.exceptions import ArtefactError, BudgetError, NotFoundError, StoreError
+from spikenas.exceptions import (
+    ArtefactError,
+    BudgetError,
+    DataError,
+    MachineError,
+    NotFoundError,
+    StoreError,
+    UsageError,
+)
 from spikenas.objectives import objective
 from spikenas.store import Candidate, RunWriter, Store, read_weights
 from spikenas.strategy.sampler import OptunaSampler
 
 _TICK_S = 1.0
+_MOST_FAULTS = 3  # of data, code or machine in a row, before the search stops
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,6 +106,7 @@ class SearchLoop:
         )
         self._idle_proposals = 0
         self._is_over = False
+        self._faults = 0  # in a row
         self._rules_shown: set[str] = set()
         self._reasons_shown: set[str] = set()
 
@@ -111,7 +122,7 @@ class SearchLoop:
         except BaseException as error:
             with suppress(StoreError):  # the first error is the one to hear of
                 self._put_back()
-                self._writer.finish("interrupted" if _is_interrupt(error) else "failed")
+                self._writer.finish("interrupted" if _can_go_on(error) else "failed")
             raise
         self._writer.finish("finished")
         self._report("" if was_finished else "the search is finished")
@@ -240,6 +251,15 @@ class SearchLoop:
     def _settle(self, outcome: Outcome) -> None:
         """Record what became of a job, and learn from it."""
         task = self._in_flight.pop(outcome.job_id)
+        if outcome.fault is not None:
+            self._writer.requeue(
+                task.row, error=outcome.error, traceback=outcome.traceback, worker=outcome.worker
+            )
+            self._states[task.row] = State.QUEUED
+            self._queue.appendleft(task)
+            self._note_fault(outcome)
+            return
+        self._faults = 0
         losses = task.losses + (outcome.state is State.LOST)
         if outcome.state is State.LOST and losses < self._settings.workers.max_attempts:
             self._writer.requeue(task.row)
@@ -269,6 +289,20 @@ class SearchLoop:
         self._end_task(task, outcome.state, None)
         ended = outcome.state.value.replace("_", " ")
         self._report(f"candidate {task.architecture.id} {ended}: {outcome.error or 'no reason'}")
+
+    def _note_fault(self, outcome: Outcome) -> None:
+        """Count what kept a job from running; raise once it happened too often in a row."""
+        self._faults += 1
+        if self._faults < _MOST_FAULTS:
+            self._report(f"a job could not run and is tried again: {outcome.error}")
+            return
+        kinds = {"data": DataError, "code": UsageError, "machine": MachineError}
+        assert outcome.fault is not None
+        raise kinds[outcome.fault](
+            f"{self._faults} jobs in a row could not run, none by its own fault; the last one: "
+            f"{outcome.error}. Mend that, then `spikenas resume "
+            f"{shlex.quote(self._writer.run.name)}` goes on"
+        )
 
     def _complete(
         self,
@@ -319,6 +353,11 @@ class SearchLoop:
                 self._report()
                 continue
             member = members[outcome.job_id]
+            if outcome.fault is not None:
+                self._note_fault(outcome)
+                self._submit_test(outcome.job_id, member)
+                continue
+            self._faults = 0
             is_lost = outcome.state is State.LOST
             losses[outcome.job_id] += is_lost
             if is_lost and losses[outcome.job_id] < self._settings.workers.max_attempts:
@@ -389,5 +428,6 @@ def _task(candidate: Candidate) -> _Task:
     )
 
 
-def _is_interrupt(error: BaseException) -> bool:
-    return not isinstance(error, Exception)
+def _can_go_on(error: BaseException) -> bool:
+    """Whether `resume` finds the run as if it had been interrupted."""
+    return not isinstance(error, Exception) or isinstance(error, UsageError | MachineError)

@@ -132,11 +132,20 @@ class RunWriter:
                 self._begin_attempt(connection, candidate, worker)
                 _end_attempt(connection, candidate, state.value, **end)
 
-    def requeue(self, candidate: int) -> None:
-        """Put a running candidate back, to be tried again."""
+    def requeue(
+        self,
+        candidate: int,
+        *,
+        error: str | None = None,
+        traceback: str | None = None,
+        worker: str = "",
+    ) -> None:
+        """Put a running candidate back, to be tried again; the attempt keeps why."""
+        end = {"error": _storable(error), "traceback": _storable(traceback)}
+        end |= {"worker": _storable(worker)} if worker else {}
         with self._lease.writing() as connection:
             self._move(connection, candidate, {State.RUNNING}, state=State.QUEUED.value)
-            _end_attempt(connection, candidate, "requeued")
+            _end_attempt(connection, candidate, "requeued", **end)
 
     def record_test_accuracy(self, candidate: int, value: float) -> None:
         """Write what a complete candidate scores on the test set, 0 to 1."""

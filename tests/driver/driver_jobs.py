@@ -1,6 +1,8 @@
 """What workers run in these tests instead of training: functions from job to outcome."""
 
+import errno
 from pathlib import Path
+from unittest import mock
 
 from spikenas.evaluation import State
 from spikenas.evaluator import Job, Outcome, evaluate
@@ -46,3 +48,27 @@ def lost_always(job: Job) -> Outcome:
     """Lose the worker of each training."""
     counted(job)
     return Outcome(job_id=job.id, state=State.LOST, error="the worker died")
+
+
+def disk_full(job: Job) -> Outcome:
+    """Run on a machine whose disk is full."""
+    with mock.patch("spikenas.evaluator.train", side_effect=OSError(errno.ENOSPC, "no space")):
+        return evaluate(job)
+
+
+def no_memory_for_data(job: Job) -> Outcome:
+    """Run on a machine that cannot hold the data."""
+    with mock.patch("spikenas.evaluator.load", side_effect=MemoryError()):
+        return evaluate(job)
+
+
+def no_plugin(job: Job) -> Outcome:
+    """Answer as a worker does that lacks a plugin."""
+    return Outcome(job_id=job.id, state=State.FAILED, error="no my_lab here", fault="code")
+
+
+def full_at_first(job: Job) -> Outcome:
+    """Meet a full disk twice, then train."""
+    before = len(calls())
+    outcome = counted(job)
+    return disk_full(job) if before in (1, 2) else outcome

@@ -1,0 +1,104 @@
+"""What the data, the code or the machine does is never booked on a candidate."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from spikenas import driver
+from spikenas.driver import Progress
+from spikenas.evaluation import State
+from spikenas.exceptions import DataError, MachineError, SpikeNASError, UsageError
+from spikenas.store import Run, Store
+
+Search = Callable[..., Run]
+EvaluateBy = Callable[[str], None]
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> Path:
+    """Forty pictures of two classes."""
+    random = np.random.default_rng(0)
+    for name in ("cat", "dog"):
+        folder = tmp_path / "pictures" / name
+        folder.mkdir(parents=True)
+        for i in range(20):
+            pixels = random.integers(0, 256, (8, 8, 3), np.uint8)
+            Image.fromarray(pixels).save(folder / f"{i}.png")
+    return tmp_path / "pictures"
+
+
+def test_a_search_whose_data_went_away_stops_and_goes_on_when_they_are_back(
+    search: Search, url: str, pictures: Path
+) -> None:
+    conditions = {
+        "data": "image_folder",
+        "data_root": pictures,
+        "image_size": 8,
+        "recipe": "digits",
+        "batch_size": 8,
+        "train_subset": None,
+    }
+    undisturbed = search(name="undisturbed", store=f"{url}2", **conditions)
+    away = pictures.with_name("away")
+
+    def unmount(progress: Progress) -> None:
+        if progress.counts["complete"] == 2 and pictures.exists():
+            pictures.rename(away)
+
+    with pytest.raises(DataError, match=r"3 jobs in a row.*spikenas resume mine"):
+        search(name="mine", on_progress=unmount, **conditions)
+    with Store.open(url) as store:
+        stopped = store.run("mine")
+        counts, status = stopped.counts(), stopped.status
+        queued = stopped.candidates([State.QUEUED])[0]
+        attempts = [attempt.error or "" for attempt in stopped.attempts(queued)]
+    away.rename(pictures)
+    resumed = driver.resume("mine", store=url)
+
+    assert status == "interrupted"
+    assert (counts["complete"], counts["failed"], counts["running"]) == (2, 0, 0)
+    assert all("there is no folder" in error for error in attempts)
+    assert [c.key for c in resumed.candidates()] == [c.key for c in undisturbed.candidates()]
+    assert resumed.counts()["complete"] == 4
+
+
+@pytest.mark.parametrize(
+    ("evaluate", "error"),
+    [("disk_full", MachineError), ("no_memory_for_data", MachineError), ("no_plugin", UsageError)],
+)
+def test_faults_of_machine_and_code_stop_the_search_and_fail_no_candidate(
+    search: Search, url: str, evaluate_by: EvaluateBy, evaluate: str, error: type[SpikeNASError]
+) -> None:
+    evaluate_by(evaluate)
+
+    with pytest.raises(error, match="3 jobs in a row could not run"):
+        search(name="mine")
+
+    with Store.open(url) as store:
+        run = store.run("mine")
+    assert run.status == "interrupted"
+    assert {state for state, count in run.counts().items() if count} <= {"queued", "refused"}
+
+
+def test_a_fault_that_passes_costs_nothing(search: Search, evaluate_by: EvaluateBy) -> None:
+    evaluate_by("full_at_first")
+
+    run = search(name="mine")
+
+    assert run.counts()["complete"] == 4
+    assert run.counts()["failed"] == 0
+
+
+def test_weights_that_cannot_be_written_stop_the_search(
+    search: Search, url: str, tmp_path: Path
+) -> None:
+    (tmp_path / "runs-artifacts").write_text("no folder")
+
+    with pytest.raises(MachineError, match="runs-artifacts"):
+        search(name="mine")
+
+    with Store.open(url) as store:
+        assert store.run("mine").counts()["complete"] == 0
