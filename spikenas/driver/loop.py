@@ -5,7 +5,6 @@ from: a result is one transaction, weights are on disk before it, and what is in
 driver stops is put back into the queue.
 """
 
-import shlex
 from collections import Counter, deque
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -14,6 +13,7 @@ from dataclasses import dataclass, replace
 from spikenas.architecture import Architecture
 from spikenas.data import fingerprint
 from spikenas.distributed import WorkerPool
+from spikenas.driver.faults import Faults
 from spikenas.driver.front_weights import FrontWeights
 from spikenas.driver.progress import OnProgress, Tally
 from spikenas.driver.proposals import Proposals, Screened, shortened
@@ -23,7 +23,6 @@ from spikenas.evaluator import Outcome
 from spikenas.exceptions import (
     ArtefactError,
     BudgetError,
-    DataError,
     MachineError,
     NotFoundError,
     StoreError,
@@ -34,7 +33,6 @@ from spikenas.store import Candidate, RunWriter, Store, read_weights
 from spikenas.strategy.sampler import OptunaSampler
 
 _TICK_S = 1.0
-_MOST_FAULTS = 3  # of data, code or machine in a row, before the search stops
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,7 +104,7 @@ class SearchLoop:
         )
         self._idle_proposals = 0
         self._is_over = False
-        self._faults = 0  # in a row
+        self._faults = Faults(writer.run.name, self._report)
         self._rules_shown: set[str] = set()
         self._reasons_shown: set[str] = set()
 
@@ -257,9 +255,9 @@ class SearchLoop:
             )
             self._states[task.row] = State.QUEUED
             self._queue.appendleft(task)
-            self._note_fault(outcome)
+            self._faults.note(outcome)
             return
-        self._faults = 0
+        self._faults.forget()
         losses = task.losses + (outcome.state is State.LOST)
         if outcome.state is State.LOST and losses < self._settings.workers.max_attempts:
             self._writer.requeue(task.row)
@@ -289,20 +287,6 @@ class SearchLoop:
         self._end_task(task, outcome.state, None)
         ended = outcome.state.value.replace("_", " ")
         self._report(f"candidate {task.architecture.id} {ended}: {outcome.error or 'no reason'}")
-
-    def _note_fault(self, outcome: Outcome) -> None:
-        """Count what kept a job from running; raise once it happened too often in a row."""
-        self._faults += 1
-        if self._faults < _MOST_FAULTS:
-            self._report(f"a job could not run and is tried again: {outcome.error}")
-            return
-        kinds = {"data": DataError, "code": UsageError, "machine": MachineError}
-        assert outcome.fault is not None
-        raise kinds[outcome.fault](
-            f"{self._faults} jobs in a row could not run, none by its own fault; the last one: "
-            f"{outcome.error}. Mend that, then `spikenas resume "
-            f"{shlex.quote(self._writer.run.name)}` goes on"
-        )
 
     def _complete(
         self,
@@ -354,10 +338,10 @@ class SearchLoop:
                 continue
             member = members[outcome.job_id]
             if outcome.fault is not None:
-                self._note_fault(outcome)
+                self._faults.note(outcome)
                 self._submit_test(outcome.job_id, member)
                 continue
-            self._faults = 0
+            self._faults.forget()
             is_lost = outcome.state is State.LOST
             losses[outcome.job_id] += is_lost
             if is_lost and losses[outcome.job_id] < self._settings.workers.max_attempts:

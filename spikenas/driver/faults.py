@@ -1,0 +1,38 @@
+"""`Faults`: jobs that the data, the code or the machine kept from running, one after another."""
+
+import shlex
+from collections.abc import Callable
+
+from spikenas.evaluator import Outcome
+from spikenas.exceptions import DataError, MachineError, SpikeNASError, UsageError
+
+MOST = 3  # in a row
+_KINDS: dict[str, type[SpikeNASError]] = {
+    "data": DataError,
+    "code": UsageError,
+    "machine": MachineError,
+}
+
+
+class Faults:
+    """Counts them; a job that runs begins the count anew."""
+
+    def __init__(self, run: str, report: Callable[[str], None]) -> None:
+        self._run, self._report = run, report
+        self._count = 0
+
+    def note(self, outcome: Outcome) -> None:
+        """Count an outcome with a fault; raise its error when there were `MOST` in a row."""
+        assert outcome.fault is not None
+        self._count += 1
+        if self._count < MOST:
+            self._report(f"a job could not run and is tried again: {outcome.error}")
+            return
+        raise _KINDS[outcome.fault](
+            f"{self._count} jobs in a row could not run, none by its own fault; the last one: "
+            f"{outcome.error}. Mend that, then `spikenas resume {shlex.quote(self._run)}` goes on"
+        )
+
+    def forget(self) -> None:
+        """Begin anew, as a job has run."""
+        self._count = 0
