@@ -36,3 +36,8 @@ class Faults:
     def forget(self) -> None:
         """Begin anew, as a job has run."""
         self._count = 0
+
+
+def can_go_on(error: BaseException) -> bool:
+    """Whether `resume` finds the run as if it had been interrupted."""
+    return not isinstance(error, Exception) or isinstance(error, UsageError | MachineError)

@@ -5,7 +5,7 @@ from: a result is one transaction, weights are on disk before it, and what is in
 driver stops is put back into the queue.
 """
 
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -13,9 +13,9 @@ from dataclasses import dataclass, replace
 from spikenas.architecture import Architecture
 from spikenas.data import fingerprint
 from spikenas.distributed import WorkerPool
-from spikenas.driver.faults import Faults
+from spikenas.driver.faults import Faults, can_go_on
 from spikenas.driver.front_weights import FrontWeights
-from spikenas.driver.progress import OnProgress, Tally
+from spikenas.driver.progress import OnProgress, Tally, no_success
 from spikenas.driver.proposals import Proposals, Screened, shortened
 from spikenas.driver.settings import SearchSettings
 from spikenas.evaluation import Evaluation, State
@@ -23,10 +23,8 @@ from spikenas.evaluator import Outcome
 from spikenas.exceptions import (
     ArtefactError,
     BudgetError,
-    MachineError,
     NotFoundError,
     StoreError,
-    UsageError,
 )
 from spikenas.objectives import objective
 from spikenas.store import Candidate, RunWriter, Store, read_weights
@@ -116,11 +114,11 @@ class SearchLoop:
             self._train()
             self._test_front()
             if not self._writer.run.counts()[State.COMPLETE]:
-                raise BudgetError(self._no_success())
+                raise BudgetError(no_success(self._writer.run))
         except BaseException as error:
             with suppress(StoreError):  # the first error is the one to hear of
                 self._put_back()
-                self._writer.finish("interrupted" if _can_go_on(error) else "failed")
+                self._writer.finish("interrupted" if can_go_on(error) else "failed")
             raise
         self._writer.finish("finished")
         self._report("" if was_finished else "the search is finished")
@@ -389,19 +387,6 @@ class SearchLoop:
         self._reasons_shown.update(news)
         return f"refused {screened.proposal.architecture.id}: {news[0]}"
 
-    def _no_success(self) -> str:
-        """Say what became of all, with the commonest reason."""
-        candidates = self._writer.run.candidates()
-        states = Counter(each.state.value for each in candidates)
-        reasons = Counter(each.error or each.reason for each in candidates)
-        shown = ", ".join(f"{number} {state}" for state, number in states.most_common())
-        commonest = next((why for why, _ in reasons.most_common() if why), "")
-        return (
-            f"run {self._writer.run.name!r} ended without one successful candidate: "
-            f"{shown or 'the budget left room for none'}"
-            f"{f'. Commonest reason: {commonest}' if commonest else ''}"
-        )
-
 
 def _task(candidate: Candidate) -> _Task:
     return _Task(
@@ -410,8 +395,3 @@ def _task(candidate: Candidate) -> _Task:
         architecture=candidate.architecture,
         margins=candidate.margins,
     )
-
-
-def _can_go_on(error: BaseException) -> bool:
-    """Whether `resume` finds the run as if it had been interrupted."""
-    return not isinstance(error, Exception) or isinstance(error, UsageError | MachineError)

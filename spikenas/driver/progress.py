@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from spikenas.evaluation import Evaluation, State
-from spikenas.store import Candidate
+from spikenas.store import Candidate, Run
 
 ENDS = tuple(state for state in State if state.is_final and state is not State.REFUSED)
 
@@ -114,3 +114,17 @@ class Tally:
         if self._time_budget_s is None:
             return estimate
         return max(0.0, min(estimate, self._began + self._time_budget_s - now))
+
+
+def no_success(run: Run) -> str:
+    """Say what became of all, with the commonest reason."""
+    candidates = run.candidates()
+    states = Counter(each.state.value for each in candidates)
+    reasons = Counter(each.error or each.reason for each in candidates)
+    shown = ", ".join(f"{number} {state}" for state, number in states.most_common())
+    commonest = next((why for why, _ in reasons.most_common() if why), "")
+    return (
+        f"run {run.name!r} ended without one successful candidate: "
+        f"{shown or 'the budget left room for none'}"
+        f"{f'. Commonest reason: {commonest}' if commonest else ''}"
+    )
