@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from spikenas.cli import documents
-from spikenas.cli.options import ArchArgument, JsonOption, StoreOption
+from spikenas.cli.options import ArchArgument, JsonOption, PluginsOption, StoreOption
 from spikenas.cli.output import print_document, print_table
 from spikenas.cli.references import resolve
 from spikenas.exceptions import InfeasibleError, UsageError
@@ -24,13 +24,14 @@ def show(
     *,
     arch: ArchArgument,
     store: StoreOption = None,
+    allow_plugins: PluginsOption = False,
     workload: Annotated[
         bool, typer.Option("--workload", help="Show every operation and what it costs.")
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Show the genes of an architecture and what it costs."""
-    reference = resolve(arch, store)
+    reference = resolve(arch, store, allow_plugins=allow_plugins)
     architecture, traced = reference.architecture, reference.workload()
     if as_json:
         print_document(
@@ -83,6 +84,7 @@ def check(
         ),
     ] = None,
     store: StoreOption = None,
+    allow_plugins: PluginsOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Say whether a chip can run an architecture or a list of layers.
@@ -105,7 +107,7 @@ def check(
         verdicts = [hardware.check_layers(graph, profile) for profile in profiles]
     else:
         assert arch is not None
-        subject, reference = arch, resolve(arch, store)
+        subject, reference = arch, resolve(arch, store, allow_plugins=allow_plugins)
         identity, key = reference.architecture.id, reference.architecture.key
         verdicts = [hardware.check(reference.workload(), profile) for profile in profiles]
     if as_json:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from spikenas.cli import documents
-from spikenas.cli.options import ArchArgument, JsonOption, StoreOption
+from spikenas.cli.options import ArchArgument, JsonOption, PluginsOption, StoreOption
 from spikenas.cli.output import print_document, print_table, say
 from spikenas.cli.references import Reference, resolve
 from spikenas.exceptions import UsageError
@@ -60,6 +60,7 @@ def energy(
         Path | None, typer.Option(metavar="FILE.png", help="Draw where the energy goes.")
     ] = None,
     store: StoreOption = None,
+    allow_plugins: PluginsOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Estimate the energy of one inference.
@@ -80,7 +81,7 @@ def energy(
         "reading": reading,
     }
     settings = {knob: setting for knob, setting in knobs.items() if setting is not None}
-    reference = resolve(arch, store)
+    reference = resolve(arch, store, allow_plugins=allow_plugins)
     workload = _with_rates(arch, reference, spike_rate)
     estimate = chosen.estimate(workload, **settings)
     comparisons = hardware.compare(chosen, workload, settings)

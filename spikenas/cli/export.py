@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from spikenas.cli.options import FormatsOption, RunArgument, StoreOption, names
+from spikenas.cli.options import FormatsOption, PluginsOption, RunArgument, StoreOption, names
 from spikenas.cli.output import say
 from spikenas.exceptions import (
     ArtefactError,
@@ -16,6 +16,7 @@ from spikenas.exceptions import (
     SpikeNASError,
     UsageError,
 )
+from spikenas.plugins import import_plugins, plugins_in
 
 if TYPE_CHECKING:
     from spikenas.preprocessing import Preprocessing
@@ -40,6 +41,7 @@ def export(
         bool, typer.Option("--overwrite", help="Replace folders that exist.")
     ] = False,
     store: StoreOption = None,
+    allow_plugins: PluginsOption = False,
 ) -> None:
     """Write trained architectures as verified folders.
 
@@ -58,6 +60,9 @@ def export(
 
     with Store.open(store, create=False) as opened:
         found = opened.run(run)
+        import_plugins(
+            plugins_in(found.space_toml), of=f"run {found.name!r}", is_allowed=allow_plugins
+        )
         if front:
             _write_front(found, to, beside, overwrite=overwrite)
             return
@@ -161,5 +166,7 @@ def _origin(run: "Run") -> dict[str, Any]:
         "energy_model": settings.energy_model,
         "objectives": list(settings.objectives),
         "sampler": settings.sampler,
+        "plugins": list(plugins_in(settings.space_toml)) or None,
+        "code": dict(settings.code) or None,
         "created_at": run.created_at.isoformat(),
     }

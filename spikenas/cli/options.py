@@ -53,6 +53,14 @@ ArchArgument = Annotated[
         "8 digits of the id.",
     ),
 ]
+PluginsOption = Annotated[
+    bool,
+    typer.Option(
+        "--allow-plugins",
+        help="Import the Python modules that the space, run or export names as plugins.",
+        show_default="SPIKENAS_ALLOW_PLUGINS=1 in the environment",
+    ),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="No progress on stderr.")]
 ObjectivesOption = Annotated[

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from spikenas.exceptions import UnknownNameError, UsageError
+from spikenas.plugins import import_plugins, plugins_in
 
 if TYPE_CHECKING:
     from spikenas.architecture import Architecture
@@ -27,14 +28,16 @@ class Reference:
         return trace_architecture(self.architecture)
 
 
-def resolve(arch: str, store: str | None) -> Reference:
+def resolve(arch: str, store: str | None, *, allow_plugins: bool = False) -> Reference:
     """Return what ARCH names.
+
+    The plugins of a run or an export are imported where the user allows it.
 
     Raises UnknownNameError, SpecError, ArtefactError or NotFoundError, naming what is wrong.
     """
     path = Path(arch)
     if path.is_dir():
-        return _export(path)
+        return _export(path, allow_plugins=allow_plugins)
     if path.is_file() or path.suffix == ".json":
         from spikenas import export
 
@@ -46,7 +49,7 @@ def resolve(arch: str, store: str | None) -> Reference:
                 f"{arch}: there is no such folder or file; ARCH is a published name, an export "
                 "folder, an architecture.json, or RUN/ID"
             )
-        return _candidate(run, candidate, store)
+        return _candidate(run, candidate, store, allow_plugins=allow_plugins)
     from spikenas import systems
 
     try:
@@ -56,10 +59,11 @@ def resolve(arch: str, store: str | None) -> Reference:
         raise UnknownNameError("architecture", arch, error.known, hint) from None
 
 
-def _export(folder: Path) -> Reference:
+def _export(folder: Path, *, allow_plugins: bool) -> Reference:
     from spikenas import export
     from spikenas.workload import Workload
 
+    import_plugins(export.read_plugins(folder), of=str(folder), is_allowed=allow_plugins)
     workload = export.read_metrics(folder).get("workload")
     return Reference(
         architecture=export.read_architecture(folder),
@@ -67,13 +71,14 @@ def _export(folder: Path) -> Reference:
     )
 
 
-def _candidate(run: str, candidate: str, store: str | None) -> Reference:
+def _candidate(run: str, candidate: str, store: str | None, *, allow_plugins: bool) -> Reference:
     from spikenas.evaluation import State
     from spikenas.store import Store
 
     with Store.open(store, create=False) as opened:
         of_run = opened.run(run)
         found = of_run.candidate(candidate)
+        import_plugins(plugins_in(of_run.space_toml), of=f"run {run!r}", is_allowed=allow_plugins)
         is_trained = found.state is State.COMPLETE
         measured = of_run.evaluation(found).workload if is_trained else None
         return Reference(architecture=found.architecture, measured=measured)

@@ -16,6 +16,7 @@ from spikenas.cli import documents
 from spikenas.cli.options import (
     JsonOption,
     ObjectivesOption,
+    PluginsOption,
     QuietOption,
     RunArgument,
     StoreOption,
@@ -128,10 +129,7 @@ def search(
         float | None,
         typer.Option(min=0, metavar="GIB", help="Refuse networks that need more to be trained."),
     ] = None,
-    allow_plugins: Annotated[
-        bool,
-        typer.Option("--allow-plugins", help="Import the Python modules that the space names."),
-    ] = False,
+    allow_plugins: PluginsOption = False,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
@@ -169,7 +167,10 @@ def search(
             max_parameters=max_parameters,
             max_memory_gib=max_memory_gib,
             allow_plugins=allow_plugins,
-            seed_with={arch: resolve(arch, store).architecture for arch in seed_with or ()},
+            seed_with={
+                arch: resolve(arch, store, allow_plugins=allow_plugins).architecture
+                for arch in seed_with or ()
+            },
             on_checked=None if quiet else partial(_announce, "searching", space, store),
             on_progress=on_progress,
         )
@@ -181,6 +182,7 @@ def resume(
     *,
     run: RunArgument = None,
     store: StoreOption = None,
+    allow_plugins: PluginsOption = False,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
@@ -194,7 +196,13 @@ def resume(
 
         of = run or "the newest run"
         on_checked = None if quiet else partial(_announce, "resuming", of, store)
-        return driver.resume(run, store=store, on_checked=on_checked, on_progress=on_progress)
+        return driver.resume(
+            run,
+            store=store,
+            allow_plugins=allow_plugins,
+            on_checked=on_checked,
+            on_progress=on_progress,
+        )
 
     _conduct(go_on, store=store, as_json=as_json, quiet=quiet)
 

@@ -19,6 +19,7 @@ from spikenas.evaluation import State
 from spikenas.exceptions import UsageError
 from spikenas.hardware import chip as load_chip
 from spikenas.objectives import DEFAULT_OBJECTIVES, objective
+from spikenas.plugins import import_plugins, plugins_in
 from spikenas.search_space import SearchSpace
 from spikenas.store import Candidate, Run, Store
 from spikenas.strategy.sampler import Observation, OptunaSampler
@@ -174,12 +175,14 @@ def resume(
     name: str | None = None,
     *,
     store: str | None = None,
+    allow_plugins: bool = False,
     on_checked: OnChecked | None = None,
     on_progress: OnProgress | None = None,
 ) -> Run:
     """Go on with a run that was interrupted or killed; only what was in flight is repeated.
 
-    Without a name it is the newest run. Everything but the time budget is as it was begun with.
+    Without a name it is the newest run. Everything but the time budget is as it was begun with;
+    consent to its plugins is asked for anew, by ``allow_plugins``.
 
     Raises:
         UsageError: when the code is not that which the run was begun with.
@@ -189,7 +192,11 @@ def resume(
     """
     began = time.monotonic()
     with Store.open(store, create=False) as record:
-        settings = SearchSettings.from_dict(record.run(name).settings)
+        begun = record.run(name)
+        settings = SearchSettings.from_dict(begun.settings)
+        import_plugins(
+            plugins_in(settings.space_toml), of=f"run {begun.name!r}", is_allowed=allow_plugins
+        )
         space = _fitted(settings.load_space(), settings)
         _refuse_changed(settings, space)
         if on_checked is not None:

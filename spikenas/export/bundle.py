@@ -28,6 +28,7 @@ from spikenas.export import formats
 from spikenas.export.provenance import (
     PROVENANCE,
     parse,
+    read_plugins,
     read_verified,
     refuse_private,
     render,
@@ -35,6 +36,7 @@ from spikenas.export.provenance import (
 )
 from spikenas.export.samples import sample_images
 from spikenas.nn.network import SpikingTransformer, build_network
+from spikenas.plugins import import_plugins
 from spikenas.preprocessing import Preprocessing
 
 PREPROCESSING = "preprocessing.json"
@@ -100,7 +102,7 @@ def write(
         draft = Path(tempfile.mkdtemp(prefix=f".{to.name}.", dir=to.parent))
         try:
             _write_files(draft, contents)
-            if not torch.equal(_logits(load(draft)), expected):
+            if not torch.equal(_logits(load(draft, allow_plugins=True)), expected):
                 raise ArtefactError(f"{to}: the network read back gives other logits")
             _move(draft, to)
         finally:
@@ -110,8 +112,12 @@ def write(
     return to
 
 
-def load(folder: str | Path) -> SpikingTransformer:
-    """Verify an export and return its network in evaluation mode, on the CPU."""
+def load(folder: str | Path, *, allow_plugins: bool = False) -> SpikingTransformer:
+    """Verify an export and return its network in evaluation mode, on the CPU.
+
+    The plugins that it names are imported where ``allow_plugins`` says so.
+    """
+    import_plugins(read_plugins(folder), of=str(folder), is_allowed=allow_plugins)
     contents, key = read_verified(folder)
     architecture = _architecture(contents, key, folder)
     state = _state(contents["model.safetensors"], str(folder))

@@ -44,6 +44,7 @@ class Provenance(BaseModel):
     objectives: list[str] | None = None
     sampler: str | None = None
     plugins: list[str] | None = None
+    code: Mapping[str, str] | None = None  # of every module, as `spikenas.code.sources` tells it
     system: str | None = None  # of an official checkpoint, with the two below
     variant: str | None = None
     checkpoint_sha256: str | None = None
@@ -92,6 +93,14 @@ def seal(claims: Mapping[str, Any], key: str, contents: Mapping[str, bytes]) -> 
 def verify(folder: str | Path) -> None:
     """Hold every file of an export against its record; raises ArtefactError at the first fault."""
     read_verified(folder)
+
+
+def read_plugins(folder: str | Path) -> tuple[str, ...]:
+    """Return the plugins that the network of an export needs, by its record."""
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise UsageError(f"{folder}: no such folder, so no export")
+    return tuple(_read_record(folder).plugins or ())
 
 
 def read_verified(folder: str | Path) -> tuple[dict[str, bytes], str]:

@@ -7,14 +7,15 @@ mistakes that can be told apart are reported at once.
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib import import_module
+from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from spikenas import registry, shipped
+from spikenas import shipped
 from spikenas.architecture import MAX_STAGES, InputSpec
 from spikenas.exceptions import ArchitectureError, SpecError, UnknownNameError, did_you_mean
+from spikenas.plugins import import_plugins
 from spikenas.search_space import genes
 from spikenas.search_space.genes import Level
 from spikenas.search_space.tables import Condition, Table, Values
@@ -76,7 +77,9 @@ def read(text: str, *, source: str, allow_plugins: bool) -> Spec:
         raise SpecError(f"{source}: {error}") from None
     except ValidationError as error:
         raise _spec_error(source, [_in_words(mistake) for mistake in error.errors()]) from None
-    _import_plugins(file.space.plugins, source, allow_plugins)
+    import_plugins(
+        file.space.plugins, of=source, is_allowed=allow_plugins, folder=Path(source).parent
+    )
     problems: list[str] = []
     network = Table(
         level="network",
@@ -206,23 +209,6 @@ def _input(given: _Input | None, problems: list[str]) -> InputSpec | None:
     except ArchitectureError as error:
         problems.append(str(error))
         return None
-
-
-def _import_plugins(plugins: Sequence[str], source: str, allow_plugins: bool) -> None:
-    if plugins and not allow_plugins:
-        raise SpecError(
-            f"{source}: space.plugins = {list(plugins)} would run code of those modules; "
-            "if you trust them, say --allow-plugins (in Python: allow_plugins=True)"
-        )
-    for plugin in plugins:
-        registry.names("mixer")  # our own families first: a plugin must not take their names
-        try:
-            import_module(plugin)
-        except ImportError as error:
-            raise SpecError(
-                f"{source}: space.plugins names {plugin!r}, which cannot be imported: {error}; "
-                "install it in this environment and on every worker"
-            ) from error
 
 
 def _spec_error(source: str, problems: Sequence[str]) -> SpecError:

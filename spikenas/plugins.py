@@ -1,0 +1,60 @@
+"""`import_plugins`: modules of the user's own with further operators, and only with consent.
+
+A space names its plugins, and a run or an export repeats the names. Whoever wrote that text is not
+the user who reads it, so a module is imported only where the user said so: by ``--allow-plugins``,
+``allow_plugins=True``, or SPIKENAS_ALLOW_PLUGINS=1 in the environment.
+"""
+
+import os
+import sys
+import tomllib
+from collections.abc import Sequence
+from importlib import import_module
+from pathlib import Path
+
+from spikenas import registry
+from spikenas.exceptions import SpecError
+
+_CONSENT = "--allow-plugins (in Python: allow_plugins=True; or SPIKENAS_ALLOW_PLUGINS=1)"
+
+
+def import_plugins(
+    modules: Sequence[str], *, of: str, is_allowed: bool, folder: Path | None = None
+) -> None:
+    """Import modules in which operators are registered.
+
+    They are looked for where Python looks, then in ``folder`` and in the working folder; these
+    come last, so that a file there never takes the place of an installed module.
+
+    Raises:
+        SpecError: the user did not consent, and how to; or a module cannot be imported.
+    """
+    if not modules:
+        return
+    if not (is_allowed or os.environ.get("SPIKENAS_ALLOW_PLUGINS") == "1"):
+        raise SpecError(
+            f"{of}: plugins = {list(modules)} would run code of those modules; "
+            f"if you trust them, say {_CONSENT}"
+        )
+    registry.names("mixer")  # our own families first: a plugin must not take their names
+    for place in (folder, Path.cwd()):
+        if place is not None and str(place.absolute()) not in sys.path:
+            sys.path.append(str(place.absolute()))
+    for module in modules:
+        try:
+            import_module(module)
+        except ImportError as error:
+            raise SpecError(
+                f"{of}: plugins names {module!r}, which cannot be imported: {error}; "
+                "install it in this environment and on every worker, or put its file beside the "
+                "TOML or into the working folder"
+            ) from error
+
+
+def plugins_in(space_toml: str) -> tuple[str, ...]:
+    """Return the plugins that the text of a space names; nothing is imported."""
+    try:
+        named = tomllib.loads(space_toml).get("space", {}).get("plugins", [])
+    except tomllib.TOMLDecodeError:
+        return ()
+    return tuple(str(module) for module in named)
