@@ -7,10 +7,12 @@ JSON form; weights travel beside it.
 """
 
 import errno
+import hashlib
+import json
 import platform
 import time
 import traceback
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from importlib import import_module
 from importlib.metadata import version
@@ -21,7 +23,9 @@ import torch
 from safetensors.torch import load as load_weights
 from safetensors.torch import save as save_weights
 
+from spikenas import registry
 from spikenas.architecture import Architecture
+from spikenas.code import sources
 from spikenas.data import DataSpec, Splits, load
 from spikenas.evaluation import Evaluation, State
 from spikenas.exceptions import DataError, DivergedError, MachineError, UsageError
@@ -45,6 +49,8 @@ class Job:
 
     Attributes:
         data: events are binned into as many frames as the architecture has steps.
+        data_sha256: of the files that the driver found; a worker refuses others.
+        code_sha256: of the code that the driver found, see `code_sha256`; likewise.
         kind: ``train`` from scratch and score on validation, or ``test`` the given weights.
         weights: safetensors bytes, only of kind ``test``.
     """
@@ -57,6 +63,8 @@ class Job:
     seed: int
     energy_model: str
     plugins: tuple[str, ...] = ()
+    data_sha256: str | None = None
+    code_sha256: str | None = None
     kind: Literal["train", "test"] = "train"
     weights: bytes | None = None
 
@@ -134,6 +142,14 @@ class Outcome:
 def evaluate(job: Job) -> Outcome:
     """Run one job to its end."""
     started = time.perf_counter()
+    if job.code_sha256 not in (None, code_sha256(code_of_candidate(job.architecture, job.plugins))):
+        return Outcome(
+            job_id=job.id,
+            state=State.FAILED,
+            error=f"{platform.node()} has other code than the driver (spikenas "
+            f"{version('spikenas')}, plugins {list(job.plugins)}); install the same there",
+            fault="code",
+        )
     try:
         outcome = _train(job, started) if job.kind == "train" else _test(job)
     except DivergedError as error:
@@ -152,6 +168,36 @@ def evaluate(job: Job) -> Outcome:
         )
     wall_seconds = time.perf_counter() - started
     return replace(outcome, worker=platform.node(), wall_seconds=wall_seconds)
+
+
+def code_of_candidate(architecture: Architecture, plugins: Iterable[str] = ()) -> dict[str, str]:
+    """Return the code that the figures of a candidate depend on, see `spikenas.code.sources`."""
+    operators = [
+        registry.operator("neuron", architecture.neuron),
+        registry.operator("stem", architecture.stem),
+        registry.operator("head", architecture.head),
+    ]
+    if architecture.halting is not None:
+        operators.append(registry.operator("halting", "act"))
+    for stage in architecture.stages:
+        operators += [registry.operator("mixer", name) for name in stage.mixer]
+        if stage.downsampling is not None:
+            operators.append(registry.operator("downsampling", stage.downsampling))
+    return sources((__name__, *modules(operators), *plugins))
+
+
+def modules(operators: Iterable[registry.Operator]) -> list[str]:
+    """Return the modules that the classes of the operators lie in."""
+    return sorted({each.target.partition(":")[0] for each in operators})
+
+
+def code_sha256(code: Mapping[str, str]) -> str:
+    """Return one hash of all sources, whatever versions of other packages are installed.
+
+    A worker with a GPU has another build of PyTorch than its driver.
+    """
+    digests = sorted(entry for entry in code.items() if entry[1].startswith("sha256:"))
+    return hashlib.sha256(json.dumps(digests).encode()).hexdigest()
 
 
 def _train(job: Job, started: float) -> Outcome:
@@ -186,7 +232,7 @@ def _test(job: Job) -> Outcome:
 def _load(job: Job) -> Splits:
     """Return the data; whatever goes wrong here is nothing that the candidate did."""
     try:
-        return load(job.data.with_steps(job.architecture.num_steps))
+        return load(job.data.with_steps(job.architecture.num_steps), job.data_sha256)
     except DataError:
         raise
     except Exception as error:

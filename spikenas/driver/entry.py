@@ -131,6 +131,10 @@ def search(
         settings,
         seed_with=seeds(space, seed_with),
         code=code_of(space, _plugins(space, settings)),
+        data_sha256=data_sets.content_sha256(settings.data),
+        preprocessing=data_sets.preprocessing_of(
+            settings.data, data_sets.describe(settings.data)
+        ).to_dict(),
     )
     if len(settings.seed_with) > trials:
         _log.warning(
@@ -252,12 +256,19 @@ def _refuse_untrainable(space: SearchSpace, recipe: Recipe) -> None:
 
 
 def _refuse_changed(settings: SearchSettings, space: SearchSpace) -> None:
-    """Refuse to mix results of other code into a run."""
+    """Refuse to mix results of other data or other code into a run."""
     code.refresh()
     if not settings.code:
         raise UsageError(
-            "the run was begun by spikenas 0.1.0, which did not record its code, so its results "
-            "cannot be compared with new ones; begin a new run"
+            "the run was begun by spikenas 0.1.0, which recorded neither its data nor its code, so "
+            "its results cannot be compared with new ones; begin a new run"
+        )
+    data_sha256 = data_sets.content_sha256(settings.data)
+    if data_sha256 != settings.data_sha256:
+        raise UsageError(
+            f"the files of {settings.data.name} in {settings.data.folder} are not those which the "
+            f"run was begun with: their SHA-256 is {data_sha256[:12]}..., it was "
+            f"{str(settings.data_sha256)[:12]}...; put them back, or begin a new run"
         )
     changed = code.changes(settings.code, code_of(space, _plugins(space, settings)))
     if changed:

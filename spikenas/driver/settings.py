@@ -6,7 +6,7 @@ the worker profile stay with the run, so a file edited later does not change a r
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
@@ -16,7 +16,7 @@ from spikenas.code import sources
 from spikenas.data import DataSpec
 from spikenas.distributed import WorkerProfile
 from spikenas.driver.seeds import Seed
-from spikenas.evaluator import Job
+from spikenas.evaluator import Job, code_of_candidate, code_sha256, modules
 from spikenas.exceptions import UnknownNameError, UsageError
 from spikenas.hardware import ChipProfile, energy_models
 from spikenas.objectives import objective
@@ -38,6 +38,8 @@ class SearchSettings:
         time_budget_s: after it no candidate is begun; counted anew by each `resume`.
         seed_with: members of the space that are proposed before all others.
         code: what `spikenas.code.sources` found when the run began; empty in runs of 0.1.0.
+        data_sha256: the hash of all files of the data set when the run began.
+        preprocessing: how images reach a network, for exports.
     """
 
     space_name: str
@@ -56,6 +58,8 @@ class SearchSettings:
     allow_plugins: bool
     seed_with: tuple[Seed, ...] = ()
     code: Mapping[str, str] = field(default_factory=dict)
+    data_sha256: str | None = None
+    preprocessing: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
         for name in self.objectives:
@@ -106,13 +110,15 @@ class SearchSettings:
             seed=self.seed,
             energy_model=self.energy_model,
             plugins=plugins,
+            data_sha256=self.data_sha256,
+            code_sha256=code_sha256(code_of_candidate(architecture, plugins)),
         )
 
     def reuse_key(
         self, architecture: Architecture, data_fingerprint: str, *, plugins: tuple[str, ...] = ()
     ) -> str:
         """Return what two trainings share when the result of one answers the other."""
-        code = sources(("spikenas.evaluator", *_modules(_operators(architecture)), *plugins))
+        code = code_of_candidate(architecture, plugins)
         conditions = (
             architecture.key,
             data_fingerprint,
@@ -163,26 +169,7 @@ def code_of(space: SearchSpace, plugins: tuple[str, ...] = ()) -> dict[str, str]
         for value in values
     ]
     operators += [registry.operator("head", name) for name in registry.names("head")]
-    return sources(("spikenas.evaluator", *_modules(operators), *plugins))
+    return sources(("spikenas.evaluator", *modules(operators), *plugins))
 
 
 _FAMILIES: tuple[registry.Family, ...] = ("neuron", "stem", "mixer", "downsampling", "halting")
-
-
-def _operators(architecture: Architecture) -> list[registry.Operator]:
-    operators = [
-        registry.operator("neuron", architecture.neuron),
-        registry.operator("stem", architecture.stem),
-        registry.operator("head", architecture.head),
-    ]
-    if architecture.halting is not None:
-        operators.append(registry.operator("halting", "act"))
-    for stage in architecture.stages:
-        operators += [registry.operator("mixer", name) for name in stage.mixer]
-        if stage.downsampling is not None:
-            operators.append(registry.operator("downsampling", stage.downsampling))
-    return operators
-
-
-def _modules(operators: Iterable[registry.Operator]) -> list[str]:
-    return sorted({each.target.partition(":")[0] for each in operators})

@@ -1,6 +1,7 @@
 """What the data, the code or the machine does is never booked on a candidate."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,8 +9,11 @@ import pytest
 from PIL import Image
 
 from spikenas import driver
+from spikenas.architecture import InputSpec
 from spikenas.driver import Progress
+from spikenas.driver.settings import SearchSettings
 from spikenas.evaluation import State
+from spikenas.evaluator import evaluate
 from spikenas.exceptions import DataError, MachineError, SpikeNASError, UsageError
 from spikenas.store import Run, Store
 
@@ -102,3 +106,44 @@ def test_weights_that_cannot_be_written_stop_the_search(
 
     with Store.open(url) as store:
         assert store.run("mine").counts()["complete"] == 0
+
+
+def test_a_run_whose_data_were_replaced_is_not_resumed(
+    search: Search, url: str, pictures: Path
+) -> None:
+    run = search(
+        name="mine",
+        data="image_folder",
+        data_root=pictures,
+        image_size=8,
+        recipe="digits",
+        batch_size=8,
+        train_subset=None,
+    )
+    cat, dog = pictures / "cat" / "1.png", pictures / "dog" / "1.png"
+    content = cat.read_bytes()
+    cat.write_bytes(dog.read_bytes())
+    dog.write_bytes(content)
+
+    with pytest.raises(UsageError, match=r"not those which the\s+run was begun with"):
+        driver.resume("mine", store=url)
+
+    dog.write_bytes(cat.read_bytes())
+    cat.write_bytes(content)
+    assert driver.resume("mine", store=url).counts() == run.counts()
+
+
+def test_a_worker_refuses_data_and_code_that_are_not_the_driver_s(search: Search) -> None:
+    settings = SearchSettings.from_dict(search(name="mine").settings)
+    architecture = settings.load_space().with_input(*_digits()).sample(0)
+    job = settings.job("1", architecture, plugins=())
+
+    other_data = evaluate(replace(job, data_sha256="0" * 64))
+    other_code = evaluate(replace(job, code_sha256="0" * 64))
+
+    assert (other_data.fault, other_code.fault) == ("data", "code")
+    assert evaluate(job).fault is None
+
+
+def _digits() -> tuple[InputSpec, int]:
+    return InputSpec(channels=1, height=8, width=8), 10
