@@ -142,7 +142,7 @@ def _preprocessing(run: "Run") -> "tuple[Preprocessing | None, tuple[str, ...]]"
     except DataError as error:
         say(f"without preprocessing, which run {run.name} did not record: {error}")
         return None, classes
-    return preprocessing_of(spec, info), classes or tuple(getattr(info, "classes", ()))
+    return preprocessing_of(spec, info), classes or info.classes
 
 
 def _origin(run: "Run") -> dict[str, Any]:

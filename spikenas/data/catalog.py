@@ -22,7 +22,8 @@ from spikenas.data.splitting import stratified_order
 from spikenas.exceptions import DataError
 
 _TEST_SEED = 0  # fixed, so that no split_seed ever lets a search see a test image
-_RULE = 2  # raise it when the same files and settings would give other images or another order
+_LEAST = 2
+_RULE = 3  # raise it when the same files and settings would give other images or another order
 
 
 def names() -> list[str]:
@@ -58,6 +59,8 @@ def describe(spec: DataSpec) -> DataInfo:
         num_test=sizes.test,
         mean=survey.mean,
         std=survey.std,
+        classes=survey.classes or tuple(map(str, range(survey.num_classes))),
+        notes=survey.notes,
     )
 
 
@@ -88,8 +91,8 @@ class _Sizes(NamedTuple):
 def _sizes(spec: DataSpec, survey: Survey) -> _Sizes:
     test = survey.num_test or round(survey.test_fraction * survey.num_train)
     pool = survey.num_train - (0 if survey.num_test else test)
-    validation = round(spec.validation_fraction * pool)
-    train = pool - validation
+    validation = survey.num_validation or round(spec.validation_fraction * pool)
+    train = pool - (0 if survey.num_validation else validation)
     if min(train, test) < 1 or (spec.validation_fraction and not validation):
         raise DataError(
             f"{spec.name} has {survey.num_train} samples, too few to split into training, "
@@ -99,6 +102,11 @@ def _sizes(spec: DataSpec, survey: Survey) -> _Sizes:
         raise DataError(
             f"train_subset = {spec.train_subset}, but the training part of {spec.name} has "
             f"{train} samples; give at most that, or leave it out"
+        )
+    if (spec.train_subset or train) < _LEAST:
+        raise DataError(
+            f"{spec.name}: {spec.train_subset or train} sample to train on is too few for batch "
+            f"norm; give at least {_LEAST}"
         )
     return _Sizes(spec.train_subset or train, validation, test)
 
@@ -155,7 +163,8 @@ def _origin(spec: DataSpec, info: DataInfo, content: str) -> dict[str, object]:
 def _ordered(spec: DataSpec, info: DataInfo, content: str) -> LabelledImages:
     """Read all images: those of the test part, then the others in stratified order.
 
-    Any validation part is then a prefix of the others, and any training part follows it.
+    Any validation part is then a prefix of the others, and any training part follows it. A
+    validation part that the data set has itself stands between the two.
     """
     arrays = _read(spec, info)
     if contents.content_sha256(spec) != content:
@@ -171,21 +180,28 @@ def _ordered(spec: DataSpec, info: DataInfo, content: str) -> LabelledImages:
         test, pool = order[: info.num_test], order[info.num_test :]
         test_images, test_labels = images, labels
     pool = pool[stratified_order(labels[pool], spec.split_seed)]
+    parts = [(test_images, test_labels, test)]
+    if arrays.validation_images is not None and arrays.validation_labels is not None:
+        held_out = torch.from_numpy(arrays.validation_labels)
+        rows = torch.arange(len(held_out))
+        parts.append((torch.from_numpy(arrays.validation_images), held_out, rows))
+    parts.append((images, labels, pool))
     steps = () if spec.num_steps is None else (spec.num_steps,)
     shape = (*steps, info.input.channels, info.input.height, info.input.width)
-    every = torch.empty((len(test) + len(pool), *shape), dtype=torch.uint8)
-    for part, source, rows in (
-        (every[: len(test)], test_images, test),
-        (every[len(test) :], images, pool),
-    ):
-        torch.index_select(_resized(source, info.input), 0, rows, out=part)
+    every = torch.empty((sum(len(rows) for *_, rows in parts), *shape), dtype=torch.uint8)
+    start = 0
+    for source, _, rows in parts:
+        to = every[start : start + len(rows)]
+        torch.index_select(_resized(source, info.input), 0, rows, out=to)
+        start += len(rows)
     if spec.kind == "frames" and all(torch.equal(image, every[0]) for image in every):
         raise DataError(
             f"{spec.name} in {spec.folder}: all {len(every)} images are equal, so nothing can be "
             "learnt from them; look whether they hold what was meant (transparent images are put "
             "on white)"
         )
-    return LabelledImages(every.numpy(), torch.cat([test_labels[test], labels[pool]]).numpy())
+    every_label = torch.cat([of_part[rows] for _, of_part, rows in parts])
+    return LabelledImages(every.numpy(), every_label.numpy())
 
 
 def _read(spec: DataSpec, info: DataInfo) -> Arrays:

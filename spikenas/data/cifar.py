@@ -28,7 +28,7 @@ class CifarSource:
     train_files: dict[str, int]
     test_files: dict[str, int]
     labels: str  # the key of the labels within a batch
-    num_classes: int
+    classes: tuple[str, ...]
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
 
@@ -53,7 +53,8 @@ class CifarSource:
             channels=3,
             height=32,
             width=32,
-            num_classes=self.num_classes,
+            num_classes=len(self.classes),
+            classes=self.classes,
             num_train=sum(self.train_files.values()),
             num_test=sum(self.test_files.values()),
             mean=self.mean,

@@ -39,6 +39,7 @@ class Cifar10Dvs:
             test_fraction=0.1,
             mean=(0.0, 0.0),
             std=(1 / 255, 1 / 255),
+            classes=self.classes(folder),
         )
 
     def recordings(self, folder: Path) -> Recordings:

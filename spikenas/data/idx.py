@@ -34,6 +34,7 @@ class IdxSource:
     name: str
     mean: tuple[float]
     std: tuple[float]
+    classes: tuple[str, ...] = ()
 
     def survey(self, folder: Path, image_size: int | None) -> Survey:
         """Check that the four files are there and whole by header and length."""
@@ -48,6 +49,7 @@ class IdxSource:
             num_test=10_000,
             mean=self.mean,
             std=self.std,
+            classes=self.classes,
         )
 
     def files(self, folder: Path) -> list[Path]:

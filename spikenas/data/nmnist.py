@@ -43,6 +43,7 @@ class NMnist:
             num_test=len(parts.test),
             mean=(0.0, 0.0),
             std=(1 / 255, 1 / 255),
+            classes=self.classes(folder),
         )
 
     def recordings(self, folder: Path) -> Recordings:

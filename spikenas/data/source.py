@@ -13,8 +13,9 @@ class Survey:
     """What the files promise, without reading the images.
 
     ``num_test`` 0 means that the data set has no test files, so ``test_fraction`` of its training
-    files is held out. ``mean`` and ``std`` are per channel, of images in 0..1; events have 0 and
-    1/255, so that they stay what they are: counts.
+    files is held out; ``num_validation`` 0 likewise. ``classes`` are names by label, the numbers
+    where empty; ``notes`` say what was left out. ``mean`` and ``std`` are per channel, of images in
+    0..1; events have 0 and 1/255, so that they stay what they are: counts.
     """
 
     channels: int
@@ -25,6 +26,9 @@ class Survey:
     num_test: int
     mean: tuple[float, ...]
     std: tuple[float, ...]
+    classes: tuple[str, ...] = ()
+    num_validation: int = 0
+    notes: tuple[str, ...] = ()
     kind: Literal["frames", "events"] = "frames"
     test_fraction: float = 0.2
 
@@ -36,6 +40,8 @@ class Arrays(NamedTuple):
     train_labels: NDArray[np.int64]
     test_images: NDArray[np.uint8]
     test_labels: NDArray[np.int64]
+    validation_images: NDArray[np.uint8] | None = None
+    validation_labels: NDArray[np.int64] | None = None
 
 
 class Source(Protocol):

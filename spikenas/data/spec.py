@@ -114,7 +114,14 @@ class DataSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DataInfo:
-    """What a `DataSpec` was found to be; ``mean`` and ``std`` are per channel in 0..1."""
+    """What a `DataSpec` was found to be.
+
+    Attributes:
+        mean: per channel, of images in 0..1.
+        std: likewise.
+        classes: their names, by label.
+        notes: what was left out of the files, to be told before a search.
+    """
 
     name: str
     input: InputSpec
@@ -124,6 +131,8 @@ class DataInfo:
     num_test: int
     mean: tuple[float, ...]
     std: tuple[float, ...]
+    classes: tuple[str, ...]
+    notes: tuple[str, ...] = ()
 
 
 def _integer(name: str, value: object, low: int, high: int) -> None:

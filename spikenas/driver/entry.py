@@ -124,7 +124,10 @@ def search(
         time_budget_s=time_budget_s,
         allow_plugins=allow_plugins,
     )
-    space = _fitted(space, settings)
+    info = data_sets.describe(settings.data)
+    for note in info.notes:
+        _log.warning("%s", note)
+    space = space.with_input(info.input, info.num_classes)
     _refuse_untrainable(space, chosen)
     code.refresh()
     settings = replace(
@@ -132,9 +135,8 @@ def search(
         seed_with=seeds(space, seed_with),
         code=code_of(space, _plugins(space, settings)),
         data_sha256=data_sets.content_sha256(settings.data),
-        preprocessing=data_sets.preprocessing_of(
-            settings.data, data_sets.describe(settings.data)
-        ).to_dict(),
+        preprocessing=data_sets.preprocessing_of(settings.data, info).to_dict(),
+        classes=info.classes,
     )
     if len(settings.seed_with) > trials:
         _log.warning(
@@ -152,7 +154,11 @@ def search(
         if on_checked is not None:
             on_checked(settings)
         with open_pool(settings.workers) as pool:
-            pool.warm_up(settings.data.with_steps(first.num_steps))
+            first_data = settings.data.with_steps(first.num_steps)
+            pool.warm_up(first_data)
+            data_sets.load(
+                first_data, settings.data_sha256
+            )  # a damaged file is found before the run
             writer = record.begin_run(
                 name,
                 settings=settings.to_dict(),

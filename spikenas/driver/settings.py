@@ -40,6 +40,7 @@ class SearchSettings:
         code: what `spikenas.code.sources` found when the run began; empty in runs of 0.1.0.
         data_sha256: the hash of all files of the data set when the run began.
         preprocessing: how images reach a network, for exports.
+        classes: their names, by label.
     """
 
     space_name: str
@@ -60,6 +61,7 @@ class SearchSettings:
     code: Mapping[str, str] = field(default_factory=dict)
     data_sha256: str | None = None
     preprocessing: Mapping[str, Any] | None = None
+    classes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for name in self.objectives:
@@ -153,6 +155,7 @@ class SearchSettings:
                 "recipe": Recipe.from_dict(record["recipe"]),
                 "workers": WorkerProfile.from_dict(record["workers"]),
                 "limits": Limits(**record["limits"]),
+                "classes": tuple(record.get("classes", ())),
                 "seed_with": tuple(Seed(**each) for each in record.get("seed_with", ())),
             }
         )

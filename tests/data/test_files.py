@@ -23,7 +23,7 @@ TINY = CifarSource(
     train_files={"one": 6, "two": 6},
     test_files={"test": 4},
     labels="labels",
-    num_classes=10,
+    classes=tuple(map(str, range(10))),
     mean=(0.5, 0.5, 0.5),
     std=(0.2, 0.2, 0.2),
 )

@@ -1,3 +1,6 @@
+import os
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -73,7 +76,7 @@ def test_an_empty_class_folder_is_named(root: Path) -> None:
 def test_a_class_that_is_only_tested_is_named(root: Path) -> None:
     paint(root / "test" / "green" / "0.png", (0, 200, 0))
 
-    with pytest.raises(DataError, match=r"has classes that .*train lacks: green"):
+    with pytest.raises(DataError, match=r"test has 'green', unlike .*train"):
         describe(spec(root))
 
 
@@ -146,11 +149,94 @@ def test_a_set_whose_images_are_all_equal_is_refused(root: Path) -> None:
         load(spec(root))
 
 
-def test_a_folder_of_validation_images_is_not_left_out_in_silence(root: Path) -> None:
-    paint(root / "val" / "red" / "0.png", (1, 2, 3))
+@pytest.mark.parametrize("name", ["val", "Valid", "validation"])
+def test_a_validation_part_is_used_as_such_and_never_trained_on(root: Path, name: str) -> None:
+    for i in range(4):
+        for colour in ("red", "blue"):
+            paint(root / name / colour / f"{i}.png", (7, 100 + i, 7))
 
-    with pytest.raises(DataError, match=r"/val would be left out"):
+    splits = load(spec(root))
+
+    assert (len(splits.train), len(splits.validation), len(splits.test)) == (20, 8, 6)
+    assert splits.validation.images[:, 0, 0, 0].unique().tolist() == [7]
+    assert not (splits.train.images[:, 0, 0, 0] == 7).any()
+
+
+def test_a_test_share_is_held_out_where_there_is_validation_but_no_test(root: Path) -> None:
+    (root / "test").rename(root / "val")
+
+    splits = load(spec(root))
+
+    assert (len(splits.train), len(splits.validation), len(splits.test)) == (16, 6, 4)
+
+
+@pytest.mark.parametrize("junk", ["._0.png", ".DS_Store", "Thumbs.db", "desktop.ini"])
+def test_what_a_system_puts_there_is_passed_over(root: Path, junk: str) -> None:
+    (root / "train" / "red" / junk).write_bytes(b"\0\5\x16\7" + bytes(99))
+    for folder in ("__MACOSX", "@eaDir", ".ipynb_checkpoints", "lost+found"):
+        (root / "train" / folder).mkdir()
+        (root / folder).mkdir()
+
+    info = describe(spec(root))
+
+    assert (info.num_classes, info.num_train, info.notes) == (2, 18, ())
+
+
+def test_other_files_are_left_out_with_one_note(root: Path) -> None:
+    for name in ("a.txt", "b.txt", "c.xyz"):
+        (root / "train" / "red" / name).write_text("none")
+    (root / "train" / "red" / "folder.png").mkdir()
+
+    (note,) = describe(spec(root)).notes
+
+    assert "4 entries are no images" in note
+    assert "2 .txt" in note
+    assert "a.txt" in note
+
+
+def test_images_may_lie_in_a_folder_of_their_class(root: Path) -> None:
+    for home in list(root.glob("*/*")):
+        home.rename(root / "aside")
+        home.mkdir()
+        (root / "aside").rename(home / "images")
+
+    assert describe(spec(root)).num_test == 6
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        (lambda root: (root / "Train").mkdir(), "both the train part"),
+        (lambda root: paint(root / "green" / "0.png", (1, 2, 3)), r"green, which is none"),
+        (lambda root: (root / "train" / "red" / "0.gif").symlink_to("gone"), "link to nothing"),
+        (lambda root: (root / "train" / "red" / "0.TIFF").touch(), r"0\.TIFF is an empty file"),
+        (lambda root: (root / "train" / "green").mkdir(), r"test lacks 'green'|has no image"),
+        (lambda root: shutil.rmtree(root / "test" / "red"), r"test lacks 'red'"),
+        (lambda root: shutil.rmtree(root / "train"), "no train"),
+    ],
+)
+def test_what_does_not_fit_is_refused_by_name(
+    root: Path, change: Callable[[Path], object], complaint: str
+) -> None:
+    change(root)
+
+    with pytest.raises(DataError, match=complaint):
         describe(spec(root))
+
+
+def test_a_name_that_is_not_utf_8_is_read_or_refused_in_escapes(root: Path) -> None:
+    path = root / "train" / "red" / os.fsdecode(b"caf\xe9.png")
+    (root / "train" / "red" / "0.png").rename(path)
+    assert describe(spec(root)).num_train == 18
+    path.write_bytes(b"no image")
+
+    with pytest.raises(DataError, match=r"caf\\xe9\.png cannot be read"):
+        load(spec(root))
+
+
+def test_the_classes_are_named(root: Path) -> None:
+    assert describe(spec(root)).classes == ("blue", "red")
+    assert describe(DataSpec(name="digits")).classes == tuple("0123456789")
 
 
 def test_all_broken_images_are_told_at_once(root: Path) -> None:

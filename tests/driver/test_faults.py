@@ -147,3 +147,22 @@ def test_a_worker_refuses_data_and_code_that_are_not_the_driver_s(search: Search
 
 def _digits() -> tuple[InputSpec, int]:
     return InputSpec(channels=1, height=8, width=8), 10
+
+
+def test_a_damaged_picture_is_found_before_anything_is_recorded(
+    search: Search, url: str, pictures: Path
+) -> None:
+    (pictures / "dog" / "7.png").write_bytes(b"<html>404</html>")
+
+    with pytest.raises(DataError, match=r"dog/7\.png cannot be read"):
+        search(
+            data="image_folder",
+            data_root=pictures,
+            image_size=8,
+            recipe="digits",
+            batch_size=8,
+            train_subset=None,
+        )
+
+    with Store.open(url) as store:
+        assert store.runs() == []
