@@ -1,6 +1,7 @@
 """CIFAR10-DVS: 10,000 of CIFAR-10's images moved before an event camera of 128x128 (Li 2017).
 
-One AEDAT 4 file a recording, ``CIFAR10DVS/CLASS/*.aedat4``, as tonic unpacks them. There are no
+One file a recording, in ``CIFAR10DVS/CLASS``: ``.aedat4`` as tonic unpacks them, ``.aedat`` as they
+were published, or ``.npz`` in ``events_np/CLASS`` as SpikingJelly writes them. There are no
 test files; a tenth is held out, as the published results do, though they take the last files of
 each class and we draw them.
 """
@@ -10,8 +11,10 @@ from pathlib import Path
 import numpy as np
 
 from spikenas.data import tonic_door
+from spikenas.data.aedat2 import read_aedat2
 from spikenas.data.recordings import Events, Recordings, listed, recording
 from spikenas.data.source import Survey
+from spikenas.data.spikingjelly_events import events_np, read_npz, recordings_in
 
 _CLASSES = (
     *("airplane", "automobile", "bird", "cat", "deer"),
@@ -27,7 +30,8 @@ class Cifar10Dvs:
     def survey(self, folder: Path, image_size: int | None) -> Survey:
         """Check that every class has recordings, and that there is a reader for them."""
         recordings = self.recordings(folder).train
-        tonic_door.refuse_absence("cifar10dvs")
+        if any(each.path.suffix.lower() == ".aedat4" for each in recordings):
+            tonic_door.refuse_absence("cifar10dvs")
         return Survey(
             kind="events",
             channels=2,
@@ -50,10 +54,15 @@ class Cifar10Dvs:
             f"python -c \"from tonic.datasets import CIFAR10DVS; CIFAR10DVS('{folder}')\", "
             "or name the folder that has CIFAR10DVS with --data-root or SPIKENAS_DATA"
         )
+        theirs = events_np(folder, ("CIFAR10DVS",))
+        if theirs is not None and not (home / _CLASSES[0]).is_dir():
+            return Recordings(list(recordings_in(theirs, _CLASSES)), [])
+        first = sorted((home / _CLASSES[0]).glob("*.aedat*"))  # all classes have one kind
+        suffix = first[0].suffix.lower() if first else ".aedat4"
         found = [
             recording(file, label)
             for label, name in enumerate(_CLASSES)
-            for file in listed(home / name, ".aedat4", missing)
+            for file in listed(home / name, suffix, missing)
         ]
         return Recordings(found, [])
 
@@ -63,5 +72,10 @@ class Cifar10Dvs:
 
     def read(self, path: Path) -> Events:
         """Read one recording."""
+        suffix = path.suffix.lower()
+        if suffix == ".npz":
+            return read_npz(path, self.sensor)
+        if suffix == ".aedat":
+            return read_aedat2(path)
         events = tonic_door.read_aedat4(path)
         return Events(*(events[field].astype(np.int64) for field in ("x", "y", "p", "t")))

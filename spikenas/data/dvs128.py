@@ -2,7 +2,8 @@
 
 As tonic distributes it, cut into one gesture a file and rounded to milliseconds:
 ``DVSGesture/ibmGesture{Train,Test}/USER_LIGHT/LABEL.npy``, an array [n, 4] of x, y, polarity and
-time. A polarity of -1 is read as 0, OFF. Tonic gets the files; numpy reads them.
+time. A polarity of -1 is read as 0, OFF. Tonic gets the files; numpy reads them. Where there are
+none, what SpikingJelly wrote is read: ``events_np/{train,test}/LABEL/*.npz``.
 """
 
 from pathlib import Path
@@ -20,6 +21,7 @@ from spikenas.data.recordings import (
     recording,
 )
 from spikenas.data.source import Survey
+from spikenas.data.spikingjelly_events import events_np, parts_in, read_npz
 from spikenas.exceptions import DataError
 
 _CLASSES = (
@@ -55,7 +57,10 @@ class Dvs128:
         )
 
     def recordings(self, folder: Path) -> Recordings:
-        """List the files by user and light, then by gesture."""
+        """List the files by user and light, then by gesture; SpikingJelly's by gesture."""
+        theirs = events_np(folder, ("DVSGesture", "DVS128Gesture"))
+        if theirs is not None and not (folder / "DVSGesture" / "ibmGestureTrain").is_dir():
+            return parts_in(theirs, _NUM_CLASSES)
         return Recordings(
             self._part(folder, "ibmGestureTrain"), self._part(folder, "ibmGestureTest")
         )
@@ -66,6 +71,8 @@ class Dvs128:
 
     def read(self, path: Path) -> Events:
         """Read one recording."""
+        if path.suffix.lower() == ".npz":
+            return read_npz(path, self.sensor)
         try:
             with path.open("rb") as file:
                 array = np.lib.format.read_array(file, allow_pickle=False)

@@ -13,6 +13,7 @@ import numpy as np
 
 from spikenas.data.recordings import Events, Recording, Recordings, listed, recording
 from spikenas.data.source import Survey
+from spikenas.data.spikingjelly_events import events_np, parts_in, read_npz
 from spikenas.exceptions import DataError
 
 _BYTES = 5  # of one event
@@ -28,7 +29,7 @@ class NMnist:
         """Check that every class has recordings and that each is of whole events."""
         parts = self.recordings(folder)
         for path, _, size, _ in (*parts.train, *parts.test):
-            if size % _BYTES:
+            if path.suffix.lower() == ".bin" and size % _BYTES:
                 raise DataError(
                     f"{path} is truncated or damaged: {size} bytes are not whole events of "
                     f"{_BYTES} bytes; delete it or get it again"
@@ -47,7 +48,10 @@ class NMnist:
         )
 
     def recordings(self, folder: Path) -> Recordings:
-        """List the files by label, then by name."""
+        """List the files by label, then by name; where there are none, what SpikingJelly wrote."""
+        theirs = events_np(folder, ("NMNIST",))
+        if theirs is not None and not _home(folder, "Train").is_dir():
+            return parts_in(theirs, 10)
         return Recordings(self._part(folder, "Train"), self._part(folder, "Test"))
 
     def classes(self, folder: Path) -> tuple[str, ...]:
@@ -56,6 +60,8 @@ class NMnist:
 
     def read(self, path: Path) -> Events:
         """Read one recording."""
+        if path.suffix.lower() == ".npz":
+            return read_npz(path, self.sensor)
         content = np.fromfile(path, np.uint8)
         if len(content) % _BYTES:
             raise DataError(f"{path} changed while it was read; try again")
@@ -67,9 +73,7 @@ class NMnist:
         return Events(x[real], y[real], polarity=high[real] >> 7, t=t[real])
 
     def _part(self, folder: Path, part: str) -> list[Recording]:
-        home = folder / "NMNIST"
-        if not home.is_dir() and _cased(folder, part).is_dir():
-            home = folder
+        home = _home(folder, part).parent
         missing = (
             "N-MNIST has one folder a digit, each with .bin files. Get Train.zip and Test.zip "
             f"from https://data.mendeley.com/datasets/468j46mzdv and unpack them in {home}, or "
@@ -80,6 +84,14 @@ class NMnist:
             for label in range(10)
             for file in listed(_cased(home, part) / str(label), ".bin", missing)
         ]
+
+
+def _home(folder: Path, part: str) -> Path:
+    """Return the folder of a part, in ``NMNIST`` or right in the data root."""
+    home = folder / "NMNIST"
+    if not home.is_dir() and _cased(folder, part).is_dir():
+        home = folder
+    return _cased(home, part)
 
 
 def _cased(home: Path, part: str) -> Path:
