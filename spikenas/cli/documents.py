@@ -63,6 +63,7 @@ class Status(Document):
     created_at: str
     seed: int
     objectives: list[str]
+    generation: int  # of the candidates that are counted; an earlier one had other data or code
     counts: dict[str, int]
     best_accuracy: float | None  # on the validation split, 0 to 1
     lowest_energy_uj: float | None

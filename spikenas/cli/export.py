@@ -6,7 +6,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from spikenas.cli.options import FormatsOption, PluginsOption, RunArgument, StoreOption, names
+from spikenas.cli.options import (
+    ArtifactsOption,
+    FormatsOption,
+    PluginsOption,
+    RunArgument,
+    StoreOption,
+    names,
+)
 from spikenas.cli.output import say
 from spikenas.exceptions import (
     ArtefactError,
@@ -41,6 +48,7 @@ def export(
         bool, typer.Option("--overwrite", help="Replace folders that exist.")
     ] = False,
     store: StoreOption = None,
+    artifacts: ArtifactsOption = None,
     allow_plugins: PluginsOption = False,
 ) -> None:
     """Write trained architectures as verified folders.
@@ -58,7 +66,7 @@ def export(
     beside = names(formats) or []
     from spikenas.store import Store
 
-    with Store.open(store, create=False) as opened:
+    with Store.open(store, create=False, artifacts=artifacts) as opened:
         found = opened.run(run)
         import_plugins(
             plugins_in(found.space_toml), of=f"run {found.name!r}", is_allowed=allow_plugins

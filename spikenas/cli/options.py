@@ -1,6 +1,7 @@
 """Arguments and options that several commands share."""
 
 import re
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -51,6 +52,15 @@ ArchArgument = Annotated[
         metavar="ARCH",
         help="A published name, an export folder, an architecture.json, or RUN/ID with at least "
         "8 digits of the id.",
+    ),
+]
+ArtifactsOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--artifacts",
+        metavar="DIR",
+        help="The folder of the store's weights.",
+        show_default="SPIKENAS_ARTIFACTS, else beside the store",
     ),
 ]
 PluginsOption = Annotated[

@@ -13,6 +13,7 @@ import typer
 
 from spikenas.cli import documents
 from spikenas.cli.options import (
+    ArtifactsOption,
     JsonOption,
     ObjectivesOption,
     RunArgument,
@@ -71,13 +72,17 @@ def runs(*, store: StoreOption = None, as_json: JsonOption = False) -> None:
 
 
 def status(
-    *, run: RunArgument = None, store: StoreOption = None, as_json: JsonOption = False
+    *,
+    run: RunArgument = None,
+    store: StoreOption = None,
+    artifacts: ArtifactsOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Show how many candidates of a run are in which state."""
     from spikenas.evaluation import State
     from spikenas.store import Store
 
-    with Store.open(store, create=False) as opened:
+    with Store.open(store, create=False, artifacts=artifacts) as opened:
         found = opened.run(run)
         complete = found.candidates(states=[State.COMPLETE])
         document = documents.Status(
@@ -86,6 +91,7 @@ def status(
             created_at=found.created_at.isoformat(),
             seed=found.seed,
             objectives=list(found.objectives),
+            generation=found.generation,
             counts=found.counts(),
             best_accuracy=max(
                 (c.accuracy for c in complete if c.accuracy is not None), default=None

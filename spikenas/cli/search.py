@@ -14,6 +14,7 @@ import typer
 
 from spikenas.cli import documents
 from spikenas.cli.options import (
+    ArtifactsOption,
     JsonOption,
     ObjectivesOption,
     PluginsOption,
@@ -69,6 +70,7 @@ def search(
         typer.Option(metavar="RUN", help="The name of the run.", show_default="data set and time"),
     ] = None,
     store: StoreOption = None,
+    artifacts: ArtifactsOption = None,
     workers: Annotated[
         str,
         typer.Option(metavar="NAME|FILE.toml", help="The worker profile; inline runs without Ray."),
@@ -152,6 +154,7 @@ def search(
             workers=workers,
             num_workers=num_workers,
             store=store,
+            artifacts=artifacts,
             name=name,
             seed=seed,
             epochs=epochs,
@@ -182,13 +185,22 @@ def resume(
     *,
     run: RunArgument = None,
     store: StoreOption = None,
+    artifacts: ArtifactsOption = None,
     allow_plugins: PluginsOption = False,
+    accept_changes: Annotated[
+        bool,
+        typer.Option(
+            "--accept-changes",
+            help="Where data or code have changed, begin a new generation of the run.",
+        ),
+    ] = False,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
     """Go on with a search that was interrupted or killed.
 
-    Only what was in flight is repeated.
+    Only what was in flight is repeated. Where the files of the data set, a plugin or an installed
+    package have changed since, it is refused, as its candidates could not be compared.
     """
 
     def go_on(on_progress: Callable[["Progress"], None]) -> "Run":
@@ -199,7 +211,9 @@ def resume(
         return driver.resume(
             run,
             store=store,
+            artifacts=artifacts,
             allow_plugins=allow_plugins,
+            accept_changes=accept_changes,
             on_checked=on_checked,
             on_progress=on_progress,
         )

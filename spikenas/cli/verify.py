@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from spikenas.cli import documents
-from spikenas.cli.options import JsonOption, StoreOption
+from spikenas.cli.options import ArtifactsOption, JsonOption, StoreOption
 from spikenas.cli.output import print_document, print_table, say
 from spikenas.exceptions import ArtefactError, NotFoundError
 
@@ -21,6 +21,7 @@ def verify(
         typer.Argument(metavar="RUN", help="Name of a run.", show_default="every run"),
     ] = None,
     store: StoreOption = None,
+    artifacts: ArtifactsOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Compare the kept weights with their recorded SHA-256.
@@ -29,7 +30,7 @@ def verify(
     """
     from spikenas.store import Store
 
-    with Store.open(store, create=False) as opened:
+    with Store.open(store, create=False, artifacts=artifacts) as opened:
         names = [each.name for each in opened.runs()] if run is None else [run]
         kept = [
             candidate

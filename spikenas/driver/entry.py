@@ -43,6 +43,7 @@ def search(
     workers: str | Path = "local",
     num_workers: int | None = None,
     store: str | None = None,
+    artifacts: str | Path | None = None,
     name: str | None = None,
     seed: int = 0,
     epochs: int | None = None,
@@ -72,7 +73,8 @@ def search(
     before training. ``trials`` candidates are trained; refused ones and repeats come on top, and
     none is begun after ``time_budget_s``. ``workers`` is a profile, by name or ``.toml``;
     ``inline`` needs no Ray. ``store`` is the database's URL, by default $SPIKENAS_STORE, else
-    ``sqlite:///spikenas.db``. ``seed_with`` are published names or architectures to propose
+    ``sqlite:///spikenas.db``; ``artifacts`` is the folder of its weights, by default its own.
+    ``seed_with`` are published names or architectures to propose
     first, each as the nearest member of the space; what had to be changed is logged.
     ``on_checked`` gets the settings once none of them was refused, before workers start;
     ``on_progress`` gets a `Progress` whenever something changes.
@@ -124,27 +126,16 @@ def search(
         time_budget_s=time_budget_s,
         allow_plugins=allow_plugins,
     )
-    info = data_sets.describe(settings.data)
-    for note in info.notes:
-        _log.warning("%s", note)
-    space = space.with_input(info.input, info.num_classes)
+    space, settings = _identified(space, settings)
     _refuse_untrainable(space, chosen)
-    code.refresh()
-    settings = replace(
-        settings,
-        seed_with=seeds(space, seed_with),
-        code=code_of(space, _plugins(space, settings)),
-        data_sha256=data_sets.content_sha256(settings.data),
-        preprocessing=data_sets.preprocessing_of(settings.data, info).to_dict(),
-        classes=info.classes,
-    )
+    settings = replace(settings, seed_with=seeds(space, seed_with))
     if len(settings.seed_with) > trials:
         _log.warning(
             "%d seeds, but trials = %d: the others may not be trained",
             len(settings.seed_with),
             trials,
         )
-    with Store.open(store) as record:
+    with Store.open(store, artifacts=artifacts) as record:
         if name is not None:
             record.require_free_name(name)
         asker = _sampler(space, settings)
@@ -185,35 +176,49 @@ def resume(
     name: str | None = None,
     *,
     store: str | None = None,
+    artifacts: str | Path | None = None,
     allow_plugins: bool = False,
+    accept_changes: bool = False,
     on_checked: OnChecked | None = None,
     on_progress: OnProgress | None = None,
 ) -> Run:
     """Go on with a run that was interrupted or killed; only what was in flight is repeated.
 
     Without a name it is the newest run. Everything but the time budget is as it was begun with;
-    consent to its plugins is asked for anew, by ``allow_plugins``.
+    consent to its plugins is asked for anew, by ``allow_plugins``. Where data or code have changed,
+    ``accept_changes`` begins a new generation of the run: with its whole budget, and compared with
+    none of its candidates so far.
 
     Raises:
-        UsageError: when the code is not that which the run was begun with.
+        UsageError: when data or code are not those which the run was begun with.
         NotFoundError: when there is no such run.
         LeaseError: while another process drives it.
         Others as in `search`.
     """
     began = time.monotonic()
-    with Store.open(store, create=False) as record:
+    with Store.open(store, create=False, artifacts=artifacts) as record:
         begun = record.run(name)
         settings = SearchSettings.from_dict(begun.settings)
         import_plugins(
             plugins_in(settings.space_toml), of=f"run {begun.name!r}", is_allowed=allow_plugins
         )
-        space = _fitted(settings.load_space(), settings)
-        _refuse_changed(settings, space)
+        space, now = _identified(settings.load_space(), settings)
+        changes = _changes(settings, now)
+        if changes and not accept_changes:
+            raise UsageError(
+                f"run {begun.name!r} was not begun so: {'; '.join(changes)}. Put it back, or begin "
+                "a new generation of the run, which is compared with none of its candidates so "
+                "far, by --accept-changes (in Python: accept_changes=True)"
+            )
+        settings = now
         if on_checked is not None:
             on_checked(settings)
         with open_pool(settings.workers) as pool:
             pool.warm_up(settings.data)
-            writer = record.resume_run(name)
+            writer = record.resume_run(name, new_generation=bool(changes))
+            if changes:
+                writer.update_settings(settings.to_dict())
+            of_all = writer.run.candidates(include_duplicates=True, all_generations=True)
             candidates = writer.run.candidates(include_duplicates=True)
             asker = _sampler(space, settings)
             asker.restore([_observation(each, settings) for each in candidates])
@@ -229,6 +234,7 @@ def resume(
                     chip=settings.chip,
                     limits=settings.limits,
                     known={each.number: each.key for each in candidates},
+                    first_number=1 + max((each.number for each in of_all), default=-1),
                 ),
                 known=[each for each in candidates if each.duplicate_of is None],
                 plugins=_plugins(space, settings),
@@ -248,10 +254,23 @@ def _data_of(space: SearchSpace) -> str:
     return name
 
 
-def _fitted(space: SearchSpace, settings: SearchSettings) -> SearchSpace:
-    """Return the space for the images of the data set, whose files are checked on the way."""
+def _identified(space: SearchSpace, settings: SearchSettings) -> tuple[SearchSpace, SearchSettings]:
+    """Return the space for the images of the data set, and settings that say what is there now.
+
+    The files of the data set are checked on the way.
+    """
     info = data_sets.describe(settings.data)
-    return space.with_input(info.input, info.num_classes)
+    for note in info.notes:
+        _log.warning("%s", note)
+    space = space.with_input(info.input, info.num_classes)
+    code.refresh()
+    return space, replace(
+        settings,
+        code=code_of(space, _plugins(space, settings)),
+        data_sha256=data_sets.content_sha256(settings.data),
+        preprocessing=data_sets.preprocessing_of(settings.data, info).to_dict(),
+        classes=info.classes,
+    )
 
 
 def _refuse_untrainable(space: SearchSpace, recipe: Recipe) -> None:
@@ -261,27 +280,19 @@ def _refuse_untrainable(space: SearchSpace, recipe: Recipe) -> None:
         check_mixers({str(name) for values in mixers for name in values})
 
 
-def _refuse_changed(settings: SearchSettings, space: SearchSpace) -> None:
-    """Refuse to mix results of other data or other code into a run."""
-    code.refresh()
-    if not settings.code:
-        raise UsageError(
-            "the run was begun by spikenas 0.1.0, which recorded neither its data nor its code, so "
-            "its results cannot be compared with new ones; begin a new run"
+def _changes(begun: SearchSettings, now: SearchSettings) -> list[str]:
+    """Say in which data or code a run differs from when it was begun."""
+    if not begun.code:
+        return ["spikenas 0.1.0 recorded neither its data nor its code"]
+    changes = []
+    if begun.data_sha256 != now.data_sha256:
+        changes.append(
+            f"the files of {now.data.name} in {now.data.folder} have SHA-256 "
+            f"{str(now.data_sha256)[:12]}..., then {str(begun.data_sha256)[:12]}..."
         )
-    data_sha256 = data_sets.content_sha256(settings.data)
-    if data_sha256 != settings.data_sha256:
-        raise UsageError(
-            f"the files of {settings.data.name} in {settings.data.folder} are not those which the "
-            f"run was begun with: their SHA-256 is {data_sha256[:12]}..., it was "
-            f"{str(settings.data_sha256)[:12]}...; put them back, or begin a new run"
-        )
-    changed = code.changes(settings.code, code_of(space, _plugins(space, settings)))
-    if changed:
-        raise UsageError(
-            f"the code is not that which the run was begun with; changed: {', '.join(changed)}; "
-            "put it back, or begin a new run"
-        )
+    if changed := code.changes(begun.code, now.code):
+        changes.append(f"the code has changed: {', '.join(changed)}")
+    return changes
 
 
 def _sampler(space: SearchSpace, settings: SearchSettings) -> OptunaSampler:

@@ -24,9 +24,11 @@ _KIND = "weights"
 class FrontWeights:
     """Keeps one file for each member of the front and none for the others."""
 
-    def __init__(self, writer: RunWriter, folder: Path, objectives: Sequence[Objective]) -> None:
+    def __init__(self, writer: RunWriter, objectives: Sequence[Objective]) -> None:
         self._writer = writer
-        self._folder = folder
+        self._folder = writer.run.artifact_folder / writer.run.name
+        if writer.run.generation > 1:  # an equal key may be in each
+            self._folder /= f"generation-{writer.run.generation}"
         self._objectives = tuple(objectives)
         complete = writer.run.candidates(states=[State.COMPLETE])
         self._kept = {each.row: each for each in complete if each.weights_path is not None}

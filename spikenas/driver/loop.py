@@ -97,9 +97,7 @@ class SearchLoop:
         self._repeats: dict[int, list[Screened]] = {}  # of what has no end yet, by its row
         self._queue = deque(_task(each) for each in known if each.state is State.QUEUED)
         self._in_flight: dict[str, _Task] = {}
-        self._weights = FrontWeights(
-            writer, writer.run.artifact_folder / writer.run.name, self._objectives
-        )
+        self._weights = FrontWeights(writer, self._objectives)
         self._idle_proposals = 0
         self._is_over = False
         self._faults = Faults(writer.run.name, self._report)

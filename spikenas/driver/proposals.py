@@ -46,6 +46,7 @@ class Proposals:
 
     Args:
         known: the keys of what an earlier process proposed, by number.
+        first_number: of the next proposal, where ``known`` does not tell.
     """
 
     def __init__(
@@ -56,6 +57,7 @@ class Proposals:
         chip: ChipProfile | None,
         limits: Limits,
         known: Mapping[int, str] | None = None,
+        first_number: int = 0,
     ) -> None:
         self._space = space
         self._sampler = sampler
@@ -63,7 +65,7 @@ class Proposals:
         self._limits = limits
         known = known or {}
         self._keys = set(known.values())
-        self._number = max(known, default=-1) + 1
+        self._number = max(known, default=first_number - 1) + 1
         self._size = space.size()
 
     @property

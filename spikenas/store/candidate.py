@@ -144,7 +144,7 @@ def read_weights(candidate: Candidate) -> bytes:
     except FileNotFoundError:
         raise NotFoundError(
             f"the weights of {name} are not at {path}; put the artefact folder {path.parents[1]} "
-            "back beside its database"
+            "back beside its database, or name it with --artifacts (SPIKENAS_ARTIFACTS)"
         ) from None
     except OSError as error:
         raise ArtefactError(

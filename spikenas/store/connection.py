@@ -5,9 +5,13 @@ with BEGIN IMMEDIATE: an upgrade from reading to writing would fail at once, wha
 Every error of the database leaves here as a StoreError without the password.
 """
 
+import atexit
 import json
+import os
 import re
+import shutil
 import sqlite3
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -15,7 +19,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, quote_plus
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy import URL, Connection, Engine, QueuePool, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
@@ -31,7 +35,8 @@ class Database:
 
     def __init__(self, url: str) -> None:
         self._url = parse_url(url)
-        self.engine = _sqlite(self._url) if self.path else _postgresql(self._url)
+        self.is_read_only = self.path is not None and _is_read_only(self.path)
+        self.engine = self._sqlite() if self.path else _postgresql(self._url)
 
     @property
     def url(self) -> str:
@@ -92,6 +97,12 @@ class Database:
 
     def __repr__(self) -> str:
         return f"Database({self.url!r})"
+
+    def _sqlite(self) -> Engine:
+        if self.is_read_only:
+            assert self.path is not None
+            return _sqlite_read_only(self.path)
+        return _sqlite(self._url)
 
     def _explain(self, error: Exception) -> str:
         original = self.redact(str(getattr(error, "orig", None) or error)).strip()
@@ -162,6 +173,36 @@ def _sqlite(url: URL) -> Engine:
         json_serializer=_to_json,
     )
     event.listen(engine, "connect", _obey_foreign_keys)
+    event.listen(engine, "begin", _begin)
+    return engine
+
+
+def _is_read_only(path: Path) -> bool:
+    return path.is_file() and not (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK))
+
+
+def _sqlite_read_only(path: Path) -> Engine:
+    """Read a database that cannot be written; in WAL mode SQLite would write beside it.
+
+    What is still in its write-ahead log is read from a copy of both.
+    """
+    log = path.with_name(f"{path.name}-wal")
+    if log.is_file() and log.stat().st_size:
+        folder = Path(tempfile.mkdtemp(prefix="spikenas-"))
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
+        for file in (path, log):
+            shutil.copyfile(file, folder / file.name)
+        return _sqlite(URL.create("sqlite", database=str(folder / path.name)))
+
+    def connect() -> sqlite3.Connection:
+        return sqlite3.connect(
+            f"{path.as_uri()}?mode=ro&immutable=1",
+            uri=True,
+            isolation_level=None,
+            check_same_thread=False,
+        )
+
+    engine = create_engine("sqlite://", creator=connect, poolclass=QueuePool)
     event.listen(engine, "begin", _begin)
     return engine
 

@@ -22,7 +22,7 @@ def front_rows(
     connection: Connection,
     run: int,
     objectives: Sequence[Objective],
-    where: ColumnElement[bool] | None = None,
+    where: ColumnElement[bool],
 ) -> list[int]:
     """Return the rows on the front of what ``where`` leaves of the run."""
     if len(objectives) <= 2:
@@ -36,9 +36,7 @@ def front_rows(
     return [row[0] for row, is_on in zip(rows, is_non_dominated(losses), strict=True) if is_on]
 
 
-def _sweep(
-    run: int, objectives: Sequence[Objective], where: ColumnElement[bool] | None
-) -> Select[Any]:
+def _sweep(run: int, objectives: Sequence[Objective], where: ColumnElement[bool]) -> Select[Any]:
     """Return the query for the ids on the front of one or two objectives."""
     # Energy gives the order where it is an objective: the index has that order.
     by, other = sorted((objectives[0], objectives[-1]), key=lambda o: o.name != "energy_uj")
@@ -64,16 +62,12 @@ def _sweep(
     )
 
 
-def _trained(
-    run: int, where: ColumnElement[bool] | None, *columns: ColumnElement[Any]
-) -> Select[Any]:
+def _trained(run: int, where: ColumnElement[bool], *columns: ColumnElement[Any]) -> Select[Any]:
     """Return a query over what may be on a front: complete, and no duplicate."""
-    query = select(*columns).select_from(evaluations)
-    if where is not None:
-        query = query.where(where)
-        # Looking each architecture up takes longer than the sweep.
-        if any(getattr(part, "table", None) is architectures for part in iterate(where)):
-            query = query.join(architectures, architectures.c.id == evaluations.c.architecture_id)
+    query = select(*columns).select_from(evaluations).where(where)
+    # Looking each architecture up takes longer than the sweep.
+    if any(getattr(part, "table", None) is architectures for part in iterate(where)):
+        query = query.join(architectures, architectures.c.id == evaluations.c.architecture_id)
     return query.where(
         evaluations.c.run_id == run,
         evaluations.c.state == State.COMPLETE.value,

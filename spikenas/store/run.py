@@ -45,7 +45,11 @@ class RunSummary:
 
 
 class Run:
-    """One search: its settings, its candidates and their front. Reads the store as it is now."""
+    """One search: its settings, its candidates and their front. Reads the store as it is now.
+
+    Candidates that were trained on other data or by other code than the last are of an earlier
+    ``generation``; they are never compared with the present ones.
+    """
 
     def __init__(self, database: Database, row: int, artifact_folder: Path) -> None:
         self._database, self._row = database, row
@@ -57,6 +61,7 @@ class Run:
         self.objectives: tuple[str, ...] = tuple(found.objectives)
         self.settings: dict[str, Any] = found.settings
         self.space_toml: str = found.space_toml
+        self.generation: int = found.generation
         self.created_at: datetime = found.created_at
 
     @property
@@ -77,6 +82,7 @@ class Run:
         *,
         where: str | None = None,
         include_duplicates: bool = False,
+        all_generations: bool = False,
     ) -> list[Candidate]:
         """Return the candidates in the order of their proposal.
 
@@ -84,8 +90,9 @@ class Run:
             states: only those that stand so; None for all.
             where: a filter, see `spikenas.store.where`.
             include_duplicates: also proposals that share the result of an earlier one.
+            all_generations: also those of other data or other code, see ``generation``.
         """
-        query = self._select(include_duplicates)
+        query = self._select(include_duplicates, all_generations)
         if states is not None:
             query = query.where(evaluations.c.state.in_([state.value for state in states]))
         if where is not None:
@@ -125,7 +132,9 @@ class Run:
             where: a filter that is applied before the front is taken.
         """
         sought = [objective(name) for name in dict.fromkeys(objectives or self.objectives)]
-        condition = compile_where(where) if where is not None else None
+        condition = evaluations.c.generation == self.generation
+        if where is not None:
+            condition &= compile_where(where)
         with self._database.reading() as connection:
             rows = front_rows(connection, self._row, sought, condition)
         found = [
@@ -179,8 +188,12 @@ class Run:
             f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>{more}"
         )
 
-    def _select(self, include_duplicates: bool = False) -> Select[Any]:
+    def _select(
+        self, include_duplicates: bool = False, all_generations: bool = False
+    ) -> Select[Any]:
         query = select_candidates().where(evaluations.c.run_id == self._row)
+        if not all_generations:
+            query = query.where(evaluations.c.generation == self.generation)
         return query if include_duplicates else query.where(evaluations.c.duplicate_of.is_(None))
 
     def _read(self, query: Select[Any]) -> list[Candidate]:
@@ -204,7 +217,12 @@ def read_counts(database: Database, *rows: int) -> dict[int, dict[str, int]]:
     counts = {row: dict.fromkeys((state.value for state in State), 0) for row in rows}
     query = (
         select(evaluations.c.run_id, evaluations.c.state, func.count())
-        .where(evaluations.c.run_id.in_(rows), evaluations.c.duplicate_of.is_(None))
+        .join(runs, runs.c.id == evaluations.c.run_id)
+        .where(
+            evaluations.c.run_id.in_(rows),
+            evaluations.c.generation == runs.c.generation,
+            evaluations.c.duplicate_of.is_(None),
+        )
         .group_by(evaluations.c.run_id, evaluations.c.state)
     )
     with database.reading() as connection:

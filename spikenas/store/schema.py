@@ -1,5 +1,6 @@
-"""The six tables.
+"""The seven tables.
 
+``store``            one row: the identity of the store, and where its weights lie.
 ``runs``             one search: settings, space, and the lease of its live driver.
 ``architectures``    every genotype once, by key; a few genes are columns for filters.
 ``evaluations``      one candidate of one run: how it stands, what it scored.
@@ -37,6 +38,14 @@ metadata = MetaData(
 )
 _Json = JSON(none_as_null=True)
 
+store = Table(
+    "store",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("uuid", String(36), nullable=False),  # also in the marker of the artefact folder
+    Column("artifact_folder", Text),  # from the database's folder, or absolute; null: none yet
+)
+
 runs = Table(
     "runs",
     metadata,
@@ -47,6 +56,7 @@ runs = Table(
     Column("objectives", _Json, nullable=False),
     Column("settings", _Json, nullable=False),
     Column("space_toml", Text, nullable=False),
+    Column("generation", Integer, nullable=False, server_default="1"),
     Column("created_at", UtcTime, nullable=False),
     Column("ended_at", UtcTime),
     Column("fence", BigInteger, nullable=False),  # grows with each driver; in every write
@@ -77,6 +87,7 @@ evaluations = Table(
     Column("id", Integer, primary_key=True),
     Column("run_id", ForeignKey("runs.id"), nullable=False),
     Column("number", Integer, nullable=False),  # of the proposal within its run
+    Column("generation", Integer, nullable=False, server_default="1"),  # of its run at the time
     Column("architecture_id", ForeignKey("architectures.id"), nullable=False, index=True),
     Column("state", String(16), nullable=False),
     Column("reuse_key", String(128), nullable=False, index=True),
@@ -110,6 +121,7 @@ evaluations = Table(
         "run_id",
         "state",
         "duplicate_of",
+        "generation",
         "energy_uj",
         "accuracy",
     ),

@@ -14,18 +14,18 @@ from sqlalchemy.exc import IntegrityError
 from spikenas.evaluation import Evaluation, State
 from spikenas.exceptions import NotFoundError, UsageError, did_you_mean
 from spikenas.objectives import objective
+from spikenas.store.artifact_folder import claim, find_folder
 from spikenas.store.candidate import Candidate, select_candidates, to_candidate
 from spikenas.store.clock import DatabaseTime
 from spikenas.store.connection import Database
 from spikenas.store.evaluation_rows import read_evaluation
 from spikenas.store.lease import Holder, take_over
 from spikenas.store.run import STATUS, Run, RunSummary, read_counts
-from spikenas.store.schema import artifacts, evaluations, runs
+from spikenas.store.schema import evaluations, runs
 from spikenas.store.versions import prepare
-from spikenas.store.writer import RunWriter, requeue_running
+from spikenas.store.writer import RunWriter, begin_generation, requeue_running
 
 DEFAULT_URL = "sqlite:///spikenas.db"
-_SUFFIXES = (".db", ".sqlite", ".sqlite3")
 MAX_NAME_BYTES = 200  # a run's weights lie in a folder of its name
 
 
@@ -33,34 +33,39 @@ class Store:
     """A database of runs. Made by `Store.open`; safe to share between threads.
 
     Attributes:
-        artifact_folder: where weights are kept: ``X-artifacts`` beside ``X.db``, or, for
-            PostgreSQL, a folder of host, port and database under ``spikenas-artifacts`` in the
-            working directory. It is made by whoever writes the first file.
+        artifact_folder: where weights are kept, see `spikenas.store.artifact_folder`:
+            ``X-artifacts`` beside ``X.db``, or, for PostgreSQL, a folder of host, port and
+            database under ``spikenas-artifacts`` in the working directory.
     """
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, artifacts: Path | None = None) -> None:
         self._database = database
         self._writers: list[RunWriter] = []
-        self.artifact_folder = _artifact_folder(database)
+        self.artifact_folder = find_folder(database, artifacts)
 
     @classmethod
-    def open(cls, url: str | None = None, *, create: bool = True, upgrade: bool = False) -> Self:
+    def open(
+        cls, url: str | None = None, *, create: bool = True, artifacts: str | Path | None = None
+    ) -> Self:
         """Open a database; without a URL that of ``SPIKENAS_STORE``, else ``spikenas.db`` here.
 
-        Raises StoreError when it cannot be used, saying what to do.
+        Tables of an older spikenas are brought to the present schema, of SQLite with a copy of the
+        file beside it. Raises StoreError when it cannot be used, saying what to do.
 
         Args:
             url: ``sqlite:///FILE.db`` or ``postgresql://user:password@host/database``.
             create: make file and tables where there are none.
-            upgrade: bring tables of an older spikenas to the present schema.
+            artifacts: the folder of its weights, by default that of ``SPIKENAS_ARTIFACTS``, else
+                the one that the store knows.
         """
         database = Database(url or os.environ.get("SPIKENAS_STORE") or DEFAULT_URL)
         try:
-            prepare(database, create=create, upgrade=upgrade)
+            prepare(database, create=create)
+            named = artifacts or os.environ.get("SPIKENAS_ARTIFACTS")
+            return cls(database, Path(named) if named else None)
         except BaseException:
             database.close()
             raise
-        return cls(database)
 
     @property
     def url(self) -> str:
@@ -103,6 +108,7 @@ class Store:
         Raises UsageError where the name is taken, see `require_free_name`. Without a name one is
         made of the data set and the minute, ``digits-20261124-0912``.
         """
+        claim(self._database, self.artifact_folder)
         if not 0 <= seed < 2**63:
             raise UsageError(f"seed = {seed}; needed: an integer from 0 to 2**63 - 1")
         for objective_name in objectives:
@@ -120,38 +126,33 @@ class Store:
                 raise UsageError(self._name_is_taken(name))
             return self._drive(row, fence=1)
         stem = f"{_topic(settings)}-{datetime.now(UTC):%Y%m%d-%H%M}"
-        names = (stem if n == 1 else f"{stem}-{n}" for n in range(1, 1000))
-        tries = (t for t in names if not self._holds_weights(t))
+        tries = (stem if n == 1 else f"{stem}-{n}" for n in range(1, 1000))
         row = next(row for row in (self._insert_run(t, columns) for t in tries) if row is not None)
         return self._drive(row, fence=1)
 
     def require_free_name(self, name: str) -> None:
-        """Raise UsageError where no run can begin under the name, with what to do instead.
-
-        It is impossible, taken by a run of this store, or weights lie in its folder: those are
-        of another store, as after its database was moved, and would be written over.
-        """
+        """Raise UsageError where no run can begin under the name, with what to do instead."""
         _require_good_name(name)
         with self._database.reading() as connection:
             is_taken = connection.execute(select(runs.c.id).where(runs.c.name == name)).first()
         if is_taken:
             raise UsageError(self._name_is_taken(name))
-        if self._holds_weights(name):
-            raise UsageError(
-                f"{self.artifact_folder / name} holds weights, but {self.url} has no run named "
-                f"{name!r}: they are another store's; give another --name, or move them away"
-            )
 
-    def resume_run(self, name: str | None = None) -> RunWriter:
+    def resume_run(self, name: str | None = None, *, new_generation: bool = False) -> RunWriter:
         """Become the driver of a run, the newest without a name.
 
-        What its last driver had in flight is queued again. Raises LeaseError while another
-        driver lives: at once when it ran on this host and is gone, else after its lease.
+        What its last driver had in flight is queued again. With ``new_generation`` its candidates
+        so far are kept, but are compared with none of those to come; what was queued is forgotten,
+        and will be proposed anew. Raises LeaseError while another driver lives: at once when it ran
+        on this host and is gone, else after its lease.
         """
         row = self._row_of(name)
+        claim(self._database, self.artifact_folder)
         with self._database.writing() as connection:
             fence = take_over(connection, row)
             requeue_running(connection, row)
+            if new_generation:
+                begin_generation(connection, row)
         return self._drive(row, fence)
 
     def find_result(self, reuse_key: str) -> Candidate | None:
@@ -222,10 +223,6 @@ class Store:
             cure = f"go on with it by `spikenas resume {shlex.quote(name)}`, or give another --name"
         return f"a run named {name!r} is in {self.url} already; {cure}"
 
-    def _holds_weights(self, name: str) -> bool:
-        """Whether weights lie where those of a run of this name would."""
-        return any((self.artifact_folder / name).glob("*.safetensors"))
-
     def _insert_run(self, name: str, columns: Mapping[str, Any]) -> int | None:
         """Write a new run held by this process; None where the name is taken."""
         run = {
@@ -250,26 +247,6 @@ class Store:
         )
         self._writers.append(writer)
         return writer
-
-
-def _artifact_folder(database: Database) -> Path:
-    """Return the folder of the database's own name; that of 0.1.0 while its weights lie there.
-
-    0.1.0 cut the name at its last dot and left out the port, so that stores shared a folder.
-    """
-    path = database.path
-    if path is None:
-        base = Path("spikenas-artifacts").absolute()
-        own, former = base / database.name, base / database.name_without_port
-    else:
-        stem = path.stem if path.suffix in _SUFFIXES else path.name
-        own = path.with_name(f"{stem}-artifacts")
-        former = path.with_name(f"{path.stem}-artifacts")
-    if own == former or own.exists() or not former.is_dir():
-        return own
-    with database.reading() as connection:
-        kept = connection.execute(select(artifacts.c.path)).scalars().all()
-    return former if any((former / each).is_file() for each in kept) else own
 
 
 def _require_good_name(name: str) -> None:

@@ -7,8 +7,9 @@ database at once wait for each other, at a lock on its folder (SQLite) or an adv
 
 import fcntl
 import os
+import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 from sqlalchemy import Connection, String, column, inspect, select, table, text
@@ -21,18 +22,17 @@ _ADVISORY_LOCK = 0x5350494B  # any number, as long as it is ours
 _OLDEST_POSTGRESQL = (13,)
 
 
-def prepare(database: Database, *, create: bool, upgrade: bool) -> None:
+def prepare(database: Database, *, create: bool) -> None:
     """See that the database has the present schema.
 
     Args:
         database: the one to look at.
         create: make file and tables where there are none.
-        upgrade: run migrations on tables of an older spikenas.
     """
     if database.path is not None:
         _require_file(database.path, database.url, create)
     with _alone(database):
-        if database.path is not None:
+        if database.path is not None and not database.is_read_only:
             _prefer_wal(database)
         with database.reading() as connection:
             revision = _revision(connection, database.url)
@@ -43,8 +43,10 @@ def prepare(database: Database, *, create: bool, upgrade: bool) -> None:
                 f"{database.url} holds no runs yet; start one with `spikenas search`, "
                 "or name the store of an earlier one"
             )
-        if revision is not None and not (upgrade and revision in KNOWN):
+        if revision is not None and revision not in KNOWN:
             raise StoreError(_other_version(database.url, revision))
+        if revision is not None and database.path is not None:
+            _back_up(database.path, revision)
         with database.writing() as connection:
             if database.path is None:
                 connection.execute(text("SELECT pg_advisory_xact_lock(:n)"), {"n": _ADVISORY_LOCK})
@@ -103,6 +105,21 @@ def _prefer_wal(database: Database) -> None:
         driver.close()
 
 
+def _back_up(path: Path, revision: str) -> None:
+    """Copy an older database beside itself before its tables are changed."""
+    copy = path.with_name(f"{path.name}.of-revision-{revision}")
+    try:
+        os.close(os.open(copy, os.O_CREAT | os.O_WRONLY, 0o600))
+        with closing(sqlite3.connect(path)) as old, closing(sqlite3.connect(copy)) as new:
+            old.backup(new)
+    except (OSError, sqlite3.Error) as error:
+        raise StoreError(
+            f"{path} has tables of an older spikenas (revision {revision}, needed {HEAD}), and "
+            f"cannot be copied to {copy.name} before they are changed: {error}; make the file and "
+            "its folder writable, or copy both elsewhere"
+        ) from error
+
+
 def _revision(connection: Connection, url: str) -> str | None:
     """Return the revision of the schema, None for an empty database; else raise StoreError."""
     version = connection.dialect.server_version_info or ()
@@ -121,11 +138,6 @@ def _revision(connection: Connection, url: str) -> str | None:
 
 
 def _other_version(url: str, revision: str) -> str:
-    if revision in KNOWN:
-        return (
-            f"{url} has tables of an older spikenas (revision {revision}, needed {HEAD}); make a "
-            "copy, then upgrade it with spikenas.store.Store.open(URL, upgrade=True)"
-        )
     if revision.isascii() and revision.isdigit() and revision > HEAD:
         return (
             f"{url} has tables of a newer spikenas (revision {revision}, this one knows "

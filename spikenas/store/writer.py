@@ -14,7 +14,7 @@ from spikenas.store.connection import Database
 from spikenas.store.evaluation_rows import evaluation_columns, insert_workload
 from spikenas.store.lease import Lease
 from spikenas.store.run import Run
-from spikenas.store.schema import architectures, artifacts, attempts, evaluations
+from spikenas.store.schema import architectures, artifacts, attempts, evaluations, runs
 
 
 class KeptFile(NamedTuple):
@@ -69,6 +69,7 @@ class RunWriter:
                     .values(
                         run_id=self._row,
                         number=number,
+                        generation=self.run.generation,
                         architecture_id=_architecture(connection, architecture),
                         state=state.value,
                         reuse_key=reuse_key,
@@ -159,6 +160,14 @@ class RunWriter:
         with self._lease.writing() as connection:
             _drop_artifact(connection, candidate, kind)
 
+    def update_settings(self, settings: Mapping[str, Any]) -> None:
+        """Replace the settings of the run, as of a new generation."""
+        with self._lease.writing() as connection:
+            connection.execute(
+                update(runs).where(runs.c.id == self._row).values(settings=dict(settings))
+            )
+        self.run.settings = dict(settings)
+
     def finish(self, status: Literal["finished", "interrupted", "failed"]) -> None:
         """Write how the run ended, and release it."""
         self._lease.release(status)
@@ -239,6 +248,18 @@ def requeue_running(connection: Connection, run: int) -> None:
         .where(evaluations.c.run_id == run, evaluations.c.state == State.RUNNING.value)
         .values(state=State.QUEUED.value)
     )
+
+
+def begin_generation(connection: Connection, run: int) -> None:
+    """Let what is proposed from now on be apart from what was; nothing is queued any more."""
+    connection.execute(
+        update(runs).where(runs.c.id == run).values(generation=runs.c.generation + 1)
+    )
+    waiting = select(evaluations.c.id).where(
+        evaluations.c.run_id == run, evaluations.c.state == State.QUEUED.value
+    )
+    connection.execute(delete(attempts).where(attempts.c.evaluation_id.in_(waiting)))
+    connection.execute(delete(evaluations).where(evaluations.c.id.in_(waiting)))
 
 
 def _architecture(connection: Connection, architecture: Architecture) -> int:

@@ -15,7 +15,7 @@ from spikenas.driver.settings import SearchSettings
 from spikenas.evaluation import State
 from spikenas.evaluator import evaluate
 from spikenas.exceptions import DataError, MachineError, SpikeNASError, UsageError
-from spikenas.store import Run, Store
+from spikenas.store import Run, Store, read_weights
 
 Search = Callable[..., Run]
 EvaluateBy = Callable[[str], None]
@@ -99,10 +99,11 @@ def test_a_fault_that_passes_costs_nothing(search: Search, evaluate_by: Evaluate
 def test_weights_that_cannot_be_written_stop_the_search(
     search: Search, url: str, tmp_path: Path
 ) -> None:
-    (tmp_path / "runs-artifacts").write_text("no folder")
+    def spoil(progress: Progress) -> None:
+        (tmp_path / "runs-artifacts" / progress.run).touch()
 
     with pytest.raises(MachineError, match="runs-artifacts"):
-        search(name="mine")
+        search(name="mine", on_progress=spoil)
 
     with Store.open(url) as store:
         assert store.run("mine").counts()["complete"] == 0
@@ -125,12 +126,18 @@ def test_a_run_whose_data_were_replaced_is_not_resumed(
     cat.write_bytes(dog.read_bytes())
     dog.write_bytes(content)
 
-    with pytest.raises(UsageError, match=r"not those which the\s+run was begun with"):
+    with pytest.raises(UsageError, match=r"was not begun so: the files of image_folder"):
         driver.resume("mine", store=url)
+    accepted = driver.resume("mine", store=url, accept_changes=True)
 
-    dog.write_bytes(cat.read_bytes())
-    cat.write_bytes(content)
-    assert driver.resume("mine", store=url).counts() == run.counts()
+    assert accepted.generation == 2
+    assert accepted.counts()["complete"] == run.counts()["complete"] == 4
+    of_all = accepted.candidates(all_generations=True)
+    assert len(of_all) == 8
+    assert {c.key for c in accepted.pareto_front()} <= {c.key for c in accepted.candidates()}
+    assert len({c.number for c in of_all}) == 8
+    assert not {c.row for c in accepted.pareto_front()} & {c.row for c in run.candidates()}
+    assert all(read_weights(c) for c in (*run.pareto_front(), *accepted.pareto_front()))
 
 
 def test_a_worker_refuses_data_and_code_that_are_not_the_driver_s(search: Search) -> None:

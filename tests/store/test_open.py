@@ -12,9 +12,8 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import inspect, text
 
-from spikenas.evaluation import State
 from spikenas.exceptions import StoreError, UsageError
-from spikenas.store import KeptFile, Store
+from spikenas.store import Store
 from spikenas.store.connection import Database, parse_url
 from spikenas.store.migrations import HEAD, KNOWN, VERSION_TABLE
 from spikenas.store.schema import metadata
@@ -101,31 +100,46 @@ def test_the_newest_migration_is_the_schema_that_is_asked_for():
     assert tuple(reversed(revisions)) == KNOWN
 
 
-def test_an_older_schema_is_refused_until_an_upgrade_is_asked_for(url):
-    with Store.open(url) as store:
-        store.begin_run("a", settings={}, space_toml="", seed=0, objectives=["accuracy"])
+def _as_in_revision_1(url):
     _execute(
         url,
         "DROP INDEX ix_evaluations_front",
+        "DROP TABLE store",
+        "ALTER TABLE runs DROP COLUMN generation",
+        "ALTER TABLE evaluations DROP COLUMN generation",
         "UPDATE spikenas_version SET version_num='0001'",
     )
 
-    with pytest.raises(StoreError, match=r"older spikenas \(revision 0001.*upgrade=True"):
-        Store.open(url)
-    with Store.open(url, upgrade=True) as store:
-        names = [run.name for run in store.runs()]
 
-    assert names == ["a"]
+def test_an_older_schema_is_brought_up_to_date_and_keeps_its_runs(url):
+    with Store.open(url) as store:
+        store.begin_run("a", settings={}, space_toml="", seed=0, objectives=["accuracy"])
+    _as_in_revision_1(url)
+
+    with Store.open(url, create=False) as store:
+        names, generation = [run.name for run in store.runs()], store.run("a").generation
+
+    assert (names, generation) == (["a"], 1)
     Store.open(url).close()
+
+
+def test_an_older_database_is_copied_before_it_is_changed(tmp_path):
+    url = f"sqlite:///{tmp_path}/runs.db"
+    Store.open(url).close()
+    _as_in_revision_1(url)
+
+    Store.open(url).close()
+
+    with sqlite3.connect(tmp_path / "runs.db.of-revision-0001") as copy:
+        assert copy.execute("SELECT version_num FROM spikenas_version").fetchone() == ("0001",)
 
 
 def test_a_newer_schema_is_refused_and_left_alone(url):
     Store.open(url).close()
     _execute(url, "UPDATE spikenas_version SET version_num = '9999'")
 
-    for upgrade in (False, True):
-        with pytest.raises(StoreError, match=r"newer spikenas \(revision 9999.*upgrade spikenas"):
-            Store.open(url, upgrade=upgrade)
+    with pytest.raises(StoreError, match=r"newer spikenas \(revision 9999.*upgrade spikenas"):
+        Store.open(url)
 
 
 def test_the_database_of_another_program_is_refused_and_left_alone(url):
@@ -346,41 +360,10 @@ def test_a_store_shows_itself_without_the_password(store):
     assert "s3cr" not in f"{store!r} {store} {store.url}"
 
 
-@pytest.mark.parametrize("names", [("runs.2026-01", "runs.2026-02"), ("a.b.db", "a.c.db")])
-def test_stores_whose_names_differ_after_a_dot_have_a_folder_each(tmp_path, names):
-    folders = set()
-    for name in names:
-        with Store.open(f"sqlite:///{tmp_path}/{name}") as store:
-            folders.add(store.artifact_folder)
-
-    assert len(folders) == 2
-
-
 def test_servers_on_one_host_have_a_folder_each():
     urls = [f"postgresql://me@host{port}/runs" for port in ("", ":5432", ":5433")]
 
     assert [Database(url).name for url in urls] == ["host-runs", "host-runs", "host-5433-runs"]
-
-
-def test_weights_that_lie_in_the_folder_of_0_1_0_are_found_there(
-    tmp_path, architecture, evaluation
-):
-    url = f"sqlite:///{tmp_path}/runs.2026-01"
-    former = tmp_path / "runs-artifacts"
-    with Store.open(url) as store:
-        store.artifact_folder = former
-        writer = store.begin_run(
-            "first", settings={}, space_toml="", seed=0, objectives=["accuracy"]
-        )
-        row = writer.add(0, architecture(), {}, state=State.QUEUED, margins={}, reuse_key="k")
-        kept = KeptFile("weights", former / "first" / "w.safetensors", "0" * 64, 1)
-        writer.record(row, state=State.COMPLETE, evaluation=evaluation(), kept=kept)
-    kept.path.parent.mkdir(parents=True)
-    kept.path.write_bytes(b"w")
-
-    with Store.open(url) as store, Store.open(f"sqlite:///{tmp_path}/runs.2026-02") as other:
-        assert store.artifact_folder == former
-        assert other.artifact_folder == tmp_path / "runs.2026-02-artifacts"
 
 
 @pytest.mark.parametrize("revision", ["0000", "", "garbage", "99x"])
@@ -390,3 +373,25 @@ def test_a_revision_that_is_none_is_unknown_and_not_newer(url, revision):
 
     with pytest.raises(StoreError, match="unknown revision"):
         Store.open(url)
+
+
+@pytest.mark.parametrize("is_closed", [True, False])
+def test_a_store_on_a_read_only_file_system_is_read(tmp_path, is_closed):
+    writable, mounted = tmp_path / "writable", tmp_path / "mounted"
+    writable.mkdir()
+    mounted.mkdir()
+    store = Store.open(f"sqlite:///{writable}/runs.db")
+    writer = store.begin_run("a", settings={}, space_toml="", seed=0, objectives=["accuracy"])
+    if is_closed:
+        writer.finish("finished")
+        store.close()
+    for command in (["--bind", writable, mounted], ["-o", "remount,bind,ro", mounted]):
+        if subprocess.run(["mount", *command], check=False, capture_output=True).returncode:
+            pytest.skip("only root may mount")
+    try:
+        with Store.open(f"sqlite:///{mounted}/runs.db", create=False) as read:
+            assert [run.name for run in read.runs()] == ["a"]
+            assert read.run("a").candidates() == []
+    finally:
+        subprocess.run(["umount", mounted], check=True)
+        store.close()

@@ -69,24 +69,6 @@ def test_a_taken_name_of_a_finished_run_advises_another_name_only(store, begin):
         begin("first")
 
 
-def test_a_run_never_begins_over_weights_of_another_store(tmp_path):
-    path, aside = tmp_path / "runs.db", tmp_path / "old.db"
-    arguments = {"settings": {}, "space_toml": "", "seed": 0, "objectives": ["accuracy"]}
-    with Store.open(f"sqlite:///{path}") as store:
-        weights = store.artifact_folder / "first" / "w.safetensors"
-        store.begin_run("first", **arguments).finish("finished")
-    weights.parent.mkdir(parents=True)
-    weights.write_bytes(b"w")
-    path.rename(aside)
-
-    with Store.open(f"sqlite:///{path}") as store:
-        with pytest.raises(UsageError, match="another store's; give another --name"):
-            store.begin_run("first", **arguments)
-        assert store.runs() == []
-        store.begin_run("second", **arguments)
-    assert weights.read_bytes() == b"w"
-
-
 def test_a_run_that_does_not_exist_is_missed_with_the_nearest_name(store, begin):
     begin("digits-small")
 
