@@ -42,7 +42,10 @@ def parts_in(home: Path, num_classes: int) -> Recordings:
 def read_npz(path: Path, sensor: tuple[int, int]) -> Events:
     """Read one recording; raises DataError where it is none."""
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        arrays = np.load(path, allow_pickle=False)
+        if not isinstance(arrays, np.lib.npyio.NpzFile):
+            raise DataError(f"{path} is one array and no .npz of several; get it again")
+        with arrays:
             absent = [key for key in _KEYS if key not in arrays.files]
             if absent:
                 raise DataError(
@@ -74,6 +77,6 @@ def _whole(path: Path, key: str, array: NDArray[np.generic]) -> NDArray[np.int64
         raise DataError(
             f"{path}: {key} is {array.dtype} {[*array.shape]}; needed: whole numbers [n]"
         )
-    if array.dtype.kind == "f" and not (array == np.floor(array)).all():
+    if array.dtype.kind == "f" and not (np.isfinite(array) & (array == np.floor(array))).all():
         raise DataError(f"{path}: {key} has values that are no whole numbers; get it again")
     return array.astype(np.int64)

@@ -19,6 +19,28 @@ from spikenas.systems.checkpoint import Match, Shape, Shapes, is_unused, match
 _log = logging.getLogger(__name__)
 # Of DistributedDataParallel, of torch.compile, and of a Lightning module's attribute.
 _PREFIXES = ("module.", "_orig_mod.", "model.", "net.")
+# What a training loop keeps beside its network, by the first part of a name.
+_BESIDE = frozenset(
+    [
+        "accuracy",
+        "criterion",
+        "ema",
+        "loss",
+        "losses",
+        "metric",
+        "metrics",
+        "model_ema",
+        "test_acc",
+        "test_metric",
+        "test_metrics",
+        "train_acc",
+        "train_metric",
+        "train_metrics",
+        "val_acc",
+        "val_metric",
+        "val_metrics",
+    ]
+)
 
 
 def import_official(
@@ -154,9 +176,26 @@ def _tensors(state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
             problems.append(f"{name}: holds fewer numbers than its shape {[*tensor.shape]} says")
     if problems:
         raise UsageError("needed are plain tensors in memory, but:\n  " + "\n  ".join(problems))
-    given = dict(state_dict)
+    given = _without_beside(dict(state_dict))
     while prefix := next((p for p in _PREFIXES if all(n.startswith(p) for n in given)), None):
         given = {name.removeprefix(prefix): tensor for name, tensor in given.items()}
+    return given
+
+
+def _without_beside(given: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Leave out metrics, losses and averages beside a network whose names have a prefix."""
+    for prefix in _PREFIXES:
+        beside = sorted(name for name in given if not name.startswith(prefix))
+        if not beside or 2 * len(beside) > len(given):
+            continue
+        if all(name.partition(".")[0] in _BESIDE for name in beside):
+            _log.warning(
+                "%d tensors beside %r are not the network's and left out: %s",
+                len(beside),
+                prefix,
+                ", ".join(beside[:3]) + (", ..." if len(beside) > 3 else ""),
+            )
+            return {name: tensor for name, tensor in given.items() if name.startswith(prefix)}
     return given
 
 

@@ -133,11 +133,20 @@ def _as_file_name(text: str) -> str:
 
 def parse_url(text: str) -> URL:
     """Return the URL with our driver; a password may hold ``{ } % @`` as they are."""
-    head, at, location = text.partition("?")[0].rpartition("@")
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise UsageError(
+            "the database URL has bytes that are not UTF-8; rename the file, or give another one"
+        ) from None
+    head, at, location = text.rpartition("@")
+    if re.search(r"\?\w+=", head):  # that @ is of an option, not before the host
+        head, at, location = text.partition("?")[0].rpartition("@")
+        location += "".join(text.partition("?")[1:])
     scheme, colon, secret = head.partition("://")[2].partition(":")
     if at and colon and "@" in secret:
         start = f"{head.partition('://')[0]}://{scheme}:{quote(secret, safe='%')}"
-        text = f"{start}@{location}{''.join(text.partition('?')[1:])}"
+        text = f"{start}@{location}"
     try:
         url = make_url(text)
     except (ArgumentError, ValueError):
@@ -155,9 +164,23 @@ def parse_url(text: str) -> URL:
             f"database URL begins with {url.drivername!r}; spikenas keeps runs in SQLite or "
             f"PostgreSQL: {_FORMS}"
         )
+    if "?" in text:
+        raise UsageError(
+            f"database URL {text!r} has a '?', behind which options would stand, and SQLite takes "
+            "none here; leave them out, or write %3F where the name of the file has one"
+        )
     if url.database in (None, "", ":memory:") or url.query or url.host or url.username:
         raise UsageError(f"database URL {text!r} names no plain file; needed: sqlite:///FILE.db")
-    return url.set(drivername="sqlite", database=str(Path(str(url.database)).absolute()))
+    path = str(Path(str(url.database)).absolute())
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        shown = os.fsencode(path).decode("utf-8", "backslashreplace")
+        raise UsageError(
+            f"the store would be {shown}, in a folder whose name is not UTF-8; name a file elsewhere "
+            "with --store sqlite:////PATH/runs.db"
+        ) from None
+    return url.set(drivername="sqlite", database=path)
 
 
 def _sqlite(url: URL) -> Engine:

@@ -165,6 +165,29 @@ def test_a_prefix_before_all_names_is_passed_over(
     assert torch.equal(imported.head.classifier.bias, state["head.bias"])
 
 
+def test_metrics_kept_beside_a_prefixed_network_are_left_out_and_said(
+    spikformer: tuple[State, Architecture], caplog: pytest.LogCaptureFixture
+) -> None:
+    state, genes = spikformer
+    given = {f"model.{name}": t for name, t in state.items()}
+    given |= {"train_metrics.total": torch.zeros(1), "loss.weight": torch.ones(10)}
+
+    imported = _import("spikformer", given, genes)
+
+    assert torch.equal(imported.head.classifier.bias, state["head.bias"])
+    assert "2 tensors beside 'model.'" in caplog.text
+
+
+def test_another_tensor_beside_a_prefixed_network_is_refused(
+    spikformer: tuple[State, Architecture],
+) -> None:
+    state, genes = spikformer
+    given = {f"model.{name}": t for name, t in state.items()}
+
+    with pytest.raises(UsageError):
+        _import("spikformer", {**given, "teacher.weight": torch.ones(1)}, genes)
+
+
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 def test_half_precision_becomes_single(
     spikformer: tuple[State, Architecture], dtype: torch.dtype

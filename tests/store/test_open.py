@@ -395,3 +395,37 @@ def test_a_store_on_a_read_only_file_system_is_read(tmp_path, is_closed):
     finally:
         subprocess.run(["umount", mounted], check=True)
         store.close()
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ("sqlite:////x/a%20b.db", "/x/a b.db"),
+        ("sqlite:////x/a#b.db", "/x/a#b.db"),
+        ("sqlite:////x/a%3Fb.db", "/x/a?b.db"),
+        ("postgresql://u:p#w@h/d", "p#w"),
+        ("postgresql://u:p/w@h/d", "p/w"),
+        ("postgresql://u:a@b?c@h/d", "a@b?c"),
+        ("postgresql://u:p@h/d?password=a@b", "a@b"),
+    ],
+)
+def test_a_url_is_opened_as_it_is_meant(text, meant):
+    url = parse_url(text)
+
+    assert meant in (url.database, url.password)
+    assert url.host in (None, "h")
+
+
+@pytest.mark.parametrize("text", ["sqlite:///a?b.db", "sqlite:///caf\udce9.db"])
+def test_a_url_that_could_mean_another_file_is_refused(text):
+    with pytest.raises(UsageError, match="rename the file|write %3F"):
+        parse_url(text)
+
+
+def test_a_folder_whose_name_is_not_utf_8_is_refused(tmp_path, monkeypatch):
+    folder = tmp_path / os.fsdecode(b"d\xe9")
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+
+    with pytest.raises(UsageError, match=r"d\\xe9.*--store"):
+        Store.open()
