@@ -177,8 +177,8 @@ def parse_url(text: str) -> URL:
     except UnicodeEncodeError:
         shown = os.fsencode(path).decode("utf-8", "backslashreplace")
         raise UsageError(
-            f"the store would be {shown}, in a folder whose name is not UTF-8; name a file elsewhere "
-            "with --store sqlite:////PATH/runs.db"
+            f"the store would be {shown}, in a folder whose name is not UTF-8; name a file "
+            "elsewhere with --store sqlite:////PATH/runs.db"
         ) from None
     return url.set(drivername="sqlite", database=path)
 

@@ -418,7 +418,7 @@ def test_a_url_is_opened_as_it_is_meant(text, meant):
 
 @pytest.mark.parametrize("text", ["sqlite:///a?b.db", "sqlite:///caf\udce9.db"])
 def test_a_url_that_could_mean_another_file_is_refused(text):
-    with pytest.raises(UsageError, match="rename the file|write %3F"):
+    with pytest.raises(UsageError, match=r"rename the file|write %3F"):
         parse_url(text)
 
 
