@@ -94,6 +94,7 @@ def write(
     claims = {"exported_at": datetime.now(UTC).isoformat(timespec="seconds"), **provenance}
     claims["versions"] = {**_versions(beside), **claims.get("versions", {})}
     network = _restore(architecture, state, "weights")
+    network.preprocessing, network.classes = preprocessing, tuple(classes)
     contents |= formats.render(beside, network)
     contents[PROVENANCE] = seal(claims, architecture.key, contents)
     expected = _logits(network)

@@ -1,9 +1,11 @@
 """Formats that others run, beside the weights: one file each, and one line in `FORMATS`.
 
 A module of a format has `write(network, path)`. It reads back what it wrote and compares, and it
-raises InfeasibleError naming every operation that the format cannot express.
+raises InfeasibleError naming every operation that the format cannot express. What the network
+knows of its images and classes goes into the file's metadata, see `metadata_of`.
 """
 
+import json
 import tempfile
 import warnings
 from collections.abc import Iterable
@@ -76,6 +78,20 @@ def render(names: Iterable[str], network: SpikingTransformer) -> dict[str, bytes
                 ) from error
             files[path.name] = path.read_bytes()
     return files
+
+
+def metadata_of(network: SpikingTransformer) -> dict[str, str]:
+    """Return what any format says of a network's images and classes, where they are known.
+
+    ``preprocessing`` and ``classes`` are JSON, as in ``preprocessing.json``; ``input_range`` is
+    what the graph takes.
+    """
+    told = {"input_range": "normalised"}
+    if network.preprocessing is not None:
+        told["preprocessing"] = json.dumps(network.preprocessing.to_dict(), sort_keys=True)
+    if network.classes:
+        told["classes"] = json.dumps(network.classes)
+    return told
 
 
 def versions(names: Iterable[str]) -> dict[str, str]:

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from spikenas.exceptions import ArtefactError
+from spikenas.export.formats import metadata_of
 from spikenas.export.formats.nir_graph import STEP_SECONDS, build
 from spikenas.export.formats.nir_replay import replay
 from spikenas.export.samples import compare, sample_images
@@ -66,6 +67,7 @@ def _metadata(network: SpikingTransformer, workload: Workload, scale: float) -> 
         "if_gain": "r * input a step, whatever a step lasts",
         "logits": "logits_scale * mean of the output over the steps",
         "logits_scale": scale,
+        **metadata_of(network),
     }
 
 

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from spikenas.architecture import Architecture
 from spikenas.exceptions import ArtefactError, InfeasibleError
+from spikenas.export.formats import metadata_of
 from spikenas.export.samples import compare, sample_images
 from spikenas.nn.network import SpikingTransformer
 
@@ -36,7 +37,12 @@ def write(network: SpikingTransformer, path: Path) -> None:
     for part in _parts(model):  # where our files lie is nobody's business
         part.metadata_props.clear()
     model.metadata_props.update(
-        {"architecture": a.key, "input": a.input.kind, "num_steps": str(a.num_steps)}
+        {
+            "architecture": a.key,
+            "input": a.input.kind,
+            "num_steps": str(a.num_steps),
+            **metadata_of(network),
+        }
     )
     program.save(path, external_data=False)
     images = sample_images(a)

@@ -1,7 +1,8 @@
 """``model.pt2``: the network as a program of PyTorch's plain operations (`torch.export`).
 
 The batch is free; T is unrolled and the image size fixed. Loading a ``.pt2`` runs pickled code:
-it is loaded here, where it was written, and spikenas never reads one from elsewhere.
+it is loaded here, where it was written, and spikenas never reads one from elsewhere. Metadata are
+extra files of it: ``torch.export.load(path, extra_files={"preprocessing": ""})`` fills them in.
 """
 
 from pathlib import Path
@@ -9,13 +10,14 @@ from pathlib import Path
 import torch
 from torch.export import Dim, ExportedProgram
 
+from spikenas.export.formats import metadata_of
 from spikenas.export.samples import compare, sample_images
 from spikenas.nn.network import SpikingTransformer
 
 
 def write(network: SpikingTransformer, path: Path) -> None:
     """Write the program, read it back and compare its logits."""
-    torch.export.save(_program(network), path)
+    torch.export.save(_program(network), path, extra_files=metadata_of(network))
     images = sample_images(network.architecture)
     with torch.no_grad():
         found = torch.export.load(path).module()(images)
