@@ -44,6 +44,13 @@ def export(
         bool, typer.Option("--front", help="Every front member, each in a folder of its own.")
     ] = False,
     formats: FormatsOption = "safetensors",
+    normalise_input: Annotated[
+        bool,
+        typer.Option(
+            "--normalise-input",
+            help="The graphs of --format take images in 0..1 and normalise them as the search did.",
+        ),
+    ] = False,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace folders that exist.")
     ] = False,
@@ -72,14 +79,18 @@ def export(
             plugins_in(found.space_toml), of=f"run {found.name!r}", is_allowed=allow_plugins
         )
         if front:
-            _write_front(found, to, beside, overwrite=overwrite)
+            _write_front(found, to, beside, normalise_input=normalise_input, overwrite=overwrite)
             return
         chosen = found.candidate(candidate) if candidate else found.best(best or "accuracy")
-        print(_write(found, chosen, to, beside, overwrite=overwrite))
+        print(
+            _write(found, chosen, to, beside, normalise_input=normalise_input, overwrite=overwrite)
+        )
     say(f'load it with: python -c "import spikenas; network = spikenas.load({str(to)!r})"')
 
 
-def _write_front(run: "Run", to: Path, beside: list[str], *, overwrite: bool) -> None:
+def _write_front(
+    run: "Run", to: Path, beside: list[str], *, normalise_input: bool, overwrite: bool
+) -> None:
     """Write every member that can be written; raise the gravest error at the end for the others.
 
     Damaged weights are graver than a format that cannot express a network, and that is graver
@@ -93,7 +104,15 @@ def _write_front(run: "Run", to: Path, beside: list[str], *, overwrite: bool) ->
     }
     for member in front:
         try:
-            print(_write(run, member, to / member.id, beside, overwrite=overwrite), flush=True)
+            folder = _write(
+                run,
+                member,
+                to / member.id,
+                beside,
+                normalise_input=normalise_input,
+                overwrite=overwrite,
+            )
+            print(folder, flush=True)
         except tuple(failed) as error:
             say(f"not written: {member.id}: {error}")
             next(ids for kind, ids in failed.items() if isinstance(error, kind)).append(member.id)
@@ -113,7 +132,13 @@ def _write_front(run: "Run", to: Path, beside: list[str], *, overwrite: bool) ->
 
 
 def _write(
-    run: "Run", candidate: "Candidate", to: Path, beside: list[str], *, overwrite: bool
+    run: "Run",
+    candidate: "Candidate",
+    to: Path,
+    beside: list[str],
+    *,
+    normalise_input: bool,
+    overwrite: bool,
 ) -> Path:
     from spikenas import export
     from spikenas.store import read_weights
@@ -130,6 +155,7 @@ def _write(
         beside=beside,
         preprocessing=preprocessing,
         classes=classes,
+        normalise_input=normalise_input,
         overwrite=overwrite,
     )
 

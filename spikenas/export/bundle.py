@@ -52,6 +52,7 @@ def write(
     beside: Sequence[str] = (),
     preprocessing: Preprocessing | None = None,
     classes: Sequence[str] = (),
+    normalise_input: bool = False,
     overwrite: bool = False,
 ) -> Path:
     """Write an export to the folder ``to`` and return it.
@@ -66,6 +67,7 @@ def write(
         beside: names of `spikenas.export.formats.FORMATS`, written beside the weights.
         preprocessing: what the search did to its images; without it `predict` is refused.
         classes: their names by index.
+        normalise_input: the graphs of ``beside`` take images in 0..1 and normalise them.
         overwrite: replace an older export.
 
     Raises:
@@ -95,7 +97,7 @@ def write(
     claims["versions"] = {**_versions(beside), **claims.get("versions", {})}
     network = _restore(architecture, state, "weights")
     network.preprocessing, network.classes = preprocessing, tuple(classes)
-    contents |= formats.render(beside, network)
+    contents |= formats.render(beside, network, normalise_input=normalise_input)
     contents[PROVENANCE] = seal(claims, architecture.key, contents)
     expected = _logits(network)
     try:

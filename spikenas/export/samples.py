@@ -6,10 +6,12 @@ format is judged on several samples and must agree on most of them. A wrong grap
 """
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from spikenas.architecture import Architecture
 from spikenas.exceptions import ArtefactError
+from spikenas.nn.network import SpikingTransformer
+from spikenas.nn.prediction import FromPixels, prepared
 
 TOLERANCE = 1e-5
 NUM_SAMPLES = 5
@@ -21,6 +23,34 @@ def sample_images(architecture: Architecture, count: int = NUM_SAMPLES) -> Tenso
     steps = (architecture.num_steps,) if size.kind == "events" else ()
     shape = (count, *steps, size.channels, size.height, size.width)
     return torch.randn(shape, generator=torch.Generator().manual_seed(0))
+
+
+def graph_of(network: SpikingTransformer, *, pixels: bool) -> nn.Module:
+    """Return what a format writes: the network, or with ``pixels`` its normalisation before it."""
+    if not pixels:
+        return network
+    assert network.preprocessing is not None  # `render` saw to it
+    return FromPixels(network, network.preprocessing)
+
+
+def samples(network: SpikingTransformer, *, pixels: bool) -> tuple[Tensor, Tensor]:
+    """Return what a graph is given, and the logits [B, classes] that it must give.
+
+    With ``pixels`` these are images in 0..1, and the logits are those that `predict` has of the
+    same images in uint8.
+    """
+    images = sample_images(network.architecture)
+    with torch.no_grad():
+        if not pixels:
+            return images, network(images)
+        whole = torch.randint(
+            0,
+            256,
+            tuple(images.shape),
+            dtype=torch.uint8,
+            generator=torch.Generator().manual_seed(0),
+        )
+        return whole / 255, network(prepared(whole, network.preprocessing))
 
 
 def compare(found: Tensor, expected: Tensor, what: str) -> None:

@@ -7,7 +7,7 @@ Axes: B batch, T steps of events, C channels, H, W image.
 import numpy as np
 import torch
 from PIL import Image, ImageOps
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
 from spikenas.exceptions import UsageError
@@ -31,10 +31,28 @@ def prepared(images: object, how: Preprocessing | None) -> Tensor:
         return x.float()
     if tuple(x.shape[-2:]) != (how.height, how.width):
         x = _resized(x, how)
-    pixels = x.float() if x.dtype == torch.uint8 else _in_255(x)
-    mean, std = torch.tensor((how.mean, how.std), device=x.device)[..., None, None]
-    normalised: Tensor = (pixels - 255 * mean).div_(255 * std)  # [B, C, H, W]
-    return normalised
+    return normalised(x.float() if x.dtype == torch.uint8 else _in_255(x), how)
+
+
+class FromPixels(nn.Module):
+    """A network with its normalisation before it: floats in 0..1 [B, C, H, W] to logits."""
+
+    def __init__(self, network: nn.Module, how: Preprocessing) -> None:
+        super().__init__()
+        self.network = network
+        self.how = how
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return logits [B, classes]."""
+        logits: Tensor = self.network(normalised(_in_255(images), self.how))
+        return logits
+
+
+def normalised(pixels: Tensor, how: Preprocessing) -> Tensor:
+    """Return images of 0..255 with zero mean and unit deviation per channel."""
+    mean, std = torch.tensor((how.mean, how.std), device=pixels.device)[..., None, None]
+    result: Tensor = (pixels - 255 * mean) / (255 * std)  # [B, C, H, W]
+    return result
 
 
 def _tensor(images: object) -> Tensor:

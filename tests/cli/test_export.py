@@ -1,6 +1,7 @@
 """Fronts as folders, from a search of two networks of which NIR can express one."""
 
 import pytest
+import torch
 
 from spikenas.data import DataSpec, load
 from spikenas.export import load as load_export
@@ -62,9 +63,16 @@ def test_an_export_predicts_from_raw_pixels_what_the_search_measured(spikenas, t
     )
     assert searched.code == 0, searched.err
 
-    written = spikenas("export", "digits", "--to", tmp_path / "x", "--store", store)
+    written = spikenas(
+        *("export", "digits", "--to", tmp_path / "x", "--store", store),
+        *("--format", "pt2", "--normalise-input"),
+    )
+    alone = spikenas(
+        *("export", "digits", "--to", tmp_path / "y", "--store", store, "--normalise-input")
+    )
 
     assert written.code == 0, written.err
+    assert (alone.code, "add --format" in alone.err) == (2, True)
     network = load_export(tmp_path / "x")
     part = load(DataSpec(name="digits")).validation
     with Store.open(store) as opened:
@@ -72,6 +80,8 @@ def test_an_export_predicts_from_raw_pixels_what_the_search_measured(spikenas, t
     for images in (part.images, part.images / 255):
         found = network.predict(images)
         assert (found == part.labels).float().mean().item() == pytest.approx(accuracy, abs=1e-6)
+    graph = torch.export.load(tmp_path / "x" / "model.pt2").module()
+    assert torch.equal(graph(part.images / 255).argmax(1), network.predict(part.images))
 
 
 def test_a_front_is_written_past_a_member_whose_weights_are_gone(spikenas, tmp_path):

@@ -1,6 +1,7 @@
 """Formats that others run, beside the weights: one file each, and one line in `FORMATS`.
 
-A module of a format has `write(network, path)`. It reads back what it wrote and compares, and it
+A module of a format has `write(network, path, pixels)`; with ``pixels`` the graph takes images in
+0..1 and normalises them itself. It reads back what it wrote and compares, and it
 raises InfeasibleError naming every operation that the format cannot express. What the network
 knows of its images and classes goes into the file's metadata, see `metadata_of`.
 """
@@ -61,8 +62,16 @@ def checked(names: Iterable[str]) -> tuple[str, ...]:
     return tuple(chosen)
 
 
-def render(names: Iterable[str], network: SpikingTransformer) -> dict[str, bytes]:
-    """Return the files of the formats by their names, each read back and compared."""
+def render(
+    names: Iterable[str], network: SpikingTransformer, *, normalise_input: bool = False
+) -> dict[str, bytes]:
+    """Return the files of the formats by their names, each read back and compared.
+
+    With ``normalise_input`` the graphs take images in 0..1, by ``network.preprocessing``.
+    """
+    names = [*names]
+    if normalise_input:
+        _refuse_normalisation(names, network)
     files = {}
     for name in names:
         module = import_module(FORMATS[name].module)
@@ -70,7 +79,7 @@ def render(names: Iterable[str], network: SpikingTransformer) -> dict[str, bytes
             warnings.simplefilter("ignore")  # what exporters say of their own insides
             path = Path(folder) / FORMATS[name].file
             try:
-                module.write(network, path)
+                module.write(network, path, pixels=normalise_input)
             except RuntimeError as error:  # the exporters of PyTorch end in errors of many kinds
                 raise InfeasibleError(
                     f"format {name!r} cannot express this network, its exporter says: "
@@ -80,13 +89,32 @@ def render(names: Iterable[str], network: SpikingTransformer) -> dict[str, bytes
     return files
 
 
-def metadata_of(network: SpikingTransformer) -> dict[str, str]:
+def _refuse_normalisation(names: list[str], network: SpikingTransformer) -> None:
+    """Raise UsageError where no graph could normalise its input."""
+    how = network.preprocessing
+    if not names:
+        raise UsageError(
+            "--normalise-input is for the graph of a format: add --format onnx, pt2 or nir, or use "
+            "spikenas.load(DIR).predict(images), which takes 0..1 images"
+        )
+    if network.architecture.input.kind == "events":
+        raise UsageError(
+            "--normalise-input is for images; events are counts, which networks take as they are"
+        )
+    if how is None:
+        raise UsageError(
+            "--normalise-input needs the mean and deviation of the images, which nobody knows of "
+            "this network; leave it out and normalise before the graph"
+        )
+
+
+def metadata_of(network: SpikingTransformer, *, pixels: bool) -> dict[str, str]:
     """Return what any format says of a network's images and classes, where they are known.
 
     ``preprocessing`` and ``classes`` are JSON, as in ``preprocessing.json``; ``input_range`` is
-    what the graph takes.
+    what the graph takes: ``0..1``, or what is ``normalised`` already.
     """
-    told = {"input_range": "normalised"}
+    told = {"input_range": "0..1" if pixels else "normalised"}
     if network.preprocessing is not None:
         told["preprocessing"] = json.dumps(network.preprocessing.to_dict(), sort_keys=True)
     if network.classes:

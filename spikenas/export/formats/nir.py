@@ -16,23 +16,27 @@ from spikenas.exceptions import ArtefactError
 from spikenas.export.formats import metadata_of
 from spikenas.export.formats.nir_graph import STEP_SECONDS, build
 from spikenas.export.formats.nir_replay import replay
-from spikenas.export.samples import compare, sample_images
+from spikenas.export.samples import compare, samples
 from spikenas.measurement import trace
 from spikenas.nn.network import SpikingTransformer
 from spikenas.workload import Kind, Workload
 
 
-def write(network: SpikingTransformer, path: Path) -> None:
+def write(network: SpikingTransformer, path: Path, *, pixels: bool = False) -> None:
     """Write the graph, read it back, run it and compare its logits."""
     a = network.architecture
     workload = trace(network)
     shape = (a.input.channels, a.input.height, a.input.width)
-    graph, scale = build(workload, network.state_dict(), shape)
-    graph.metadata = _metadata(network, workload, scale)
+    how = network.preprocessing if pixels else None
+    graph, scale = build(workload, network.state_dict(), shape, how)
+    graph.metadata = {
+        **_metadata(network, workload, scale),
+        **metadata_of(network, pixels=pixels),
+    }
     nir.write(path, graph)
-    images = sample_images(a)
+    images, expected = samples(network, pixels=pixels)
     with torch.no_grad():
-        compare(logits(nir.read(path), images), network(images), path.name)
+        compare(logits(nir.read(path), images), expected, path.name)
 
 
 def logits(graph: nir.NIRGraph, images: Tensor) -> Tensor:
@@ -67,7 +71,6 @@ def _metadata(network: SpikingTransformer, workload: Workload, scale: float) -> 
         "if_gain": "r * input a step, whatever a step lasts",
         "logits": "logits_scale * mean of the output over the steps",
         "logits_scale": scale,
-        **metadata_of(network),
     }
 
 

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from spikenas.exceptions import InfeasibleError
+from spikenas.preprocessing import Preprocessing
 from spikenas.workload import Kind, Operation, Workload
 
 STEP_SECONDS = 1e-4  # what a step lasts; snnTorch knows no other
@@ -56,7 +57,10 @@ def refuse(workload: Workload) -> None:
 
 
 def build(
-    workload: Workload, weights: Mapping[str, Tensor], input_shape: tuple[int, ...]
+    workload: Workload,
+    weights: Mapping[str, Tensor],
+    input_shape: tuple[int, ...],
+    how: Preprocessing | None = None,
 ) -> tuple[nir.NIRGraph, float]:
     """Return the graph of one step, and the factor that makes its mean output logits.
 
@@ -64,9 +68,12 @@ def build(
         workload: of a network with its weights, so that neurons know the leak they have learnt.
         weights: its state dict.
         input_shape: of one frame, (C, H, W).
+        how: where given, the graph takes images in 0..1 and normalises them so.
     """
     refuse(workload)
     builder = _Builder(weights, input_shape, _foldable(workload))
+    if how is not None:
+        builder.normalise(how)
     for operation in workload.operations:
         builder.add(operation)
     return builder.finished(workload.operations[-1].name)
@@ -93,6 +100,21 @@ class _Builder:
             "input": nir.Input(input_type={"input": np.array(input_shape)})
         }
         self._edges: list[tuple[str, str]] = []
+
+    def normalise(self, how: Preprocessing) -> None:
+        """Begin with ``(x - mean) / std`` per channel, a 1x1 convolution."""
+        x = self._values["input"]
+        mean, std = (torch.tensor(each, dtype=torch.float64) for each in (how.mean, how.std))
+        conv = nir.Conv2d(
+            input_shape=x.shape[1:],
+            weight=_array(torch.diag(1 / std)[:, :, None, None]),
+            stride=1,
+            padding=0,
+            dilation=1,
+            groups=1,
+            bias=_array(-mean / std),
+        )
+        self._values["input"] = self._append("normalisation", conv, x, x.shape)
 
     def add(self, operation: Operation) -> None:
         """Write one operation down."""

@@ -15,17 +15,18 @@ from torch import Tensor
 from spikenas.architecture import Architecture
 from spikenas.exceptions import ArtefactError, InfeasibleError
 from spikenas.export.formats import metadata_of
-from spikenas.export.samples import compare, sample_images
+from spikenas.export.samples import compare, graph_of, samples
 from spikenas.nn.network import SpikingTransformer
 
 
-def write(network: SpikingTransformer, path: Path) -> None:
+def write(network: SpikingTransformer, path: Path, *, pixels: bool = False) -> None:
     """Write the graph, run it and compare its logits."""
     a = network.architecture
+    images, expected = samples(network, pixels=pixels)
     with torch.no_grad():
         program = torch.onnx.export(
-            network,
-            (sample_images(a, 2),),
+            graph_of(network, pixels=pixels),
+            (images[:2],),
             dynamo=True,
             verbose=False,
             input_names=["images"],
@@ -41,15 +42,13 @@ def write(network: SpikingTransformer, path: Path) -> None:
             "architecture": a.key,
             "input": a.input.kind,
             "num_steps": str(a.num_steps),
-            **metadata_of(network),
+            **metadata_of(network, pixels=pixels),
         }
     )
     program.save(path, external_data=False)
-    images = sample_images(a)
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     (logits,) = session.run(["logits"], {"images": images.numpy()})
-    with torch.no_grad():
-        judge(a, torch.from_numpy(logits), network(images))
+    judge(a, torch.from_numpy(logits), expected)
 
 
 def judge(a: Architecture, found: Tensor, expected: Tensor) -> None:

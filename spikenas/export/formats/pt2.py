@@ -8,24 +8,24 @@ extra files of it: ``torch.export.load(path, extra_files={"preprocessing": ""})`
 from pathlib import Path
 
 import torch
+from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
 
 from spikenas.export.formats import metadata_of
-from spikenas.export.samples import compare, sample_images
+from spikenas.export.samples import compare, graph_of, samples
 from spikenas.nn.network import SpikingTransformer
 
 
-def write(network: SpikingTransformer, path: Path) -> None:
+def write(network: SpikingTransformer, path: Path, *, pixels: bool = False) -> None:
     """Write the program, read it back and compare its logits."""
-    torch.export.save(_program(network), path, extra_files=metadata_of(network))
-    images = sample_images(network.architecture)
+    images, expected = samples(network, pixels=pixels)
+    program = _program(graph_of(network, pixels=pixels), images[:2])
+    torch.export.save(program, path, extra_files=metadata_of(network, pixels=pixels))
     with torch.no_grad():
-        found = torch.export.load(path).module()(images)
-        compare(found, network(images), path.name)
+        compare(torch.export.load(path).module()(images), expected, path.name)
 
 
-def _program(network: SpikingTransformer) -> ExportedProgram:
-    images = sample_images(network.architecture, 2)
+def _program(network: nn.Module, images: Tensor) -> ExportedProgram:
     with torch.no_grad():
         program = torch.export.export(
             network, (images,), dynamic_shapes=({0: Dim("batch")},), strict=False

@@ -10,6 +10,9 @@ from exported import for_chips, trained
 
 from spikenas import export
 from spikenas.architecture import InputSpec
+from spikenas.exceptions import ArtefactError, UsageError
+from spikenas.export.formats import render
+from spikenas.nn.prediction import FromPixels
 from spikenas.preprocessing import Preprocessing
 
 GREY = Preprocessing(
@@ -94,3 +97,73 @@ def test_events_are_said_to_be_binned_into_the_steps_of_the_network(tmp_path):
 
     told = json.loads(pt2_metadata(path)["preprocessing"])
     assert (told["binning"], told["num_steps"]) == ("count", 3)
+
+
+def pixels():
+    whole = torch.randint(
+        0, 256, (6, 1, 8, 8), dtype=torch.uint8, generator=torch.Generator().manual_seed(3)
+    )
+    return whole, whole / 255
+
+
+def onnx_logits(path, images):
+    onnxruntime = pytest.importorskip("onnxruntime", reason="needs the extra onnx")
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    return torch.from_numpy(session.run(["logits"], {"images": images.numpy()})[0])
+
+
+def pt2_logits(path, images):
+    return torch.export.load(path).module()(images)
+
+
+def nir_logits(path, images):
+    nir = pytest.importorskip("nir", reason="needs the extra nir")
+    from spikenas.export.formats.nir import logits  # noqa: PLC0415  (imports nir)
+
+    return logits(nir.read(path), images)
+
+
+RUNNERS = {"onnx": onnx_logits, "pt2": pt2_logits, "nir": nir_logits}
+
+
+@pytest.mark.parametrize("name", RUNNERS)
+def test_a_graph_that_normalises_its_input_predicts_from_pixels_as_the_network_does(name, tmp_path):
+    path = write(tmp_path / "out", name, preprocessing=GREY, normalise_input=True)
+    whole, images = pixels()
+
+    with torch.no_grad():
+        found = RUNNERS[name](path, images)
+
+    assert torch.equal(found.argmax(1), export.load(path.parent).predict(whole))
+    assert READERS[name](path)["input_range"] == "0..1"
+
+
+def test_a_graph_with_another_normalisation_is_never_written(tmp_path, monkeypatch):
+    monkeypatch.setattr(FromPixels, "forward", lambda self, images: self.network(images))
+
+    with pytest.raises(ArtefactError, match=r"model\.pt2 agrees to 1e-05 on"):
+        write(tmp_path / "out", "pt2", preprocessing=GREY, normalise_input=True)
+
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("beside", "input_spec", "how", "message"),
+    [
+        ((), None, GREY, r"add --format onnx, pt2 or nir"),
+        (("pt2",), None, None, "mean and deviation of the images"),
+        (
+            ("pt2",),
+            InputSpec(channels=2, height=8, width=8, kind="events"),
+            None,
+            "events are counts",
+        ),
+    ],
+)
+def test_normalisation_is_refused_where_no_graph_could_do_it(beside, input_spec, how, message):
+    network = trained(for_chips(**({"input": input_spec} if input_spec else {})), batches=1)
+    network.preprocessing = how
+
+    with pytest.raises(UsageError, match=message):
+        render(beside, network, normalise_input=True)
+    network.preprocessing = None
