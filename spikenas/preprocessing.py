@@ -10,6 +10,7 @@ from typing import Any, Literal
 from spikenas.exceptions import UsageError
 
 _CHANNEL_ORDERS = ("grey", "RGB", "OFF, ON")
+_VALUE_RANGES = ("0..1", "counts")
 _RESIZES = ("none", "bilinear_antialias", "centre_crop_bicubic")
 
 
@@ -19,12 +20,19 @@ class Preprocessing:
 
     Attributes:
         channel_order: ``grey``, ``RGB``, or the polarities ``OFF, ON``.
-        resize: ``none``; ``bilinear_antialias``, torch's interpolate on uint8, which may change
-            the aspect; ``centre_crop_bicubic``, Pillow's ImageOps.fit. Events are never resized.
+        resize: ``none``, and then no other size is taken; ``bilinear_antialias``, torch's
+            interpolate on uint8, which may change the aspect; ``centre_crop_bicubic``, Pillow's
+            ImageOps.fit. Events are never resized.
+        value_range: what the network's input was before it was normalised: ``0..1``, or ``counts``
+            of events.
         mean: per channel, of pixels in 0..1, taken off; input is then divided by ``std``. Events
             are counts and keep them: 0 and 1/255 of a count / 255.
         binning: of events, ``time`` or ``count``.
         num_steps: frames that a recording is binned into.
+        sensor_size: of events, height and width of the camera, whose pixels are added up where
+            the frames are smaller.
+        ground: the colour that transparent images are put on; None refuses them.
+        grey_as_rgb: whether a grey image becomes RGB of three equal channels; else it is refused.
     """
 
     kind: Literal["frames", "events"]
@@ -37,6 +45,10 @@ class Preprocessing:
     std: tuple[float, ...]
     binning: str | None = None
     num_steps: int | None = None
+    value_range: str = "0..1"
+    sensor_size: tuple[int, int] | None = None
+    ground: Literal["white"] | None = None
+    grey_as_rgb: bool = False
 
     def __post_init__(self) -> None:
         if self.kind not in ("frames", "events"):
@@ -50,6 +62,13 @@ class Preprocessing:
             raise UsageError(
                 f"preprocessing.resize = {self.resize!r}; known: {', '.join(_RESIZES)}"
             )
+        if self.value_range not in _VALUE_RANGES:
+            raise UsageError(
+                f"preprocessing.value_range = {self.value_range!r}; "
+                f"known: {', '.join(_VALUE_RANGES)}"
+            )
+        if self.ground not in (None, "white"):
+            raise UsageError(f"preprocessing.ground = {self.ground!r}; known: white")
         if not len(self.mean) == len(self.std) == self.channels:
             raise UsageError(
                 f"preprocessing has {len(self.mean)} means and {len(self.std)} deviations; "
@@ -60,7 +79,13 @@ class Preprocessing:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON form."""
-        return {**asdict(self), "mean": [*self.mean], "std": [*self.std]}
+        sensor = None if self.sensor_size is None else [*self.sensor_size]
+        return {
+            **asdict(self),
+            "mean": [*self.mean],
+            "std": [*self.std],
+            "sensor_size": sensor,
+        }
 
     @classmethod
     def from_dict(cls, record: Mapping[str, Any]) -> "Preprocessing":
@@ -70,6 +95,18 @@ class Preprocessing:
             raise UsageError(f"preprocessing.{wrong[0]} is not known to this spikenas")
         try:
             mean, std = (tuple(map(float, record[name])) for name in ("mean", "std"))
-            return cls(**{**record, "mean": mean, "std": std})
-        except (KeyError, TypeError, ValueError) as error:
+            sensor = record.get("sensor_size")
+            height_width = None if sensor is None else (int(sensor[0]), int(sensor[1]))
+            events = record["kind"] == "events"
+            value_range = record.get("value_range", "counts" if events else "0..1")
+            return cls(
+                **{
+                    **record,
+                    "mean": mean,
+                    "std": std,
+                    "sensor_size": height_width,
+                    "value_range": value_range,
+                }
+            )
+        except (IndexError, KeyError, TypeError, ValueError) as error:
             raise UsageError(f"preprocessing: incomplete or of a wrong type: {error}") from None

@@ -9,6 +9,7 @@ import typer
 from spikenas.cli.options import (
     ArtifactsOption,
     FormatsOption,
+    NormaliseOption,
     PluginsOption,
     RunArgument,
     StoreOption,
@@ -44,13 +45,7 @@ def export(
         bool, typer.Option("--front", help="Every front member, each in a folder of its own.")
     ] = False,
     formats: FormatsOption = "safetensors",
-    normalise_input: Annotated[
-        bool,
-        typer.Option(
-            "--normalise-input",
-            help="The graphs of --format take images in 0..1 and normalise them as the search did.",
-        ),
-    ] = False,
+    normalise_input: NormaliseOption = False,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace folders that exist.")
     ] = False,

@@ -5,12 +5,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from spikenas.cli.options import FormatsOption, names
+from spikenas.cli.options import FormatsOption, NormaliseOption, names
 from spikenas.cli.output import say
 from spikenas.exceptions import UnknownNameError, UsageError
 
 if TYPE_CHECKING:
     from spikenas.nn.network import SpikingTransformer
+    from spikenas.preprocessing import Preprocessing
 
 _DATASETS = {"cifar": "cifar10", "imagenet": "imagenet"}  # whose sizes are the defaults
 
@@ -54,6 +55,7 @@ def import_(
         ),
     ] = None,
     formats: FormatsOption = "safetensors",
+    normalise_input: NormaliseOption = False,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace a folder that exists.")
     ] = False,
@@ -82,6 +84,7 @@ def import_(
         raise UsageError(f"{checkpoint}, as {system} of variant {variant!r}: {error}") from None
     origin = {"system": system, "variant": variant, "checkpoint_sha256": _sha256(checkpoint)}
     content, metrics = _contents(network)
+    preprocessing, classes = _preprocessing(system, variant, network)
     folder = export.write(
         network.architecture,
         content,
@@ -89,10 +92,37 @@ def import_(
         origin,
         to,
         beside=names(formats) or [],
+        preprocessing=preprocessing,
+        classes=classes,
+        normalise_input=normalise_input,
         overwrite=overwrite,
     )
     print(folder)
     say(f'load it with: python -c "import spikenas; network = spikenas.load({str(to)!r})"')
+
+
+def _preprocessing(
+    system: str, variant: str, network: "SpikingTransformer"
+) -> "tuple[Preprocessing | None, tuple[str, ...]]":
+    """Return how the authors prepared their images, and the classes; say where it is not known."""
+    from spikenas.data.image_sets import CIFAR10_CLASSES, CIFAR100_CLASSES
+    from spikenas.systems import released_preprocessing
+
+    found = released_preprocessing(system, variant, network.architecture)  # type: ignore[arg-type]
+    if found is None:
+        say(
+            f"without preprocessing, as the released code of {system} for variant {variant!r} "
+            f"and {network.architecture.num_classes} classes has none that is known; normalise "
+            "images as the network's training did and give them to network(images)"
+        )
+        return None, ()
+    dataset, preprocessing = found
+    say(
+        f"preprocessing is that of the released code for {dataset}, which the variant and the "
+        "number of classes tell; fine-tuned on another data set, set network.preprocessing"
+    )
+    classes = {"cifar10": CIFAR10_CLASSES, "cifar100": CIFAR100_CLASSES}
+    return preprocessing, classes.get(dataset, ())
 
 
 def _sizes(

@@ -97,3 +97,10 @@ FormatsOption = Annotated[
         help="safetensors, which is always written; beside it onnx, pt2, nir.",
     ),
 ]
+NormaliseOption = Annotated[
+    bool,
+    typer.Option(
+        "--normalise-input",
+        help="The graphs of --format take images in 0..1 and normalise them as in training.",
+    ),
+]

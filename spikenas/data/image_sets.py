@@ -10,11 +10,11 @@ _FASHION = (
     *("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat"),
     *("Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"),
 )
-_CIFAR10 = (
+CIFAR10_CLASSES = (
     *("airplane", "automobile", "bird", "cat", "deer"),
     *("dog", "frog", "horse", "ship", "truck"),
 )
-_CIFAR100 = (  # the fine labels
+CIFAR100_CLASSES = (  # the fine labels
     *("apple", "aquarium_fish", "baby", "bear", "beaver", "bed", "bee", "beetle", "bicycle"),
     *("bottle", "bowl", "boy", "bridge", "bus", "butterfly", "camel", "can", "castle"),
     *("caterpillar", "cattle", "chair", "chimpanzee", "clock", "cloud", "cockroach", "couch"),
@@ -40,7 +40,7 @@ IMAGE_SETS: dict[str, Source] = {
         train_files={f"data_batch_{i}": 10_000 for i in range(1, 6)},
         test_files={"test_batch": 10_000},
         labels="labels",
-        classes=_CIFAR10,
+        classes=CIFAR10_CLASSES,
         mean=(0.4914, 0.4822, 0.4465),
         std=(0.2470, 0.2435, 0.2616),
     ),
@@ -50,7 +50,7 @@ IMAGE_SETS: dict[str, Source] = {
         train_files={"train": 50_000},
         test_files={"test": 10_000},
         labels="fine_labels",
-        classes=_CIFAR100,
+        classes=CIFAR100_CLASSES,
         mean=(0.5071, 0.4865, 0.4409),
         std=(0.2673, 0.2564, 0.2762),
     ),

@@ -1,5 +1,6 @@
 """`preprocessing_of`: what `load` does to the images of a data set, as plain data."""
 
+from spikenas.data.event_sets import EVENT_SETS
 from spikenas.data.spec import DataInfo, DataSpec
 from spikenas.preprocessing import Preprocessing
 
@@ -26,4 +27,8 @@ def preprocessing_of(spec: DataSpec, info: DataInfo) -> Preprocessing:
         std=info.std,
         binning=spec.binning if is_events else None,
         num_steps=spec.num_steps if is_events else None,
+        value_range="counts" if is_events else "0..1",
+        sensor_size=EVENT_SETS[spec.name].sensor if is_events else None,
+        ground="white" if spec.name == "image_folder" else None,
+        grey_as_rgb=spec.name == "image_folder",
     )

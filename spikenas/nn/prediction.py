@@ -28,7 +28,9 @@ def prepared(images: object, how: Preprocessing | None) -> Tensor:
         x = x[None]  # [1, ...]
     _check(x, how, rank)
     if how.kind == "events":
-        return x.float()
+        return _smaller(x, how).float()
+    if x.shape[1] != how.channels:
+        x = _rgb(x)
     if tuple(x.shape[-2:]) != (how.height, how.width):
         x = _resized(x, how)
     return normalised(x.float() if x.dtype == torch.uint8 else _in_255(x), how)
@@ -67,9 +69,17 @@ def _check(x: Tensor, how: Preprocessing, rank: int) -> None:
     is_events = how.kind == "events"
     steps = f"T={how.num_steps}, " if is_events else ""
     needed = f"[B, {steps}C={how.channels} ({how.channel_order}), H={how.height}, W={how.width}]"
-    fits = x.ndim == rank and x.shape[0] > 0 and x.shape[-3] == how.channels
-    if fits and is_events:
-        fits = tuple(x.shape[1:]) == (how.num_steps, how.channels, how.height, how.width)
+    size = (how.height, how.width)
+    if is_events:
+        fits = x.ndim == rank and tuple(x.shape[1:3]) == (how.num_steps, how.channels)
+        fits = fits and tuple(x.shape[3:]) in (size, how.sensor_size)
+        if how.sensor_size not in (None, size):
+            needed += f", or at the camera's {how.sensor_size[0]}x{how.sensor_size[1]} pixels"
+    else:
+        fits = x.ndim == rank and x.shape[1] in _channels(how)
+        if fits and how.resize == "none" and tuple(x.shape[2:]) != size:
+            needed += ", as the search resized no image"
+            fits = False
     if not fits or 0 in x.shape:
         raise UsageError(f"images have shape {[*x.shape]}; needed: {needed}")
     if is_events:
@@ -88,6 +98,45 @@ def _check(x: Tensor, how: Preprocessing, rank: int) -> None:
         )
 
 
+def _channels(how: Preprocessing) -> set[int]:
+    """Return how many channels are taken: alpha and grey where the data set's reader took them."""
+    if how.channel_order != "RGB":
+        return {how.channels}
+    grey = {1} if how.grey_as_rgb else set()
+    alpha = {channels + 1 for channels in {3, *grey}} if how.ground else set()
+    return {3, *grey, *alpha}
+
+
+def _rgb(x: Tensor) -> Tensor:
+    """Return grey as RGB and what is transparent on white, as uint8 where there is alpha."""
+    if x.shape[1] == 1:
+        return x.expand(-1, 3, -1, -1)
+    images = []
+    for pixels in _whole(x).permute(0, 2, 3, 1).cpu().numpy():  # [H, W, 2 or 4]
+        image = Image.fromarray(pixels).convert("RGBA")  # of LA or RGBA
+        ground = Image.new("RGBA", image.size, "white")
+        rgb = Image.alpha_composite(ground, image).convert("RGB")
+        images.append(torch.from_numpy(np.array(rgb)).permute(2, 0, 1))
+    return torch.stack(images)  # [B, 3, H, W]
+
+
+def _smaller(x: Tensor, how: Preprocessing) -> Tensor:
+    """Add up the counts of the camera's pixels where the network's frames are smaller."""
+    height, width = x.shape[-2:]
+    if (height, width) == (how.height, how.width):
+        return x
+    rows = torch.arange(height, device=x.device) * how.height // height
+    columns = torch.arange(width, device=x.device) * how.width // width
+    counts = x.double()  # exact for any count
+    counts = counts.new_zeros(*x.shape[:3], how.height, width).index_add_(3, rows, counts)
+    counts = counts.new_zeros(*x.shape[:3], how.height, how.width).index_add_(4, columns, counts)
+    return counts.clamp_(max=255)  # as the search kept them
+
+
+def _whole(x: Tensor) -> Tensor:
+    return x if x.dtype == torch.uint8 else (x.float() * 255).round().to(torch.uint8)
+
+
 def _in_255(x: Tensor) -> Tensor:
     """Return 0..1 as 0..255; what came from uint8 is that whole number again."""
     scaled = x.float() * 255
@@ -97,7 +146,7 @@ def _in_255(x: Tensor) -> Tensor:
 
 def _resized(x: Tensor, how: Preprocessing) -> Tensor:
     """Resize as the data set was; the search resized uint8, so floats are rounded first."""
-    pixels = x if x.dtype == torch.uint8 else (x.float() * 255).round().to(torch.uint8)
+    pixels = _whole(x)
     shape = (how.height, how.width)
     if how.resize != "centre_crop_bicubic":
         return interpolate(pixels.contiguous(), shape, mode="bilinear", antialias=True)

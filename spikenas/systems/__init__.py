@@ -12,6 +12,7 @@ from spikenas.architecture import Architecture
 from spikenas.exceptions import ArchitectureError, UnknownNameError, UsageError
 from spikenas.systems import msvit, qkformer, sdt, spikformer, stmixer
 from spikenas.systems.figures import PUBLISHED, PublishedSystem
+from spikenas.systems.preprocessing import released_preprocessing
 from spikenas.systems.variant import DATASETS, VARIANTS, Setting, Variant, input_of, setting_of
 
 SYSTEMS: dict[str, ModuleType] = {
@@ -87,5 +88,6 @@ __all__ = [
     "input_of",
     "published",
     "published_names",
+    "released_preprocessing",
     "setting_of",
 ]

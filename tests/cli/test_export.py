@@ -1,9 +1,16 @@
 """Fronts as folders, from a search of two networks of which NIR can express one."""
 
+import contextlib
+import json
+import shutil
+import sqlite3
+
 import pytest
 import torch
+from PIL import Image
 
 from spikenas.data import DataSpec, load
+from spikenas.exceptions import UsageError
 from spikenas.export import load as load_export
 from spikenas.store import Store
 
@@ -103,3 +110,38 @@ def test_a_front_is_written_past_a_member_whose_weights_are_gone(spikenas, tmp_p
     assert ended.out == f"{tmp_path / 'x' / second.id}\n"
     assert f"1 of 2 members of the front written to {tmp_path / 'x'}" in ended.err
     assert f"1 without weights: {first.id}" in ended.err
+
+
+def test_an_older_run_whose_data_are_gone_is_exported_without_preprocessing(spikenas, tmp_path):
+    store = f"sqlite:///{tmp_path}/runs.db"
+    data = tmp_path / "pictures"
+    for label, colour in (("a", (200, 0, 0)), ("b", (0, 0, 200))):
+        (data / label).mkdir(parents=True)
+        for i in range(20):
+            Image.new("RGB", (8, 8), (*colour[:2], colour[2] + i)).save(data / label / f"{i}.png")
+    searched = spikenas(
+        *("search", "--space", "toy", "--data", "image_folder", "--data-root", data),
+        *("--image-size", 8, "--workers", "inline", "--epochs", 1, "--trials", 1),
+        *("--store", store, "--name", "pictures"),
+    )
+    assert searched.code == 0, searched.err
+    forget_preprocessing(tmp_path / "runs.db")
+
+    there = spikenas("export", "pictures", "--to", tmp_path / "x", "--store", store)
+    shutil.rmtree(data)
+    gone = spikenas("export", "pictures", "--to", tmp_path / "y", "--store", store)
+
+    assert (there.code, gone.code) == (0, 0), gone.err
+    assert load_export(tmp_path / "x").preprocessing.ground == "white"
+    assert "without preprocessing, which run pictures did not record" in gone.err
+    with pytest.raises(UsageError, match="export it again from its run"):
+        load_export(tmp_path / "y").predict(torch.zeros(1, 3, 8, 8))
+
+
+def forget_preprocessing(database):
+    """Make a run one of an earlier version, which recorded no preprocessing."""
+    with contextlib.closing(sqlite3.connect(database)) as connection, connection:
+        ((name, settings),) = connection.execute("SELECT name, settings FROM runs").fetchall()
+        kept = json.loads(settings)
+        del kept["preprocessing"], kept["classes"]
+        connection.execute("UPDATE runs SET settings = ? WHERE name = ?", (json.dumps(kept), name))

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -51,6 +52,47 @@ def test_the_folder_says_where_it_comes_from_and_that_nothing_was_measured(impor
     assert len(provenance["checkpoint_sha256"]) == 64
     assert metrics["measured"] is False
     assert str(checkpoint.parent) not in str(provenance)
+
+
+@pytest.mark.parametrize(
+    ("system", "num_classes", "known"),
+    [
+        ("spikformer", 10, ((0.4914, 0.4822, 0.4465), "airplane")),
+        ("sdt", 100, ((0.5071, 0.4867, 0.4408), "apple")),
+    ],
+)
+def test_an_import_knows_how_the_authors_prepared_their_images(
+    spikenas, tmp_path, system, num_classes, known
+):
+    genes = released.architecture(system, "cifar", 32, num_steps=4)
+    made = released.network(replace(genes, num_classes=num_classes))
+    torch.save(released.checkpoint(made, system, "cifar"), tmp_path / "model.pth")
+
+    ended = spikenas(
+        *("import", system, tmp_path / "model.pth", "--num-heads", 4, "--to", tmp_path / "x"),
+        *("--format", "pt2", "--normalise-input"),
+    )
+
+    assert ended.code == 0, ended.err
+    assert f"released code for cifar{num_classes}" in ended.err
+    network = package.load(tmp_path / "x")
+    assert (network.preprocessing.mean, network.classes[0]) == known
+    images = torch.randint(0, 256, (2, 3, 32, 32), dtype=torch.uint8)
+    graph = torch.export.load(tmp_path / "x" / "model.pt2").module()
+    assert torch.equal(graph(images / 255).argmax(1), network.predict(images))
+
+
+def test_an_import_says_where_nobody_knows_how_images_were_prepared(spikenas, checkpoint, tmp_path):
+    asked = ("import", "spikformer", checkpoint, "--num-heads", 4, "--to", tmp_path / "x")
+
+    refused = spikenas(*asked, "--format", "pt2", "--normalise-input")
+    done = spikenas(*asked)
+
+    assert (refused.code, done.code) == (2, 0)
+    assert "which nobody knows of this network" in refused.err
+    assert "without preprocessing" in done.err
+    assert "5 classes" in done.err
+    assert package.load(tmp_path / "x").preprocessing is None
 
 
 def test_an_import_writes_the_formats_of_an_export(spikenas, checkpoint, tmp_path):
