@@ -1,8 +1,7 @@
 """export: the best of a run as verified folders."""
 
-import hashlib
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -136,6 +135,7 @@ def _write(
     overwrite: bool,
 ) -> Path:
     from spikenas import export
+    from spikenas.driver import SearchSettings
     from spikenas.store import read_weights
 
     weights = read_weights(candidate)
@@ -145,7 +145,12 @@ def _write(
         candidate.architecture,
         weights,
         evaluation.to_dict(),
-        {**_origin(run), "candidate": candidate.id, "versions": dict(evaluation.versions)},
+        {
+            **SearchSettings.from_dict(run.settings).claims(run.name),
+            "candidate": candidate.id,
+            "created_at": run.created_at.isoformat(),
+            "versions": dict(evaluation.versions),
+        },
         to,
         beside=beside,
         preprocessing=preprocessing,
@@ -172,30 +177,3 @@ def _preprocessing(run: "Run") -> "tuple[Preprocessing | None, tuple[str, ...]]"
         say(f"without preprocessing, which run {run.name} did not record: {error}")
         return None, classes
     return preprocessing_of(spec, info), classes or info.classes
-
-
-def _origin(run: "Run") -> dict[str, Any]:
-    """Return what an export tells of its run: no path, no host, no database."""
-    from spikenas.driver import SearchSettings
-
-    settings = SearchSettings.from_dict(run.settings)
-    data = settings.data.to_dict()
-    data.pop("root")
-    chip = settings.chip
-    return {
-        "run": run.name,
-        "seed": settings.seed,
-        "epochs": settings.recipe.epochs,
-        "data": data,
-        "recipe": settings.recipe.to_dict(),
-        "space": Path(settings.space_name).stem,
-        "space_sha256": hashlib.sha256(settings.space_toml.encode()).hexdigest(),
-        "chip": chip and chip.name,
-        "chip_sha256": chip and chip.sha256,
-        "energy_model": settings.energy_model,
-        "objectives": list(settings.objectives),
-        "sampler": settings.sampler,
-        "plugins": list(plugins_in(settings.space_toml)) or None,
-        "code": dict(settings.code) or None,
-        "created_at": run.created_at.isoformat(),
-    }

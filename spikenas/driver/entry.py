@@ -17,6 +17,7 @@ from spikenas.driver.seeds import SeedWith, seeds
 from spikenas.driver.settings import SearchSettings, code_of
 from spikenas.evaluation import State
 from spikenas.exceptions import UsageError
+from spikenas.export import check_claims
 from spikenas.hardware import chip as load_chip
 from spikenas.objectives import DEFAULT_OBJECTIVES, objective
 from spikenas.plugins import import_plugins, plugins_in
@@ -138,6 +139,7 @@ def search(
     with Store.open(store, artifacts=artifacts) as record:
         if name is not None:
             record.require_free_name(name)
+        _refuse_unexportable(settings, name)
         asker = _sampler(space, settings)
         proposals = Proposals(space, asker, chip=settings.chip, limits=settings.limits)
         screened = proposals.until_feasible(space.name)
@@ -278,6 +280,14 @@ def _refuse_untrainable(space: SearchSpace, recipe: Recipe) -> None:
     if recipe.surrogate_module_learning:
         mixers = [values for name, values in space.domain() if name.endswith(".mixer")]
         check_mixers({str(name) for values in mixers for name in values})
+
+
+def _refuse_unexportable(settings: SearchSettings, name: str | None) -> None:
+    """Refuse a run of which no export could tell where it comes from."""
+    try:
+        check_claims(settings.claims(name))
+    except UsageError as error:
+        raise UsageError(f"nothing that this run finds could be exported: {error}") from None
 
 
 def _changes(begun: SearchSettings, now: SearchSettings) -> list[str]:

@@ -8,6 +8,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
 from typing import Any
 
 from spikenas import registry
@@ -20,6 +21,7 @@ from spikenas.evaluator import Job, code_of_candidate, code_sha256, modules
 from spikenas.exceptions import UnknownNameError, UsageError
 from spikenas.hardware import ChipProfile, energy_models
 from spikenas.objectives import objective
+from spikenas.plugins import plugins_in
 from spikenas.search_space import SearchSpace
 from spikenas.strategy.sampler import METHODS
 from spikenas.strategy.screening import Limits
@@ -132,6 +134,28 @@ class SearchSettings:
             sorted(code.items()),
         )
         return hashlib.sha256(json.dumps(conditions).encode()).hexdigest()
+
+    def claims(self, run: str | None) -> dict[str, Any]:
+        """Return what an export tells of its run: no path, no host, no database."""
+        data = self.data.to_dict()
+        data.pop("root")
+        chip = self.chip
+        return {
+            "run": run,
+            "seed": self.seed,
+            "epochs": self.recipe.epochs,
+            "data": data,
+            "recipe": self.recipe.to_dict(),
+            "space": Path(self.space_name).stem,
+            "space_sha256": hashlib.sha256(self.space_toml.encode()).hexdigest(),
+            "chip": chip and chip.name,
+            "chip_sha256": chip and chip.sha256,
+            "energy_model": self.energy_model,
+            "objectives": list(self.objectives),
+            "sampler": self.sampler,
+            "plugins": list(plugins_in(self.space_toml)) or None,
+            "code": dict(self.code) or None,
+        }
 
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON form."""

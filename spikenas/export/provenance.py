@@ -66,8 +66,24 @@ class _Sealed(Provenance):
 def seal(claims: Mapping[str, Any], key: str, contents: Mapping[str, bytes]) -> bytes:
     """Return the text of ``provenance.json`` for these files.
 
+    Raises UsageError as `check_claims` does.
+    """
+    record = check_claims(claims) | {
+        "format": "spikenas-export",
+        "format_version": 1,
+        "key": key,
+        "files": {name: _sha256(content) for name, content in contents.items()},
+    }
+    return render({**record, "self_sha256": _sha256(_canonical(record))})
+
+
+def check_claims(claims: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what ``provenance.json`` will say of these claims.
+
+    Cheap, so that a search checks what it will claim before it trains.
+
     Raises:
-        UsageError: a claim is unknown, of the wrong type, or names a path or URL.
+        UsageError: a claim is unknown, of the wrong type, no JSON, or names a path or URL.
     """
     known = list(Provenance.model_fields)
     for name in claims:
@@ -81,13 +97,8 @@ def seal(claims: Mapping[str, Any], key: str, contents: Mapping[str, bytes]) -> 
         record = Provenance.model_validate(dict(claims)).model_dump(exclude_none=True)
     except ValidationError as error:
         raise UsageError(f"provenance: {_first(error)}") from None
-    record |= {
-        "format": "spikenas-export",
-        "format_version": 1,
-        "key": key,
-        "files": {name: _sha256(content) for name, content in contents.items()},
-    }
-    return render({**record, "self_sha256": _sha256(_canonical(record))})
+    render(record)
+    return record
 
 
 def verify(folder: str | Path) -> None:
