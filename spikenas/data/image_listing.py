@@ -2,8 +2,8 @@
 
 Parts are ``train``, ``val`` and ``test``, in any capitalisation, also as ``training``, ``valid``,
 ``validation`` and ``testing``; without them the folder holds the classes itself. A class holds its
-images, or a folder ``images`` with them. What an operating system or an editor put there is passed
-over; every other file is an image, or is counted in a note, or is refused by its name.
+images, a folder ``images`` with them, or both. What an operating system or an editor put there
+is passed over; every other file is an image, or is counted in a note, or is refused by its name.
 """
 
 import os
@@ -62,6 +62,8 @@ def listed_images(folder: Path) -> Listing:
             f"image_folder: {shown(folder)} has {', '.join(p.name for p in parts.values())}, but "
             f"no train. {_LAYOUT}"
         )
+    for home in {folder, *parts.values()}:
+        skipped += _beside_folders(home)
     classes = _classes(train)
     files = {"train": _images(train, classes, skipped)}
     for part in ("val", "test"):
@@ -74,7 +76,7 @@ def listed_images(folder: Path) -> Listing:
         train=files["train"],
         validation=files["val"],
         test=files["test"],
-        notes=_notes(skipped),
+        notes=_notes(sorted(skipped)),
     )
 
 
@@ -108,6 +110,19 @@ def _parts(folder: Path) -> dict[str, Path]:
 
 def _folders(folder: Path) -> list[Path]:
     return sorted(path for path in folder.iterdir() if path.is_dir() and not _is_foreign(path))
+
+
+def _beside_folders(folder: Path) -> list[Path]:
+    """Return what lies beside the folders of the classes or parts."""
+    others = [path for path in folder.iterdir() if not (path.is_dir() or _is_foreign(path))]
+    for path in others:
+        _refuse_link_to_nothing(path)
+    return others
+
+
+def _refuse_link_to_nothing(path: Path) -> None:
+    if path.is_symlink() and not path.exists():
+        raise DataError(f"{shown(path)} is a link to nothing; delete it or mend it")
 
 
 def _is_foreign(path: Path) -> bool:
@@ -148,8 +163,8 @@ def _images(part: Path, classes: list[str], skipped: list[Path]) -> Labelled:
     for label, name in enumerate(classes):
         home = part / name
         files = _files(home, skipped)
-        if not files and (home / "images").is_dir():
-            files = _files(home / "images", skipped)
+        if (home / "images").is_dir():
+            files += _files(home / "images", skipped)
         if not files:
             raise DataError(f"image_folder: class folder {shown(home)} has no image. {_LAYOUT}")
         listing += [(path, label) for path in files]
@@ -161,11 +176,12 @@ def _files(folder: Path, skipped: list[Path]) -> list[Path]:
     for path in sorted(folder.iterdir()):
         if _is_foreign(path):
             continue
-        if path.is_symlink() and not path.exists():
-            raise DataError(f"{shown(path)} is a link to nothing; delete it or mend it")
-        if path.suffix.lower() not in SUFFIXES or not path.is_file():
+        _refuse_link_to_nothing(path)
+        if path.suffix.lower() not in SUFFIXES:
             if not (path.is_dir() and path.name == "images"):
                 skipped.append(path)
+        elif not path.is_file():
+            raise DataError(f"{shown(path)} is named as an image and is no file; rename or move it")
         elif path.stat().st_size == 0:
             raise DataError(f"{shown(path)} is an empty file; delete it or put the image back")
         else:
@@ -174,11 +190,15 @@ def _files(folder: Path, skipped: list[Path]) -> list[Path]:
 
 
 def _notes(skipped: list[Path]) -> tuple[str, ...]:
-    if not skipped:
+    files: list[Path] = []
+    for path in skipped:
+        inside = sorted(path.rglob("*")) if path.is_dir() else [path]
+        files += [each for each in inside if not (each.is_dir() or _is_foreign(each))]
+    if not files:
         return ()
-    kinds = Counter("folder" if p.is_dir() else p.suffix.lower() or "no suffix" for p in skipped)
+    kinds = Counter(path.suffix.lower() or "without suffix" for path in files)
     by_kind = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common())
     return (
-        f"image_folder: {len(skipped)} entries are no images and are left out ({by_kind}); the "
-        f"first is {shown(skipped[0])}",
+        f"image_folder: left out are {len(files)} files that are no images of a class ({by_kind}); "
+        f"the first is {shown(files[0])}",
     )

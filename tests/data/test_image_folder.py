@@ -9,6 +9,7 @@ import torch
 from PIL import Image
 
 from spikenas.data import DataSpec, describe, fingerprint, load
+from spikenas.data.image_listing import shown
 from spikenas.exceptions import DataError
 
 
@@ -185,13 +186,30 @@ def test_what_a_system_puts_there_is_passed_over(root: Path, junk: str) -> None:
 def test_other_files_are_left_out_with_one_note(root: Path) -> None:
     for name in ("a.txt", "b.txt", "c.xyz"):
         (root / "train" / "red" / name).write_text("none")
-    (root / "train" / "red" / "folder.png").mkdir()
+    (root / "train" / "red" / "empty").mkdir()
 
     (note,) = describe(spec(root)).notes
 
-    assert "4 entries are no images" in note
-    assert "2 .txt" in note
-    assert "a.txt" in note
+    assert "left out are 3 files that are no images of a class (2 .txt, 1 .xyz)" in note
+    assert shown(root / "train" / "red" / "a.txt") in note
+
+
+@pytest.mark.parametrize("place", [".", "train", "test", "train/red/deeper"])
+def test_images_outside_the_folders_of_classes_are_told(root: Path, place: str) -> None:
+    paint(root / place / "stray.png", (1, 2, 3))
+
+    (note,) = describe(spec(root)).notes
+
+    assert "(1 .png)" in note
+    assert shown(root / place / "stray.png") in note
+
+
+def test_images_of_a_class_and_of_its_folder_images_are_both_read(root: Path) -> None:
+    paint(root / "train" / "red" / "images" / "0.png", (200, 99, 0))
+
+    info = describe(spec(root))
+
+    assert (info.num_train + info.num_validation, info.notes) == (21, ())
 
 
 def test_images_may_lie_in_a_folder_of_their_class(root: Path) -> None:
@@ -209,6 +227,8 @@ def test_images_may_lie_in_a_folder_of_their_class(root: Path) -> None:
         (lambda root: (root / "Train").mkdir(), "both the train part"),
         (lambda root: paint(root / "green" / "0.png", (1, 2, 3)), r"green, which is none"),
         (lambda root: (root / "train" / "red" / "0.gif").symlink_to("gone"), "link to nothing"),
+        (lambda root: (root / "train" / "green").symlink_to("gone"), "green is a link to nothing"),
+        (lambda root: (root / "train" / "red" / "a.png").mkdir(), r"a\.png is named as an image"),
         (lambda root: (root / "train" / "red" / "0.TIFF").touch(), r"0\.TIFF is an empty file"),
         (lambda root: (root / "train" / "green").mkdir(), r"test lacks 'green'|has no image"),
         (lambda root: shutil.rmtree(root / "test" / "red"), r"test lacks 'red'"),
