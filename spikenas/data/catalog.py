@@ -23,6 +23,7 @@ from spikenas.exceptions import DataError
 
 _TEST_SEED = 0  # fixed, so that no split_seed ever lets a search see a test image
 _LEAST = 2
+_NAMED = 5  # so many missing classes are named
 _RULE = 3  # raise it when the same files and settings would give other images or another order
 
 
@@ -61,6 +62,7 @@ def describe(spec: DataSpec) -> DataInfo:
         std=survey.std,
         classes=survey.classes or tuple(map(str, range(survey.num_classes))),
         notes=survey.notes,
+        has_own_validation=survey.num_validation > 0,
     )
 
 
@@ -103,6 +105,11 @@ def _sizes(spec: DataSpec, survey: Survey) -> _Sizes:
             f"train_subset = {spec.train_subset}, but the training part of {spec.name} has "
             f"{train} samples; give at most that, or leave it out"
         )
+    if spec.train_subset and spec.train_subset < survey.num_classes:
+        raise DataError(
+            f"train_subset = {spec.train_subset}, but {spec.name} has {survey.num_classes} classes "
+            "and every one is needed; give at least that many, better several times as many"
+        )
     if (spec.train_subset or train) < _LEAST:
         raise DataError(
             f"{spec.name}: {spec.train_subset or train} sample to train on is too few for batch "
@@ -137,12 +144,13 @@ def _load(spec: DataSpec, content: str) -> Splits:
             std=info.std,
         )
 
-    return Splits(
+    splits = Splits(
         info=info,
         test=part(0, info.num_test),
         validation=part(info.num_test, info.num_validation),
         train=part(info.num_test + info.num_validation, info.num_train),
     )
+    return replace(splits, info=replace(info, notes=(*info.notes, *_lacking(spec, splits))))
 
 
 def _origin(spec: DataSpec, info: DataInfo, content: str) -> dict[str, object]:
@@ -194,14 +202,44 @@ def _ordered(spec: DataSpec, info: DataInfo, content: str) -> LabelledImages:
         to = every[start : start + len(rows)]
         torch.index_select(_resized(source, info.input), 0, rows, out=to)
         start += len(rows)
-    if spec.kind == "frames" and all(torch.equal(image, every[0]) for image in every):
+    samples = "images" if spec.kind == "frames" else "recordings"
+    if all(torch.equal(image, every[0]) for image in every):
         raise DataError(
-            f"{spec.name} in {spec.folder}: all {len(every)} images are equal, so nothing can be "
-            "learnt from them; look whether they hold what was meant (transparent images are put "
-            "on white)"
+            f"{spec.name} in {spec.folder}: all {len(every)} {samples} are equal, so "
+            "nothing can be learnt from them; look whether they hold what was meant"
+            + (" (transparent images are put on white)" if spec.kind == "frames" else "")
         )
     every_label = torch.cat([of_part[rows] for _, of_part, rows in parts])
     return LabelledImages(every.numpy(), every_label.numpy())
+
+
+def _lacking(spec: DataSpec, splits: Splits) -> tuple[str, ...]:
+    """Return a note on a validation part without some class.
+
+    Raises DataError where the training or the test part lacks one, or a validation part that the
+    data set has itself. One that is cut here may be too small for every class.
+    """
+    notes = []
+    for name, part in (
+        ("training", splits.train),
+        ("validation", splits.validation),
+        ("test", splits.test),
+    ):
+        counts = torch.bincount(part.labels, minlength=splits.info.num_classes)
+        missing = (counts == 0).nonzero().flatten().tolist()
+        if not len(part) or not missing:
+            continue
+        named = ", ".join(repr(splits.info.classes[label]) for label in missing[:_NAMED])
+        more = f" and {len(missing) - _NAMED} more" if len(missing) > _NAMED else ""
+        is_subset = name == "training" and spec.train_subset
+        found = (
+            f"{spec.name} in {spec.folder}: the {name} part, of {len(part)} samples, has none of "
+            f"class {named}{more}; {'give a larger train_subset' if is_subset else 'add some'}"
+        )
+        if name != "validation" or splits.info.has_own_validation:
+            raise DataError(found)
+        notes.append(found)
+    return tuple(notes)
 
 
 def _read(spec: DataSpec, info: DataInfo) -> Arrays:
@@ -218,8 +256,12 @@ def _read(spec: DataSpec, info: DataInfo) -> Arrays:
 
 
 def _check_labels(spec: DataSpec, arrays: Arrays, info: DataInfo) -> None:
-    for part, labels in (("training", arrays.train_labels), ("test", arrays.test_labels)):
-        if not len(labels):
+    for part, labels in (
+        ("training", arrays.train_labels),
+        ("validation", arrays.validation_labels),
+        ("test", arrays.test_labels),
+    ):
+        if labels is None or not len(labels):
             continue
         low, high = int(labels.min()), int(labels.max())
         if low < 0 or high >= info.num_classes:

@@ -120,7 +120,9 @@ class DataInfo:
         mean: per channel, of images in 0..1.
         std: likewise.
         classes: their names, by label.
-        notes: what was left out of the files, to be told before a search.
+        notes: what was left out of the files, and, of a set that was read, which classes its
+            validation part lacks; to be told before a search.
+        has_own_validation: whether the validation part comes with the data set, not cut from it.
     """
 
     name: str
@@ -133,6 +135,7 @@ class DataInfo:
     std: tuple[float, ...]
     classes: tuple[str, ...]
     notes: tuple[str, ...] = ()
+    has_own_validation: bool = False
 
 
 def _integer(name: str, value: object, low: int, high: int) -> None:

@@ -31,6 +31,7 @@ from spikenas.training.surrogate_modules import check_mixers
 
 OnChecked = Callable[[SearchSettings], None]
 _log = logging.getLogger(__name__)
+_LEAST_BATCH = 2
 _DATA_OF_SPACE = {"toy": "digits"}
 
 
@@ -148,10 +149,8 @@ def search(
             on_checked(settings)
         with open_pool(settings.workers) as pool:
             first_data = settings.data.with_steps(first.num_steps)
+            _read_all(first_data, settings)
             pool.warm_up(first_data)
-            data_sets.load(
-                first_data, settings.data_sha256
-            )  # a damaged file is found before the run
             writer = record.begin_run(
                 name,
                 settings=settings.to_dict(),
@@ -216,6 +215,7 @@ def resume(
         if on_checked is not None:
             on_checked(settings)
         with open_pool(settings.workers) as pool:
+            _read_all(settings.data.with_steps(space.sample(0).num_steps), settings)
             pool.warm_up(settings.data)
             writer = record.resume_run(name, new_generation=bool(changes))
             if changes:
@@ -262,8 +262,6 @@ def _identified(space: SearchSpace, settings: SearchSettings) -> tuple[SearchSpa
     The files of the data set are checked on the way.
     """
     info = data_sets.describe(settings.data)
-    for note in info.notes:
-        _log.warning("%s", note)
     space = space.with_input(info.input, info.num_classes)
     code.refresh()
     return space, replace(
@@ -275,8 +273,19 @@ def _identified(space: SearchSpace, settings: SearchSettings) -> tuple[SearchSpa
     )
 
 
+def _read_all(data: DataSpec, settings: SearchSettings) -> None:
+    """Read the whole data set, so that a damaged file is found before a run begins or goes on."""
+    for note in data_sets.load(data, settings.data_sha256).info.notes:
+        _log.warning("%s", note)
+
+
 def _refuse_untrainable(space: SearchSpace, recipe: Recipe) -> None:
     """Refuse a recipe by which some member of the space cannot be trained."""
+    if recipe.batch_size < _LEAST_BATCH:
+        raise UsageError(
+            f"batch_size = {recipe.batch_size} is too few for batch norm; give at least "
+            f"{_LEAST_BATCH}"
+        )
     if recipe.surrogate_module_learning:
         mixers = [values for name, values in space.domain() if name.endswith(".mixer")]
         check_mixers({str(name) for values in mixers for name in values})

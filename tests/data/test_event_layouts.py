@@ -35,7 +35,7 @@ def test_events_as_spikingjelly_keeps_them_are_read(
     for part, count in (("train", 3), ("test", 1)):
         for label in range(11 if name == "dvs128" else 10):
             for i in range(count):
-                save(root / "events_np" / part / str(label) / f"{i}.npz")
+                save(root / "events_np" / part / str(label) / f"{i}.npz", x=np.full(40, label))
 
     splits = load(spec(name, tmp_path))
 
@@ -65,14 +65,15 @@ def aedat2(path: Path, events: list[tuple[int, int, int, int]]) -> None:
 
 def test_cifar10_dvs_as_it_was_published_is_read(tmp_path: Path) -> None:
     events = [(0, 127, 1, 5), (100, 3, 0, 70_000)]
-    for name in CIFAR:
-        for i in range(3):
-            aedat2(tmp_path / "CIFAR10DVS" / name / f"{i}.aedat", events)
+    for label, name in enumerate(CIFAR):
+        for i in range(10):
+            last = (50, label, 1, 80_000)
+            aedat2(tmp_path / "CIFAR10DVS" / name / f"{i}.aedat", [*events, last])
 
     read = read_aedat2(tmp_path / "CIFAR10DVS" / "cat" / "0.aedat")
     splits = load(DataSpec(name="cifar10dvs", root=str(tmp_path), num_steps=2))
 
-    assert [tuple(event) for event in np.stack(read, 1).tolist()] == events
+    assert [tuple(event) for event in np.stack(read, 1).tolist()] == [*events, (50, 3, 1, 80_000)]
     assert splits.test.images[0, 0, 1, 127, 0] == 1
     assert splits.test.images[0, 1, 0, 3, 100] == 1
 

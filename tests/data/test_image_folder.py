@@ -265,3 +265,17 @@ def test_all_broken_images_are_told_at_once(root: Path) -> None:
 
     with pytest.raises(DataError, match=r"red/0\.png.*red/4\.png.*; and 2 more; delete"):
         load(spec(root))
+
+
+def test_a_part_that_is_cut_without_some_class_is_refused_or_told(root: Path) -> None:
+    alone = root / "train"
+    for i in range(3):
+        paint(alone / "green" / f"{i}.png", (0, 200, i))
+
+    (note,) = load(spec(alone)).info.notes
+    (alone / "green" / "1.png").unlink()
+    (alone / "green" / "2.png").unlink()
+
+    assert "the validation part, of 2 samples, has none of class 'green'" in note
+    with pytest.raises(DataError, match=r"part, of \d+ samples, has none of class 'green'"):
+        load(spec(alone))

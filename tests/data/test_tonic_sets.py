@@ -10,6 +10,7 @@ import torch
 
 from spikenas.data import DataSpec, describe, load
 from spikenas.data.dvs128 import Dvs128
+from spikenas.data.event_frames import read_frames
 from spikenas.data.event_sets import EVENT_SETS
 from spikenas.exceptions import DataError
 
@@ -46,11 +47,16 @@ def cifar(tmp_path):
 
 @pytest.fixture
 def stand_in(monkeypatch):
-    """A tonic that reads six events from any file."""
+    """A tonic that reads six events from any file, further right from one that ends in a 1."""
     fields = [("t", "u8"), ("x", "u2"), ("y", "u2"), ("p", "?")]
-    rows = [(1000 + 100 * i, 10 + i, 20 + i, i % 2 == 0) for i in range(6)]
+
+    def read(path):
+        left = 11 if Path(path).read_bytes().endswith(b"1") else 10
+        rows = [(1000 + 100 * i, left + i, 20 + i, i % 2 == 0) for i in range(6)]
+        return np.array(rows, fields)
+
     modules = {name: ModuleType(name) for name in ("tonic", "tonic.io", "aedat")}
-    modules["tonic.io"].read_aedat4 = lambda path: np.array(rows, fields)
+    modules["tonic.io"].read_aedat4 = read
     for name, module in modules.items():
         module.__spec__ = ModuleSpec(name, None)
         monkeypatch.setitem(sys.modules, name, module)
@@ -107,7 +113,14 @@ def test_without_tonic_the_extra_is_named(cifar, monkeypatch):
 
 
 @pytest.mark.usefixtures("stand_in")
+def test_recordings_that_are_all_equal_are_refused(cifar):
+    with pytest.raises(DataError, match="all 100 recordings are equal"):
+        load(DataSpec(name="cifar10dvs", root=str(cifar), num_steps=3))
+
+
+@pytest.mark.usefixtures("stand_in")
 def test_a_tenth_of_cifar10_dvs_is_held_out_to_be_tested(cifar):
+    (cifar / "CIFAR10DVS" / "cat" / "cifar10_cat_0.aedat4").write_bytes(b"1")
     splits = load(DataSpec(name="cifar10dvs", root=str(cifar), num_steps=3))
 
     assert (len(splits.train), len(splits.validation), len(splits.test)) == (81, 9, 10)
@@ -119,9 +132,10 @@ def test_a_tenth_of_cifar10_dvs_is_held_out_to_be_tested(cifar):
 @pytest.mark.slow
 @pytest.mark.filterwarnings("default")
 def test_tonic_reads_the_six_events_of_a_real_file(cifar):
-    splits = load(DataSpec(name="cifar10dvs", root=str(cifar), num_steps=3))
+    source = EVENT_SETS["cifar10dvs"]
+    frames = read_frames(source, cifar, num_steps=3, binning="time", size=(128, 128))
 
-    sample = splits.test.images[0]
+    sample = torch.from_numpy(frames.train_images[0])
     assert sample.nonzero().tolist() == [
         [i // 2, (i + 1) % 2, 20 + i, 10 + i] for i in (1, 0, 3, 2, 5, 4)
     ]

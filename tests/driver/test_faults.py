@@ -173,3 +173,50 @@ def test_a_damaged_picture_is_found_before_anything_is_recorded(
 
     with Store.open(url) as store:
         assert store.runs() == []
+
+
+def test_data_damaged_since_are_found_before_a_new_generation_begins(
+    search: Search, url: str, pictures: Path
+) -> None:
+    run = search(
+        name="mine",
+        data="image_folder",
+        data_root=pictures,
+        image_size=8,
+        recipe="digits",
+        batch_size=8,
+        train_subset=None,
+    )
+    (pictures / "dog" / "7.png").write_bytes(b"<html>404</html>")
+
+    with pytest.raises(DataError, match=r"dog/7\.png cannot be read"):
+        driver.resume("mine", store=url, accept_changes=True)
+
+    with Store.open(url) as store:
+        assert store.run("mine").generation == run.generation
+
+
+def test_what_was_left_out_of_the_data_is_said_once(
+    search: Search, pictures: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (pictures / "dog" / "notes.txt").write_text("none")
+
+    search(
+        data="image_folder",
+        data_root=pictures,
+        image_size=8,
+        recipe="digits",
+        batch_size=8,
+        train_subset=None,
+    )
+
+    assert caplog.text.count("notes.txt") == 1
+
+
+def test_a_batch_of_one_is_refused_before_anything_is_recorded(
+    search: Search, tmp_path: Path
+) -> None:
+    with pytest.raises(UsageError, match="batch_size = 1 is too few"):
+        search(batch_size=1)
+
+    assert not (tmp_path / "runs.db").exists()
