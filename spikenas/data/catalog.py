@@ -105,11 +105,6 @@ def _sizes(spec: DataSpec, survey: Survey) -> _Sizes:
             f"train_subset = {spec.train_subset}, but the training part of {spec.name} has "
             f"{train} samples; give at most that, or leave it out"
         )
-    if spec.train_subset and spec.train_subset < survey.num_classes:
-        raise DataError(
-            f"train_subset = {spec.train_subset}, but {spec.name} has {survey.num_classes} classes "
-            "and every one is needed; give at least that many, better several times as many"
-        )
     if (spec.train_subset or train) < _LEAST:
         raise DataError(
             f"{spec.name}: {spec.train_subset or train} sample to train on is too few for batch "
@@ -214,30 +209,30 @@ def _ordered(spec: DataSpec, info: DataInfo, content: str) -> LabelledImages:
 
 
 def _lacking(spec: DataSpec, splits: Splits) -> tuple[str, ...]:
-    """Return a note on a validation part without some class.
+    """Return a note on each part that lacks a class since a small share was cut for it.
 
-    Raises DataError where the training or the test part lacks one, or a validation part that the
-    data set has itself. One that is cut here may be too small for every class.
+    Raises DataError where a part that the data set has itself lacks one.
     """
+    info = splits.info
+    parts = (
+        ("training", splits.train, spec.train_subset is not None),
+        ("validation", splits.validation, not info.has_own_validation),
+        ("test", splits.test, False),
+    )
     notes = []
-    for name, part in (
-        ("training", splits.train),
-        ("validation", splits.validation),
-        ("test", splits.test),
-    ):
-        counts = torch.bincount(part.labels, minlength=splits.info.num_classes)
+    for name, part, is_share in parts:
+        counts = torch.bincount(part.labels, minlength=info.num_classes)
         missing = (counts == 0).nonzero().flatten().tolist()
         if not len(part) or not missing:
             continue
-        named = ", ".join(repr(splits.info.classes[label]) for label in missing[:_NAMED])
+        named = ", ".join(repr(info.classes[label]) for label in missing[:_NAMED])
         more = f" and {len(missing) - _NAMED} more" if len(missing) > _NAMED else ""
-        is_subset = name == "training" and spec.train_subset
         found = (
             f"{spec.name} in {spec.folder}: the {name} part, of {len(part)} samples, has none of "
-            f"class {named}{more}; {'give a larger train_subset' if is_subset else 'add some'}"
+            f"class {named}{more}"
         )
-        if name != "validation" or splits.info.has_own_validation:
-            raise DataError(found)
+        if not is_share:
+            raise DataError(f"{found}; add some, or take the class out of every part")
         notes.append(found)
     return tuple(notes)
 

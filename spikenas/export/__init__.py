@@ -7,4 +7,12 @@ returns the network. Weights are safetensors, everything else is JSON; no pickle
 from spikenas.export.bundle import load, read_architecture, read_metrics, write
 from spikenas.export.provenance import check_claims, read_plugins, verify
 
-__all__ = ["check_claims", "load", "read_architecture", "read_metrics", "read_plugins", "verify", "write"]
+__all__ = [
+    "check_claims",
+    "load",
+    "read_architecture",
+    "read_metrics",
+    "read_plugins",
+    "verify",
+    "write",
+]

@@ -91,10 +91,11 @@ def test_a_subset_larger_than_the_training_part_is_refused() -> None:
         describe(DataSpec(name="digits", train_subset=5000))
 
 
-@pytest.mark.parametrize("train_subset", [1, 2, 9])
-def test_a_subset_smaller_than_the_number_of_classes_is_refused(train_subset: int) -> None:
-    with pytest.raises(DataError, match=rf"train_subset = {train_subset}, but digits has 10 clas"):
-        describe(DataSpec(name="digits", train_subset=train_subset))
+def test_a_subset_without_some_class_is_told() -> None:
+    (note,) = load(DataSpec(name="digits", train_subset=3)).info.notes
+
+    assert "the training part, of 3 samples, has none of class" in note
+    assert note.endswith("and 2 more")
 
 
 def test_an_unknown_name_is_answered_with_the_nearest() -> None:

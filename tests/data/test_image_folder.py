@@ -267,7 +267,7 @@ def test_all_broken_images_are_told_at_once(root: Path) -> None:
         load(spec(root))
 
 
-def test_a_part_that_is_cut_without_some_class_is_refused_or_told(root: Path) -> None:
+def test_a_part_without_some_class_is_refused_or_told_where_it_is_cut(root: Path) -> None:
     alone = root / "train"
     for i in range(3):
         paint(alone / "green" / f"{i}.png", (0, 200, i))

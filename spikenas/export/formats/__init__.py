@@ -112,9 +112,10 @@ def metadata_of(network: SpikingTransformer, *, pixels: bool) -> dict[str, str]:
     """Return what any format says of a network's images and classes, where they are known.
 
     ``preprocessing`` and ``classes`` are JSON, as in ``preprocessing.json``; ``input_range`` is
-    what the graph takes: ``0..1``, or what is ``normalised`` already.
+    what the graph takes: ``0..1``, what is ``normalised`` already, or ``counts`` of events.
     """
-    told = {"input_range": "0..1" if pixels else "normalised"}
+    is_events = network.architecture.input.kind == "events"
+    told = {"input_range": "0..1" if pixels else "counts" if is_events else "normalised"}
     if network.preprocessing is not None:
         told["preprocessing"] = json.dumps(network.preprocessing.to_dict(), sort_keys=True)
     if network.classes:
