@@ -218,22 +218,24 @@ class SearchLoop:
 
     def _reuse(self, task: _Task) -> bool:
         """Take over an equal training of another run, if its weights are there when needed."""
-        found = self._store.find_result(self._reuse_key(task.architecture))
-        if found is None:
-            return False
-        evaluation = self._store.evaluation(found)
-        weights = None
-        if self._weights.would_join(evaluation):
-            try:
-                weights = read_weights(found)
-            except NotFoundError:
-                return False
-            except ArtefactError as error:
-                self._report(f"candidate {task.architecture.id} is trained again: {error}")
-                return False
-        self._complete(task, evaluation, weights, worker=f"run {found.run}")
-        self._report(f"candidate {task.architecture.id} is answered from run {found.run}")
-        return True
+        damage = None
+        for found in self._store.find_results(self._reuse_key(task.architecture)):
+            evaluation = self._store.evaluation(found)
+            weights = None
+            if self._weights.would_join(evaluation):
+                try:
+                    weights = read_weights(found)
+                except NotFoundError:
+                    continue
+                except ArtefactError as error:
+                    damage = error
+                    continue
+            self._complete(task, evaluation, weights, worker=f"run {found.run}")
+            self._report(f"candidate {task.architecture.id} is answered from run {found.run}")
+            return True
+        if damage is not None:
+            self._report(f"candidate {task.architecture.id} is trained again: {damage}")
+        return False
 
     def _submit(self, task: _Task) -> None:
         self._writer.start(task.row)

@@ -155,8 +155,8 @@ class Store:
                 begin_generation(connection, row)
         return self._drive(row, fence)
 
-    def find_result(self, reuse_key: str) -> Candidate | None:
-        """Return the first complete candidate of any run with this reuse key."""
+    def find_results(self, reuse_key: str) -> list[Candidate]:
+        """Return the complete candidates of any run with this reuse key, first one first."""
         query = (
             select_candidates()
             .where(
@@ -165,11 +165,10 @@ class Store:
                 evaluations.c.duplicate_of.is_(None),
             )
             .order_by(evaluations.c.id)
-            .limit(1)
         )
         with self._database.reading() as connection:
-            row = connection.execute(query).one_or_none()
-        return None if row is None else to_candidate(row, self.artifact_folder)
+            rows = connection.execute(query).all()
+        return [to_candidate(row, self.artifact_folder) for row in rows]
 
     def evaluation(self, candidate: Candidate) -> Evaluation:
         """Return all that a candidate of any run scored, with its measured Workload."""

@@ -58,7 +58,7 @@ class RunWriter:
             choices: as the sampler made them, to be told again on resume.
             state: QUEUED to be trained, REFUSED with a ``reason``, or that of the original.
             margins: need / limit - 1 of each rule of the chip and each limit.
-            reuse_key: equal where a result may be reused, see `Store.find_result`.
+            reuse_key: equal where a result may be reused, see `Store.find_results`.
             reason: why it was refused.
             duplicate_of: the row of this run whose result it shares; it is then never counted.
         """

@@ -147,7 +147,10 @@ def test_an_equal_training_whose_weights_are_kept_is_not_repeated(
     assert all(member.weights_path for member in second.pareto_front())
 
 
-def test_damaged_weights_are_trained_again_and_get_no_new_digest(search: Search) -> None:
+def test_damaged_weights_are_trained_again_once_and_get_no_new_digest(
+    search: Search, evaluate_by: EvaluateBy
+) -> None:
+    evaluate_by("counted")
     first = search(name="first")
     paths = [member.weights_path for member in first.pareto_front()]
     for path in paths:
@@ -162,6 +165,12 @@ def test_damaged_weights_are_trained_again_and_get_no_new_digest(search: Search)
         with pytest.raises(ArtefactError, match="damaged"):
             read_weights(member)
     assert all(read_weights(member) for member in second.pareto_front())
+    trained = Counter(_calls())
+
+    search(name="third")
+
+    again = Counter(_calls()) - trained
+    assert not again.keys() & {member.key for member in second.pareto_front()}
 
 
 def test_another_seed_trains_again(search: Search, evaluate_by: EvaluateBy) -> None:

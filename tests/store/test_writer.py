@@ -211,11 +211,11 @@ def test_a_result_is_found_from_another_run(store, begin, train, architecture):
     second = begin("second")
     _queue(second, architecture, number=4, reuse_key="queued")
 
-    found = store.find_result(f"key-{architecture(num_steps=4).key}")
+    (found,) = store.find_results(f"key-{architecture(num_steps=4).key}")
 
     assert (found.row, found.run) == (row, "first")
-    assert store.find_result("queued") is None
-    assert store.find_result("unknown") is None
+    assert store.find_results("queued") == []
+    assert store.find_results("unknown") == []
 
 
 def test_the_test_accuracy_of_a_complete_candidate_is_kept(store, begin, train, architecture):
