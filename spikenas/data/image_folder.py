@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from spikenas.data.image_listing import Labelled, listed_images, shown
 from spikenas.data.source import Arrays, Survey
@@ -71,7 +71,7 @@ def _read(listing: Labelled, image_size: int) -> tuple[NDArray[np.uint8], NDArra
                 images[i] = image
     if broken:
         more = f"; and {len(broken) - _NAMED} more" if len(broken) > _NAMED else ""
-        raise DataError(f"{'; '.join(broken[:_NAMED])}{more}; delete them or put them back whole")
+        raise DataError(f"{'; '.join(broken[:_NAMED])}{more}; delete or mend these files")
     return images, np.array([label for _, label in listing], np.int64)
 
 
@@ -83,11 +83,15 @@ def _image(path: Path, size: int) -> NDArray[np.uint8] | str:
             image = Image.open(path)
         with image:
             if image.width * image.height > _MOST_PIXELS:
-                raise ValueError(f"it has {image.width}x{image.height} pixels, over 100 million")
+                raise Image.DecompressionBombError
             square = ImageOps.fit(
                 _rgb(ImageOps.exif_transpose(image)), (size, size), Image.Resampling.BICUBIC
             )
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+    except UnidentifiedImageError:
+        return f"{shown(path)} cannot be read as an image: it is none"
+    except Image.DecompressionBombError:
+        return f"{shown(path)} has over 100 million pixels: scale it down"
+    except (OSError, SyntaxError, ValueError) as error:
         return f"{shown(path)} cannot be read as an image: {error}"
     return np.asarray(square).transpose(2, 0, 1)
 
