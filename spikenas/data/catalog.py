@@ -13,6 +13,7 @@ from spikenas.architecture import InputSpec
 from spikenas.data import content as contents
 from spikenas.data.array_cache import LabelledImages, cached_arrays
 from spikenas.data.event_frames import read_frames
+from spikenas.data.event_layouts import survey as event_survey
 from spikenas.data.event_sets import EVENT_SETS
 from spikenas.data.image_sets import IMAGE_SETS
 from spikenas.data.images import ImageSet, Splits
@@ -37,8 +38,10 @@ def describe(spec: DataSpec) -> DataInfo:
 
     Raises DataError where a file is missing or truncated: which, where, and how to get it.
     """
-    source = EVENT_SETS[spec.name] if spec.kind == "events" else IMAGE_SETS[spec.name]
-    survey = source.survey(spec.folder, spec.image_size)
+    if spec.kind == "events":
+        survey = event_survey(EVENT_SETS[spec.name], spec.folder)
+    else:
+        survey = IMAGE_SETS[spec.name].survey(spec.folder, spec.image_size)
     sizes = _sizes(spec, survey)
     side = spec.image_size
     if survey.kind == "events" and side and side > min(survey.height, survey.width):

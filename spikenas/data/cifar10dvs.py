@@ -1,74 +1,60 @@
 """CIFAR10-DVS: 10,000 of CIFAR-10's images moved before an event camera of 128x128 (Li 2017).
 
-One file a recording, in ``CIFAR10DVS/CLASS``: ``.aedat4`` as tonic unpacks them, ``.aedat`` as they
-were published, or ``.npz`` in ``events_np/CLASS`` as SpikingJelly writes them. There are no
-test files; a tenth is held out, as the published results do, though they take the last files of
-each class and we draw them.
+One file a recording, in ``CIFAR10DVS/CLASS``: ``.aedat`` as they were published, or ``.aedat4`` as
+tonic unpacks them. There are no test files; a tenth is held out, as the published results do,
+though they take the last files of each class and we draw them.
 """
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from spikenas.data import tonic_door
 from spikenas.data.aedat2 import read_aedat2
-from spikenas.data.recordings import Events, Recordings, listed, recording
-from spikenas.data.source import Survey
-from spikenas.data.spikingjelly_events import events_np, read_npz, recordings_in
+from spikenas.data.recordings import Events, Layout, Recording, Recordings, files_in
+from spikenas.data.source import is_foreign
+from spikenas.data.spikingjelly_events import read_npz
 
 _CLASSES = (
     *("airplane", "automobile", "bird", "cat", "deer"),
     *("dog", "frog", "horse", "ship", "truck"),
 )
+_FILES = {".aedat": "as published", ".aedat4": "as tonic has them"}
 
 
 class Cifar10Dvs:
     """The `EventSource` of ``cifar10dvs``."""
 
     sensor = (128, 128)
+    classes: tuple[str, ...] = _CLASSES
+    homes: tuple[str, ...] = ("CIFAR10DVS",)
+    has_test_files = False
 
-    def survey(self, folder: Path, image_size: int | None) -> Survey:
-        """Check that every class has recordings, and that there is a reader for them."""
-        recordings = self.recordings(folder).train
-        if any(each.path.suffix.lower() == ".aedat4" for each in recordings):
-            tonic_door.refuse_absence("cifar10dvs")
-        return Survey(
-            kind="events",
-            channels=2,
-            height=self.sensor[0],
-            width=self.sensor[1],
-            num_classes=len(_CLASSES),
-            num_train=len(recordings),
-            num_test=0,
-            test_fraction=0.1,
-            mean=(0.0, 0.0),
-            std=(1 / 255, 1 / 255),
-            classes=self.classes(folder),
-        )
-
-    def recordings(self, folder: Path) -> Recordings:
-        """List the files by class, then by name."""
+    def layouts(self, folder: Path) -> list[Layout]:
+        """Return one layout for each kind of file, by class and then by name."""
         home = folder / "CIFAR10DVS"
-        missing = (
-            f"CIFAR10-DVS is missing. Get it with: {tonic_door.INSTALL}; "
-            f"python -c \"from tonic.datasets import CIFAR10DVS; CIFAR10DVS('{folder}')\", "
-            "or name the folder that has CIFAR10DVS with --data-root or SPIKENAS_DATA"
-        )
-        theirs = events_np(folder, ("CIFAR10DVS",))
-        if theirs is not None and not (home / _CLASSES[0]).is_dir():
-            return Recordings(list(recordings_in(theirs, _CLASSES)), [])
-        first = sorted((home / _CLASSES[0]).glob("*.aedat*"))  # all classes have one kind
-        suffix = first[0].suffix.lower() if first else ".aedat4"
-        found = [
-            recording(file, label)
-            for label, name in enumerate(_CLASSES)
-            for file in listed(home / name, suffix, missing)
+        there = {
+            path.suffix.lower()
+            for name in _CLASSES
+            for path in (home / name).glob("*")
+            if not is_foreign(path.name)
+        }
+        return [
+            Layout(
+                home, f"{suffix} files {kind}", suffix in there, partial(_listed, folder, suffix)
+            )
+            for suffix, kind in _FILES.items()
         ]
-        return Recordings(found, [])
 
-    def classes(self, folder: Path) -> tuple[str, ...]:
-        """Return CIFAR-10's names."""
-        return _CLASSES
+    def name(self, stem: str, label: int) -> str:
+        """Return the number behind the name of the class, which all layouts have."""
+        return stem.removeprefix(f"cifar10_{_CLASSES[label]}_")
+
+    def check_readable(self, recordings: Recordings) -> None:
+        """Refuse AEDAT 4 without tonic."""
+        if any(each.path.suffix.lower() == ".aedat4" for each in recordings.train):
+            tonic_door.refuse_absence("cifar10dvs")
 
     def read(self, path: Path) -> Events:
         """Read one recording."""
@@ -79,3 +65,18 @@ class Cifar10Dvs:
             return read_aedat2(path)
         events = tonic_door.read_aedat4(path)
         return Events(*(events[field].astype(np.int64) for field in ("x", "y", "p", "t")))
+
+
+def _listed(folder: Path, suffix: str) -> Recordings:
+    missing = (
+        f"CIFAR10-DVS is missing. Get it with: {tonic_door.INSTALL}; "
+        f"python -c \"from tonic.datasets import CIFAR10DVS; CIFAR10DVS('{folder}')\", "
+        "or name the folder that has CIFAR10DVS with --data-root or SPIKENAS_DATA"
+    )
+    name = Cifar10Dvs().name
+    found = [
+        Recording(Path(file.path), label, name(Path(file.name).stem, label))
+        for label, class_name in enumerate(_CLASSES)
+        for file in files_in(folder / "CIFAR10DVS" / class_name, suffix, missing)
+    ]
+    return Recordings(found, [])

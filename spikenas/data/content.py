@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from spikenas.data.event_layouts import find
 from spikenas.data.event_sets import EVENT_SETS
 from spikenas.data.image_sets import IMAGE_SETS
 from spikenas.data.spec import DataSpec
@@ -31,7 +32,7 @@ def content_sha256(spec: DataSpec) -> str:
     """
     folder = Path(os.path.abspath(spec.folder))  # noqa: PTH100  (links stay as they are)
     if spec.kind == "events":
-        parts = EVENT_SETS[spec.name].recordings(folder)
+        parts = find(EVENT_SETS[spec.name], folder).recordings
         files = [each.path for part in parts for each in part]
     else:
         files = IMAGE_SETS[spec.name].files(folder)

@@ -2,26 +2,20 @@
 
 As tonic distributes it, cut into one gesture a file and rounded to milliseconds:
 ``DVSGesture/ibmGesture{Train,Test}/USER_LIGHT/LABEL.npy``, an array [n, 4] of x, y, polarity and
-time. A polarity of -1 is read as 0, OFF. Tonic gets the files; numpy reads them. Where there are
-none, what SpikingJelly wrote is read: ``events_np/{train,test}/LABEL/*.npz``.
+time. A polarity of -1 is read as 0, OFF. Tonic gets the files; numpy reads them. SpikingJelly cuts
+some recordings otherwise, so its files are others and are not mixed with these.
 """
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from spikenas.data import tonic_door
-from spikenas.data.recordings import (
-    Events,
-    Recording,
-    Recordings,
-    is_hidden,
-    listed,
-    recording,
-)
-from spikenas.data.source import Survey
-from spikenas.data.spikingjelly_events import events_np, parts_in, read_npz
+from spikenas.data.recordings import Events, Layout, Recording, Recordings, files_in
+from spikenas.data.source import is_foreign
+from spikenas.data.spikingjelly_events import read_npz
 from spikenas.exceptions import DataError
 
 _CLASSES = (
@@ -31,6 +25,7 @@ _CLASSES = (
     *("arm_roll", "air_drums", "air_guitar", "other_gestures"),
 )
 _NUM_CLASSES = len(_CLASSES)
+_PARTS = ("ibmGestureTrain", "ibmGestureTest")
 _LAST = 1 << 50  # no time is later; in float64 it is exact
 _US = 1000  # microseconds of a millisecond
 
@@ -39,35 +34,22 @@ class Dvs128:
     """The `EventSource` of ``dvs128``."""
 
     sensor = (128, 128)
+    classes: tuple[str, ...] = _CLASSES
+    homes: tuple[str, ...] = ("DVSGesture", "DVS128Gesture")
+    has_test_files = True
 
-    def survey(self, folder: Path, image_size: int | None) -> Survey:
-        """Check that both parts have recordings, each named for its gesture."""
-        parts = self.recordings(folder)
-        return Survey(
-            kind="events",
-            channels=2,
-            height=self.sensor[0],
-            width=self.sensor[1],
-            num_classes=_NUM_CLASSES,
-            num_train=len(parts.train),
-            num_test=len(parts.test),
-            mean=(0.0, 0.0),
-            std=(1 / 255, 1 / 255),
-            classes=self.classes(folder),
-        )
+    def layouts(self, folder: Path) -> list[Layout]:
+        """Return tonic's layout, by user and light and then by gesture."""
+        home = folder / "DVSGesture"
+        is_there = any((home / part).is_dir() for part in _PARTS)
+        return [Layout(home, "tonic's .npy files", is_there, partial(_listed, folder))]
 
-    def recordings(self, folder: Path) -> Recordings:
-        """List the files by user and light, then by gesture; SpikingJelly's by gesture."""
-        theirs = events_np(folder, ("DVSGesture", "DVS128Gesture"))
-        if theirs is not None and not (folder / "DVSGesture" / "ibmGestureTrain").is_dir():
-            return parts_in(theirs, _NUM_CLASSES)
-        return Recordings(
-            self._part(folder, "ibmGestureTrain"), self._part(folder, "ibmGestureTest")
-        )
+    def name(self, stem: str, label: int) -> str:
+        """Return user and light; behind them SpikingJelly counts, where there are several."""
+        return stem.rpartition("_")[0] or stem
 
-    def classes(self, folder: Path) -> tuple[str, ...]:
-        """Return the gestures, as they are published."""
-        return _CLASSES
+    def check_readable(self, recordings: Recordings) -> None:
+        """Nothing else is needed."""
 
     def read(self, path: Path) -> Events:
         """Read one recording."""
@@ -83,36 +65,41 @@ class Dvs128:
         events = _checked(path, array)
         return Events(events[:, 0], events[:, 1], polarity=events[:, 2], t=events[:, 3] * _US)
 
-    def _part(self, folder: Path, part: str) -> list[Recording]:
-        home = folder / "DVSGesture" / part
-        missing = (
-            f"DVS128 Gesture is missing. Get it with: {tonic_door.INSTALL}; "
-            f"python -c \"from tonic.datasets import DVSGesture as Get; Get('{folder}'); "
-            f"Get('{folder}', train=False)\", "
-            "or name the folder that has DVSGesture with --data-root or SPIKENAS_DATA"
+
+def _listed(folder: Path) -> Recordings:
+    return Recordings(*(_part(folder, part) for part in _PARTS))
+
+
+def _part(folder: Path, part: str) -> list[Recording]:
+    home = folder / "DVSGesture" / part
+    missing = (
+        f"DVS128 Gesture is missing. Get it with: {tonic_door.INSTALL}; "
+        f"python -c \"from tonic.datasets import DVSGesture as Get; Get('{folder}'); "
+        f"Get('{folder}', train=False)\", "
+        "or name the folder that has DVSGesture with --data-root or SPIKENAS_DATA"
+    )
+    users = sorted(filter(_is_user, home.iterdir())) if home.is_dir() else []
+    if not users:
+        raise DataError(f"{home} has no folder of recordings. {missing}")
+    found = [
+        Recording(Path(file.path), _label(Path(file.path)), user.name)
+        for user in users
+        for file in files_in(user, ".npy", missing)
+    ]
+    absent = sorted(set(range(_NUM_CLASSES)) - {each.label for each in found})
+    if absent:
+        raise DataError(
+            f"{home} has no recording of {', '.join(f'{label}.npy' for label in absent)}; "
+            "each gesture is needed in both parts; get the files again"
         )
-        users = sorted(filter(_is_user, home.iterdir())) if home.is_dir() else []
-        if not users:
-            raise DataError(f"{home} has no folder of recordings. {missing}")
-        found = [
-            recording(file, _label(Path(file.path)))
-            for user in users
-            for file in listed(user, ".npy", missing)
-        ]
-        absent = sorted(set(range(_NUM_CLASSES)) - {each.label for each in found})
-        if absent:
-            raise DataError(
-                f"{home} has no recording of {', '.join(f'{label}.npy' for label in absent)}; "
-                "each gesture is needed in both parts; get the files again"
-            )
-        return found
+    return found
 
 
 def _is_user(path: Path) -> bool:
     """Tell whether it is a folder with anything in it."""
-    if is_hidden(path.name) or not path.is_dir():
+    if is_foreign(path.name) or not path.is_dir():
         return False
-    return any(not is_hidden(each.name) for each in path.iterdir())
+    return not all(is_foreign(each.name) for each in path.iterdir())
 
 
 def _checked(path: Path, array: NDArray[np.generic]) -> NDArray[np.int64]:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikenas.data.binning import POLARITIES, Binning, binned
+from spikenas.data.event_layouts import find
 from spikenas.data.recordings import Events, EventSource, Recording
 from spikenas.data.source import Arrays
 from spikenas.exceptions import DataError
@@ -24,7 +25,7 @@ def read_frames(
 ) -> Arrays:
     """Return frames [N, T, 2, H, W] and labels [N] of both parts; ``size`` is (H, W)."""
     make = partial(_frames, source=source, num_steps=num_steps, binning=binning, size=size)
-    train, test = source.recordings(folder)
+    train, test = find(source, folder).recordings
     return Arrays(make(train), _labels(train), make(test), _labels(test))
 
 

@@ -11,6 +11,7 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
+from spikenas.data.source import is_foreign
 from spikenas.exceptions import DataError
 
 SUFFIXES = (
@@ -26,7 +27,6 @@ _PARTS = {
     "test": "test",
     "testing": "test",
 }
-_FOREIGN = {"__macosx", "@eadir", "lost+found", "thumbs.db", "desktop.ini", "ehthumbs.db"}
 _LAYOUT = (
     "Expected: ROOT/train/CLASS/*.png and, if there are, ROOT/val/CLASS and ROOT/test/CLASS, or "
     f"ROOT/CLASS/*.png; image files end in {', '.join(SUFFIXES)}"
@@ -109,12 +109,12 @@ def _parts(folder: Path) -> dict[str, Path]:
 
 
 def _folders(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.iterdir() if path.is_dir() and not _is_foreign(path))
+    return sorted(path for path in folder.iterdir() if path.is_dir() and not is_foreign(path.name))
 
 
 def _beside_folders(folder: Path) -> list[Path]:
     """Return what lies beside the folders of the classes or parts."""
-    others = [path for path in folder.iterdir() if not (path.is_dir() or _is_foreign(path))]
+    others = [path for path in folder.iterdir() if not (path.is_dir() or is_foreign(path.name))]
     for path in others:
         _refuse_link_to_nothing(path)
     return others
@@ -123,11 +123,6 @@ def _beside_folders(folder: Path) -> list[Path]:
 def _refuse_link_to_nothing(path: Path) -> None:
     if path.is_symlink() and not path.exists():
         raise DataError(f"{shown(path)} is a link to nothing; delete it or mend it")
-
-
-def _is_foreign(path: Path) -> bool:
-    """Whether an operating system or an editor put it there: hidden files, ``._x`` and such."""
-    return path.name.startswith(".") or path.name.lower() in _FOREIGN
 
 
 def _classes(folder: Path) -> list[str]:
@@ -174,7 +169,7 @@ def _images(part: Path, classes: list[str], skipped: list[Path]) -> Labelled:
 def _files(folder: Path, skipped: list[Path]) -> list[Path]:
     files = []
     for path in sorted(folder.iterdir()):
-        if _is_foreign(path):
+        if is_foreign(path.name):
             continue
         _refuse_link_to_nothing(path)
         if path.suffix.lower() not in SUFFIXES:
@@ -193,7 +188,7 @@ def _notes(skipped: list[Path]) -> tuple[str, ...]:
     files: list[Path] = []
     for path in skipped:
         inside = sorted(path.rglob("*")) if path.is_dir() else [path]
-        files += [each for each in inside if not (each.is_dir() or _is_foreign(each))]
+        files += [each for each in inside if not (each.is_dir() or is_foreign(each.name))]
     if not files:
         return ()
     kinds = Counter(path.suffix.lower() or "without suffix" for path in files)

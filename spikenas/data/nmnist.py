@@ -7,13 +7,13 @@ prescribed, so a part of the set will do. ``Train`` and ``Test`` may be written 
 where there is no ``NMNIST`` they may lie right in the folder.
 """
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from spikenas.data.recordings import Events, Recording, Recordings, listed, recording
-from spikenas.data.source import Survey
-from spikenas.data.spikingjelly_events import events_np, parts_in, read_npz
+from spikenas.data.recordings import Events, Layout, Recording, Recordings, files_in
+from spikenas.data.spikingjelly_events import read_npz
 from spikenas.exceptions import DataError
 
 _BYTES = 5  # of one event
@@ -24,39 +24,22 @@ class NMnist:
     """The `EventSource` of ``nmnist``."""
 
     sensor = (34, 34)
+    classes: tuple[str, ...] = tuple(map(str, range(10)))
+    homes: tuple[str, ...] = ("NMNIST",)
+    has_test_files = True
 
-    def survey(self, folder: Path, image_size: int | None) -> Survey:
-        """Check that every class has recordings and that each is of whole events."""
-        parts = self.recordings(folder)
-        for path, _, size, _ in (*parts.train, *parts.test):
-            if path.suffix.lower() == ".bin" and size % _BYTES:
-                raise DataError(
-                    f"{path} is truncated or damaged: {size} bytes are not whole events of "
-                    f"{_BYTES} bytes; delete it or get it again"
-                )
-        return Survey(
-            kind="events",
-            channels=2,
-            height=self.sensor[0],
-            width=self.sensor[1],
-            num_classes=10,
-            num_train=len(parts.train),
-            num_test=len(parts.test),
-            mean=(0.0, 0.0),
-            std=(1 / 255, 1 / 255),
-            classes=self.classes(folder),
-        )
+    def layouts(self, folder: Path) -> list[Layout]:
+        """Return the one layout, by label and then by name."""
+        home = _home(folder)
+        is_there = any(_cased(home, part).is_dir() for part in ("Train", "Test"))
+        return [Layout(home, "N-MNIST's .bin files", is_there, partial(_listed, home))]
 
-    def recordings(self, folder: Path) -> Recordings:
-        """List the files by label, then by name; where there are none, what SpikingJelly wrote."""
-        theirs = events_np(folder, ("NMNIST",))
-        if theirs is not None and not _home(folder, "Train").is_dir():
-            return parts_in(theirs, 10)
-        return Recordings(self._part(folder, "Train"), self._part(folder, "Test"))
+    def name(self, stem: str, label: int) -> str:
+        """Return the stem, which SpikingJelly keeps."""
+        return stem
 
-    def classes(self, folder: Path) -> tuple[str, ...]:
-        """Return the digits."""
-        return tuple(map(str, range(10)))
+    def check_readable(self, recordings: Recordings) -> None:
+        """Nothing else is needed."""
 
     def read(self, path: Path) -> Events:
         """Read one recording."""
@@ -72,26 +55,34 @@ class NMnist:
         real = ~overflows
         return Events(x[real], y[real], polarity=high[real] >> 7, t=t[real])
 
-    def _part(self, folder: Path, part: str) -> list[Recording]:
-        home = _home(folder, part).parent
-        missing = (
-            "N-MNIST has one folder a digit, each with .bin files. Get Train.zip and Test.zip "
-            f"from https://data.mendeley.com/datasets/468j46mzdv and unpack them in {home}, or "
-            "name the folder that has NMNIST with --data-root or SPIKENAS_DATA"
-        )
-        return [
-            recording(file, label)
-            for label in range(10)
-            for file in listed(_cased(home, part) / str(label), ".bin", missing)
-        ]
+
+def _listed(home: Path) -> Recordings:
+    return Recordings(_part(home, "Train"), _part(home, "Test"))
 
 
-def _home(folder: Path, part: str) -> Path:
-    """Return the folder of a part, in ``NMNIST`` or right in the data root."""
+def _part(home: Path, part: str) -> list[Recording]:
+    missing = (
+        "N-MNIST has one folder a digit, each with .bin files. Get Train.zip and Test.zip "
+        f"from https://data.mendeley.com/datasets/468j46mzdv and unpack them in {home}, or "
+        "name the folder that has NMNIST with --data-root or SPIKENAS_DATA"
+    )
+    found = []
+    for label in range(10):
+        for file in files_in(_cased(home, part) / str(label), ".bin", missing):
+            size = file.stat().st_size
+            if size % _BYTES:
+                raise DataError(
+                    f"{file.path} is truncated or damaged: {size} bytes are not whole events of "
+                    f"{_BYTES} bytes; delete it or get it again"
+                )
+            found.append(Recording(Path(file.path), label, Path(file.name).stem))
+    return found
+
+
+def _home(folder: Path) -> Path:
+    """Return the folder of both parts: ``NMNIST``, or the data root."""
     home = folder / "NMNIST"
-    if not home.is_dir() and _cased(folder, part).is_dir():
-        home = folder
-    return _cased(home, part)
+    return folder if not home.is_dir() and _cased(folder, "Train").is_dir() else home
 
 
 def _cased(home: Path, part: str) -> Path:

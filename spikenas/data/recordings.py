@@ -1,14 +1,14 @@
 """`EventSource`: where recordings of an event camera come from, before they are made frames."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from spikenas.data.source import Survey
+from spikenas.data.source import is_foreign
 from spikenas.exceptions import DataError
 
 
@@ -26,12 +26,11 @@ class Events(NamedTuple):
 
 
 class Recording(NamedTuple):
-    """One file; size in bytes and time of its last change are what tell it from another."""
+    """One file. By its ``name`` a recording of a class is known in every layout."""
 
     path: Path
     label: int
-    size: int
-    mtime_ns: int
+    name: str
 
 
 class Recordings(NamedTuple):
@@ -41,38 +40,56 @@ class Recordings(NamedTuple):
     test: list[Recording]
 
 
-class EventSource(Protocol):
-    """One data set. Each verb raises DataError: what is missing, where, and how to get it.
+class Layout(NamedTuple):
+    """A form in which a data set may lie on the disk.
 
-    ``sensor`` is the height and width of the camera in pixels.
+    ``listed`` lists the files in an order that is the same on every machine. It raises DataError
+    where some are missing or damaged: which, where, and how to get them.
+    """
+
+    home: Path
+    files: str  # what they are, for messages
+    is_there: bool
+    listed: Callable[[], Recordings]
+
+    def __str__(self) -> str:
+        return f"{self.home} ({self.files})"
+
+
+class EventSource(Protocol):
+    """One data set.
+
+    Attributes:
+        sensor: height and width of the camera in pixels.
+        classes: their names by label.
+        homes: the names that its folder may have in the data root.
+        has_test_files: whether it comes with a test part.
     """
 
     sensor: tuple[int, int]
+    classes: tuple[str, ...]
+    homes: tuple[str, ...]
+    has_test_files: bool
 
-    def survey(self, folder: Path, image_size: int | None) -> Survey:
-        """Check the files on disk without reading them; the size is the sensor's."""
+    def layouts(self, folder: Path) -> list[Layout]:
+        """Return the layouts of its own, the most original first, whether they are there or not."""
         ...
 
-    def recordings(self, folder: Path) -> Recordings:
-        """List the files, in an order that is the same on every machine."""
+    def name(self, stem: str, label: int) -> str:
+        """Return the name of the recording that SpikingJelly keeps in a file of this stem."""
         ...
 
-    def classes(self, folder: Path) -> tuple[str, ...]:
-        """Return the names of the classes by label."""
+    def check_readable(self, recordings: Recordings) -> None:
+        """Raise DataError where what reads the files is not installed."""
         ...
 
     def read(self, path: Path) -> Events:
-        """Read one recording."""
+        """Read one recording; raises DataError where it is none."""
         ...
 
 
-def is_hidden(name: str) -> bool:
-    """Tell whether a system put it there: ``._x.bin`` and ``__MACOSX`` are of no data set."""
-    return name.startswith((".", "__"))
-
-
-def listed(folder: Path, suffix: str, missing: str) -> Iterator[os.DirEntry[str]]:
-    """Yield the files of a folder that end in ``suffix`` in any case, by name, but hidden ones.
+def files_in(folder: Path, suffix: str, missing: str) -> Iterator[os.DirEntry[str]]:
+    """Yield the files of a folder that end in ``suffix`` in any case, by name, but foreign ones.
 
     Raises DataError, which ends with ``missing``, where there is none or one of them is empty.
     """
@@ -82,7 +99,7 @@ def listed(folder: Path, suffix: str, missing: str) -> Iterator[os.DirEntry[str]
                 (
                     entry
                     for entry in entries
-                    if entry.name.lower().endswith(suffix) and not is_hidden(entry.name)
+                    if entry.name.lower().endswith(suffix) and not is_foreign(entry.name)
                 ),
                 key=lambda entry: entry.name,
             )
@@ -93,12 +110,8 @@ def listed(folder: Path, suffix: str, missing: str) -> Iterator[os.DirEntry[str]
     if not files:
         raise DataError(f"{folder} has no file that ends in {suffix}. {missing}")
     for file in files:
+        if not file.is_file():
+            raise DataError(f"{file.path} is a folder or a link to nothing; delete it")
         if file.stat().st_size == 0:
             raise DataError(f"{file.path} is an empty file; delete it or put it back whole")
         yield file
-
-
-def recording(file: os.DirEntry[str], label: int) -> Recording:
-    """Return a listed file as a recording of that class."""
-    stat = file.stat()
-    return Recording(Path(file.path), label, stat.st_size, stat.st_mtime_ns)

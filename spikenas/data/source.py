@@ -7,6 +7,8 @@ from typing import Literal, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+_FOREIGN = {"__macosx", "@eadir", "lost+found", "thumbs.db", "desktop.ini", "ehthumbs.db"}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Survey:
@@ -15,7 +17,8 @@ class Survey:
     ``num_test`` 0 means that the data set has no test files, so ``test_fraction`` of its training
     files is held out; ``num_validation`` 0 likewise. ``classes`` are names by label, the numbers
     where empty; ``notes`` say what was left out. ``mean`` and ``std`` are per channel, of images in
-    0..1; events have 0 and 1/255, so that they stay what they are: counts.
+    0..1; events have 0 and 1/255, so that they stay what they are: counts. ``num_steps`` are those
+    for which there are frames of events where there are no events, else empty: any will do.
     """
 
     channels: int
@@ -29,6 +32,7 @@ class Survey:
     classes: tuple[str, ...] = ()
     num_validation: int = 0
     notes: tuple[str, ...] = ()
+    num_steps: tuple[int, ...] = ()
     kind: Literal["frames", "events"] = "frames"
     test_fraction: float = 0.2
 
@@ -58,6 +62,11 @@ class Source(Protocol):
     def read(self, folder: Path, image_size: int | None) -> Arrays:
         """Read every image; ``image_size`` matters only where the files have no common size."""
         ...
+
+
+def is_foreign(name: str) -> bool:
+    """Whether an operating system or an editor put it there: hidden files, ``._x`` and such."""
+    return name.startswith(".") or name.lower() in _FOREIGN
 
 
 def download_hint(torchvision_class: str, folder: Path) -> str:

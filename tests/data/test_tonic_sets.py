@@ -11,6 +11,7 @@ import torch
 from spikenas.data import DataSpec, describe, load
 from spikenas.data.dvs128 import Dvs128
 from spikenas.data.event_frames import read_frames
+from spikenas.data.event_layouts import find
 from spikenas.data.event_sets import EVENT_SETS
 from spikenas.exceptions import DataError
 
@@ -191,7 +192,7 @@ def test_a_polarity_of_minus_one_is_off(tmp_path):
 
 
 def test_empty_and_hidden_folders_among_the_users_are_passed_over(gestures):
-    before = Dvs128().recordings(gestures)
+    before = find(Dvs128(), gestures).recordings
     home = gestures / "DVSGesture" / "ibmGestureTrain"
 
     (home / "user99_led").mkdir()
@@ -199,7 +200,7 @@ def test_empty_and_hidden_folders_among_the_users_are_passed_over(gestures):
     (home / "__MACOSX" / "0.npy").write_bytes(b"\0\5\x16\7")
     (home / "user01_led" / "._0.npy").write_bytes(b"\0\5\x16\7")
 
-    assert Dvs128().recordings(gestures) == before
+    assert find(Dvs128(), gestures).recordings == before
 
 
 def test_a_gesture_that_a_part_lacks_is_named(gestures):
@@ -210,5 +211,5 @@ def test_a_gesture_that_a_part_lacks_is_named(gestures):
 
 
 @pytest.mark.parametrize(("name", "number"), [("dvs128", 11), ("cifar10dvs", 10), ("nmnist", 10)])
-def test_every_class_has_a_name(tmp_path, name, number):
-    assert len(set(EVENT_SETS[name].classes(tmp_path))) == number
+def test_every_class_has_a_name(name, number):
+    assert len(set(EVENT_SETS[name].classes)) == number
