@@ -1,8 +1,9 @@
 """CIFAR10-DVS: 10,000 of CIFAR-10's images moved before an event camera of 128x128 (Li 2017).
 
-One file a recording, in ``CIFAR10DVS/CLASS``: ``.aedat`` as they were published, or ``.aedat4`` as
-tonic unpacks them. There are no test files; a tenth is held out, as the published results do,
-though they take the last files of each class and we draw them.
+One file a recording, in ``CIFAR10DVS/CLASS``: ``.aedat`` as they were published, ``.aedat4`` as
+tonic unpacks them, or ``.mat`` as many papers' code converts them. There are no test files; a tenth
+is held out, as the published results do, though they take the last files of each class and we
+draw them.
 """
 
 from functools import partial
@@ -12,6 +13,7 @@ import numpy as np
 
 from spikenas.data import tonic_door
 from spikenas.data.aedat2 import read_aedat2
+from spikenas.data.dat2mat import read_mat
 from spikenas.data.recordings import Events, Layout, Recording, Recordings, files_in
 from spikenas.data.source import is_foreign
 from spikenas.data.spikingjelly_events import read_npz
@@ -20,7 +22,11 @@ _CLASSES = (
     *("airplane", "automobile", "bird", "cat", "deer"),
     *("dog", "frog", "horse", "ship", "truck"),
 )
-_FILES = {".aedat": "as published", ".aedat4": "as tonic has them"}
+_FILES = {
+    ".aedat": "as published",
+    ".aedat4": "as tonic has them",
+    ".mat": "as dat2mat returns them",
+}
 
 
 class Cifar10Dvs:
@@ -63,6 +69,8 @@ class Cifar10Dvs:
             return read_npz(path, self.sensor)
         if suffix == ".aedat":
             return read_aedat2(path)
+        if suffix == ".mat":
+            return read_mat(path)
         events = tonic_door.read_aedat4(path)
         return Events(*(events[field].astype(np.int64) for field in ("x", "y", "p", "t")))
 
