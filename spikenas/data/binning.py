@@ -54,6 +54,14 @@ def binned(
     return frames.reshape(num_steps, POLARITIES, height, width)
 
 
+def shrunk(counts: NDArray[np.int64], size: tuple[int, int]) -> NDArray[np.uint8]:
+    """Return frames [..., H, W] at a smaller size, as if their events were binned to it."""
+    for axis, length in ((-2, size[0]), (-1, size[1])):
+        starts = -(-np.arange(length) * counts.shape[axis] // length)  # of its pixels, rounded up
+        counts = np.add.reduceat(counts, starts, axis)
+    return np.minimum(counts, 255).astype(np.uint8)
+
+
 def _by_time(t: NDArray[np.int64], num_steps: int) -> NDArray[np.int64]:
     if not len(t):
         return t

@@ -39,7 +39,7 @@ def describe(spec: DataSpec) -> DataInfo:
     Raises DataError where a file is missing or truncated: which, where, and how to get it.
     """
     if spec.kind == "events":
-        survey = event_survey(EVENT_SETS[spec.name], spec.folder)
+        survey = event_survey(EVENT_SETS[spec.name], spec.folder, spec.binning, spec.num_steps)
     else:
         survey = IMAGE_SETS[spec.name].survey(spec.folder, spec.image_size)
     sizes = _sizes(spec, survey)
@@ -65,6 +65,7 @@ def describe(spec: DataSpec) -> DataInfo:
         std=survey.std,
         classes=survey.classes or tuple(map(str, range(survey.num_classes))),
         notes=survey.notes,
+        num_steps=survey.num_steps,
         has_own_validation=survey.num_validation > 0,
     )
 

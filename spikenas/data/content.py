@@ -32,8 +32,7 @@ def content_sha256(spec: DataSpec) -> str:
     """
     folder = Path(os.path.abspath(spec.folder))  # noqa: PTH100  (links stay as they are)
     if spec.kind == "events":
-        parts = find(EVENT_SETS[spec.name], folder).recordings
-        files = [each.path for part in parts for each in part]
+        files = find(EVENT_SETS[spec.name], folder, spec.binning).files
     else:
         files = IMAGE_SETS[spec.name].files(folder)
     with ThreadPoolExecutor() as threads:  # hashing runs outside the interpreter's lock

@@ -1,6 +1,6 @@
 """`read_frames`: all recordings of an event data set as frames."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -12,6 +12,7 @@ from spikenas.data.binning import POLARITIES, Binning, binned
 from spikenas.data.event_layouts import find
 from spikenas.data.recordings import Events, EventSource, Recording
 from spikenas.data.source import Arrays
+from spikenas.data.spikingjelly_frames import read_npz_frames
 from spikenas.exceptions import DataError
 
 
@@ -24,8 +25,17 @@ def read_frames(
     size: tuple[int, int],
 ) -> Arrays:
     """Return frames [N, T, 2, H, W] and labels [N] of both parts; ``size`` is (H, W)."""
-    make = partial(_frames, source=source, num_steps=num_steps, binning=binning, size=size)
-    train, test = find(source, folder).recordings
+    found = find(source, folder, binning, num_steps)
+
+    def frames_of(path: Path) -> NDArray[np.uint8]:
+        if found.frames:
+            return read_npz_frames(path, num_steps, sensor=source.sensor, size=size)
+        events = source.read(path)
+        _check(path, events, source.sensor)
+        return binned(events, num_steps, binning, sensor=source.sensor, size=size)
+
+    make = partial(_frames, frames_of=frames_of, shape=(num_steps, POLARITIES, *size))
+    train, test = found.recordings
     return Arrays(make(train), _labels(train), make(test), _labels(test))
 
 
@@ -36,18 +46,13 @@ def _labels(recordings: Sequence[Recording]) -> NDArray[np.int64]:
 def _frames(
     recordings: Sequence[Recording],
     *,
-    source: EventSource,
-    num_steps: int,
-    binning: Binning,
-    size: tuple[int, int],
+    frames_of: Callable[[Path], NDArray[np.uint8]],
+    shape: tuple[int, ...],
 ) -> NDArray[np.uint8]:
-    frames = np.empty((len(recordings), num_steps, POLARITIES, *size), np.uint8)
+    frames = np.empty((len(recordings), *shape), np.uint8)
 
     def fill(row: int) -> None:
-        path = recordings[row].path
-        events = source.read(path)
-        _check(path, events, source.sensor)
-        frames[row] = binned(events, num_steps, binning, sensor=source.sensor, size=size)
+        frames[row] = frames_of(recordings[row].path)
 
     with ThreadPoolExecutor() as threads:  # files are waited for and decoded side by side
         for _ in threads.map(fill, range(len(recordings))):

@@ -122,6 +122,8 @@ class DataInfo:
         classes: their names, by label.
         notes: what was left out of the files, and, of a set that was read, which classes its
             validation part lacks; to be told before a search.
+        num_steps: where frames of events are read as they are, the T for which there are some;
+            empty where any T will do.
         has_own_validation: whether the validation part comes with the data set, not cut from it.
     """
 
@@ -135,6 +137,7 @@ class DataInfo:
     std: tuple[float, ...]
     classes: tuple[str, ...]
     notes: tuple[str, ...] = ()
+    num_steps: tuple[int, ...] = ()
     has_own_validation: bool = False
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from spikenas import code
 from spikenas import data as data_sets
-from spikenas.data import Binning, DataSpec
+from spikenas.data import Binning, DataInfo, DataSpec
 from spikenas.distributed import load_profile, open_pool
 from spikenas.driver.loop import SearchLoop
 from spikenas.driver.progress import OnProgress
@@ -149,7 +149,7 @@ def search(
             on_checked(settings)
         with open_pool(settings.workers) as pool:
             first_data = settings.data.with_steps(first.num_steps)
-            _read_all(first_data, settings)
+            _read_all(space, first_data, settings)
             pool.warm_up(first_data)
             writer = record.begin_run(
                 name,
@@ -215,7 +215,7 @@ def resume(
         if on_checked is not None:
             on_checked(settings)
         with open_pool(settings.workers) as pool:
-            _read_all(settings.data.with_steps(space.sample(0).num_steps), settings)
+            _read_all(space, settings.data.with_steps(space.sample(0).num_steps), settings)
             pool.warm_up(settings.data)
             writer = record.resume_run(name, new_generation=bool(changes))
             if changes:
@@ -263,6 +263,8 @@ def _identified(space: SearchSpace, settings: SearchSettings) -> tuple[SearchSpa
     """
     info = data_sets.describe(settings.data)
     space = space.with_input(info.input, info.num_classes)
+    for num_steps in _steps_on_disk(space, info):
+        data_sets.describe(settings.data.with_steps(num_steps))
     code.refresh()
     return space, replace(
         settings,
@@ -273,10 +275,22 @@ def _identified(space: SearchSpace, settings: SearchSettings) -> tuple[SearchSpa
     )
 
 
-def _read_all(data: DataSpec, settings: SearchSettings) -> None:
+def _steps_on_disk(space: SearchSpace, info: DataInfo) -> list[int]:
+    """Return the space's numbers of steps where events are read as frames, made for each of them.
+
+    Where the frames are binned here, any number of steps will do, and the list is empty.
+    """
+    choices = dict(space.domain())["num_steps"] if info.num_steps else ()
+    return [value for value in choices if isinstance(value, int)]
+
+
+def _read_all(space: SearchSpace, data: DataSpec, settings: SearchSettings) -> None:
     """Read the whole data set, so that a damaged file is found before a run begins or goes on."""
-    for note in data_sets.load(data, settings.data_sha256).info.notes:
+    info = data_sets.load(data, settings.data_sha256).info
+    for note in info.notes:
         _log.warning("%s", note)
+    for num_steps in _steps_on_disk(space, info):
+        data_sets.load(settings.data.with_steps(num_steps), settings.data_sha256)
 
 
 def _refuse_untrainable(space: SearchSpace, recipe: Recipe) -> None:

@@ -210,11 +210,11 @@ def test_a_real_digit_looks_like_one(real):
 
 @pytest.mark.parametrize("size", [104, 4095])
 def test_what_a_mac_puts_beside_a_recording_is_none(own, size):
-    before = find(NMnist(), own)
+    before = find(NMnist(), own, "time")
 
     (own / "NMNIST" / "Train" / "0" / "._00000.bin").write_bytes(b"\0\5\x16\7" + bytes(size - 4))
 
-    assert find(NMnist(), own) == before
+    assert find(NMnist(), own, "time") == before
 
 
 @pytest.mark.parametrize("layout", ["small letters", "in the root", "the folder itself"])

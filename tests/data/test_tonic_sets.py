@@ -192,7 +192,7 @@ def test_a_polarity_of_minus_one_is_off(tmp_path):
 
 
 def test_empty_and_hidden_folders_among_the_users_are_passed_over(gestures):
-    before = find(Dvs128(), gestures).recordings
+    before = find(Dvs128(), gestures, "time").recordings
     home = gestures / "DVSGesture" / "ibmGestureTrain"
 
     (home / "user99_led").mkdir()
@@ -200,7 +200,7 @@ def test_empty_and_hidden_folders_among_the_users_are_passed_over(gestures):
     (home / "__MACOSX" / "0.npy").write_bytes(b"\0\5\x16\7")
     (home / "user01_led" / "._0.npy").write_bytes(b"\0\5\x16\7")
 
-    assert find(Dvs128(), gestures).recordings == before
+    assert find(Dvs128(), gestures, "time").recordings == before
 
 
 def test_a_gesture_that_a_part_lacks_is_named(gestures):

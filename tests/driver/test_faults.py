@@ -213,6 +213,48 @@ def test_what_was_left_out_of_the_data_is_said_once(
     assert caplog.text.count("notes.txt") == 1
 
 
+@pytest.fixture
+def frames(tmp_path: Path) -> Path:
+    """N-MNIST as SpikingJelly's frames of 1 and of 2 steps."""
+    random = np.random.default_rng(0)
+    for num_steps in (1, 2):
+        for part in ("train", "test"):
+            for label in range(10):
+                home = tmp_path / "frames" / f"frames_number_{num_steps}_split_by_time"
+                folder = home / part / str(label)
+                folder.mkdir(parents=True)
+                for i in range(6):
+                    counts = random.integers(0, 3, (num_steps, 2, 34, 34))
+                    np.savez(folder / f"{i}.npz", frames=counts)
+    return tmp_path / "frames"
+
+
+def test_a_space_of_several_t_is_searched_on_frames_that_are_there_for_each(
+    search: Search, frames: Path
+) -> None:
+    run = search(data="nmnist", data_root=frames, image_size=8, batch_size=8, train_subset=20)
+
+    assert run.counts()[State.COMPLETE] == 4
+    assert {each.architecture.num_steps for each in run.candidates()} == {1, 2}
+
+
+@pytest.mark.parametrize("damage", ["absent", "cut off"])
+def test_frames_that_some_member_needs_are_missed_before_anything_is_recorded(
+    search: Search, url: str, frames: Path, damage: str
+) -> None:
+    home = frames / "frames_number_2_split_by_time"
+    if damage == "absent":
+        home.rename(frames / "away")
+    else:
+        (home / "test" / "9" / "5.npz").write_bytes(b"PK")
+
+    with pytest.raises(DataError, match=r"num_steps = 2 and|test/9/5\.npz is truncated"):
+        search(data="nmnist", data_root=frames, image_size=8, batch_size=8, train_subset=20)
+
+    with Store.open(url) as store:
+        assert store.runs() == []
+
+
 def test_a_batch_of_one_is_refused_before_anything_is_recorded(
     search: Search, tmp_path: Path
 ) -> None:
