@@ -54,9 +54,9 @@ def find(
     notes = []
     if others:
         notes.append(
-            f"{chosen} is read; {' and '.join(map(str, others))} has the same "
-            f"{len(recordings.train) + len(recordings.test)} recordings by class and name and is "
-            "passed over"
+            f"{chosen} is read; passed over, with the same "
+            f"{len(recordings.train) + len(recordings.test)} recordings by class and name: "
+            f"{', '.join(map(str, others))}"
         )
     return Found(recordings, (*notes, *_unread(chosen, others, [recordings, *passed_over])), {})
 

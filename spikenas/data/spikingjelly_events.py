@@ -26,25 +26,17 @@ def places(source: EventSource, folder: Path) -> list[Path]:
 
 def events_np(source: EventSource, folder: Path) -> list[Layout]:
     """Return the layouts of SpikingJelly's events."""
-    homes = [place / "events_np" for place in places(source, folder)]
     return [
-        Layout(home, "SpikingJelly's events", home.is_dir(), partial(listed, source, home))
-        for home in homes
+        layout(source, place / "events_np", "SpikingJelly's events")
+        for place in places(source, folder)
     ]
 
 
-def listed(source: EventSource, home: Path) -> Recordings:
-    """List the files of a folder that SpikingJelly wrote."""
-    unfinished = home.with_name(f"{home.name}.building")
-    if unfinished.exists():
-        raise DataError(
-            f"SpikingJelly did not finish {home}, as {unfinished} tells; delete both and let it "
-            "write them again"
-        )
-    if not source.has_test_files:
-        return Recordings(_listed(source, home, source.classes), [])
-    numbers = [str(label) for label in range(len(source.classes))]
-    return Recordings(*(_listed(source, home / part, numbers) for part in ("train", "test")))
+def layout(source: EventSource, home: Path, files: str) -> Layout:
+    """Return the layout of a folder that SpikingJelly wrote; another data set's is not there."""
+    inside = ("train", "test") if source.has_test_files else source.classes
+    is_there = any((home / name).is_dir() for name in inside)
+    return Layout(home, files, is_there, partial(_recordings, source, home))
 
 
 def arrays_in(path: Path, keys: Sequence[str]) -> list[NDArray[np.int64]]:
@@ -61,7 +53,7 @@ def arrays_in(path: Path, keys: Sequence[str]) -> list[NDArray[np.int64]]:
                     f" needed: the arrays {', '.join(keys)}"
                 )
             return [_whole(path, key, arrays[key]) for key in keys]
-    except DataError:
+    except (DataError, MemoryError):
         raise
     except Exception as error:  # zipfile, zlib and numpy raise whatever they meet
         raise DataError(
@@ -85,6 +77,19 @@ def read_npz(path: Path, sensor: tuple[int, int]) -> Events:
                 f"{path} has {name} from {values.min()} to {values.max()}; needed: 0 to {size - 1}"
             )
     return Events(x, y, polarity=polarity, t=t)
+
+
+def _recordings(source: EventSource, home: Path) -> Recordings:
+    unfinished = home.with_name(f"{home.name}.building")
+    if unfinished.exists():
+        raise DataError(
+            f"SpikingJelly did not finish {home}, as {unfinished} tells; delete both and let it "
+            "write them again"
+        )
+    if not source.has_test_files:
+        return Recordings(_listed(source, home, source.classes), [])
+    numbers = [str(label) for label in range(len(source.classes))]
+    return Recordings(*(_listed(source, home / part, numbers) for part in ("train", "test")))
 
 
 def _listed(source: EventSource, home: Path, classes: Sequence[str]) -> list[Recording]:

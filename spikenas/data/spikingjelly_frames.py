@@ -7,7 +7,6 @@ floor(n / T) events, and what is left over is in the last one.
 """
 
 import re
-from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,7 +15,7 @@ from numpy.typing import NDArray
 
 from spikenas.data.binning import POLARITIES, Binning, shrunk
 from spikenas.data.recordings import EventSource, Layout
-from spikenas.data.spikingjelly_events import arrays_in, listed, places
+from spikenas.data.spikingjelly_events import arrays_in, layout, places
 from spikenas.exceptions import DataError
 
 _FOLDER = re.compile(r"frames_number_([1-9]\d*)_split_by_(time|number)")
@@ -37,9 +36,9 @@ def frame_folders(source: EventSource, folder: Path) -> list[Frames]:
     for place in places(source, folder):
         for home in place.glob("frames_number_*"):
             name = _FOLDER.fullmatch(home.name)
-            if name and home.is_dir():
-                layout = Layout(home, "SpikingJelly's frames", True, partial(listed, source, home))
-                found.append(Frames(int(name[1]), _BINNINGS[name[2]], layout))
+            theirs = layout(source, home, "SpikingJelly's frames")
+            if name and theirs.is_there:
+                found.append(Frames(int(name[1]), _BINNINGS[name[2]], theirs))
     return sorted(found, key=lambda each: (each.num_steps, each.layout.home))
 
 

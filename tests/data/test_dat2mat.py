@@ -71,7 +71,7 @@ def test_a_set_of_mat_files_is_read_and_is_other_data_than_its_aedat_files(tmp_p
 
     assert (len(read.train), len(read.validation), len(read.test)) == (81, 9, 10)
     assert content_sha256(spec) != alone
-    assert "(.mat files as dat2mat returns them) has the same 100" in again.info.notes[0]
+    assert "with the same 100 recordings" in again.info.notes[0]
     assert sorted(map(bytes, again.train.images.numpy())) == sorted(
         map(bytes, read.train.images.numpy())
     )

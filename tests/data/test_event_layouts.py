@@ -135,8 +135,8 @@ def test_two_layouts_of_the_same_recordings_are_told_and_the_original_is_read(
 
     assert content_sha256(spec("nmnist", tmp_path)) == alone
     assert info.notes == (
-        f"{tmp_path / 'NMNIST'} (N-MNIST's .bin files) is read; {copy} (SpikingJelly's events) has "
-        "the same 60 recordings by class and name and is passed over",
+        f"{tmp_path / 'NMNIST'} (N-MNIST's .bin files) is read; passed over, with the same 60 "
+        f"recordings by class and name: {copy} (SpikingJelly's events)",
     )
 
 
@@ -157,6 +157,15 @@ def test_two_layouts_of_different_recordings_are_refused_with_both_named(
 
     with pytest.raises(DataError, match=rf"NMNIST \(.* and .*events_np \(.*{difference}"):
         describe(spec("nmnist", tmp_path))
+
+
+def test_events_of_another_data_set_in_the_same_root_are_not_there(tmp_path: Path) -> None:
+    write_nmnist(tmp_path, train=3, test=3)
+    spikingjelly(tmp_path, "cifar10dvs")
+
+    info = describe(spec("nmnist", tmp_path))
+
+    assert (info.num_test, info.notes) == (30, ())
 
 
 def test_of_two_kinds_of_files_side_by_side_the_published_one_is_read(tmp_path: Path) -> None:
