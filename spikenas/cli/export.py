@@ -1,5 +1,6 @@
 """export: the best of a run as verified folders."""
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -26,6 +27,8 @@ from spikenas.exceptions import (
 from spikenas.plugins import import_plugins, plugins_in
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from spikenas.preprocessing import Preprocessing
     from spikenas.store import Candidate, Run
 
@@ -45,6 +48,16 @@ def export(
     ] = False,
     formats: FormatsOption = "safetensors",
     normalise_input: NormaliseOption = False,
+    nir_dt: Annotated[
+        float | None,
+        typer.Option(
+            "--nir-dt",
+            metavar="SECONDS",
+            help="The step of the simulator that is to read --format nir, 1e-4 for SpikingJelly "
+            "and snnTorch; if neurons are LIF nodes without loss then.",
+            show_default="1e-4, and if neurons are IF nodes",
+        ),
+    ] = None,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace folders that exist.")
     ] = False,
@@ -65,6 +78,13 @@ def export(
     if sum((candidate is not None, best is not None, front)) > 1:
         raise UsageError("--candidate, --best and --front exclude each other; take one")
     beside = names(formats) or []
+    write = partial(
+        _write,
+        beside=beside,
+        normalise_input=normalise_input,
+        nir_dt=nir_dt,
+        overwrite=overwrite,
+    )
     from spikenas.store import Store
 
     with Store.open(store, create=False, artifacts=artifacts) as opened:
@@ -73,18 +93,14 @@ def export(
             plugins_in(found.space_toml), of=f"run {found.name!r}", is_allowed=allow_plugins
         )
         if front:
-            _write_front(found, to, beside, normalise_input=normalise_input, overwrite=overwrite)
+            _write_front(found, to, beside, write)
             return
         chosen = found.candidate(candidate) if candidate else found.best(best or "accuracy")
-        print(
-            _write(found, chosen, to, beside, normalise_input=normalise_input, overwrite=overwrite)
-        )
+        print(write(found, chosen, to))
     say(f'load it with: python -c "import spikenas; network = spikenas.load({str(to)!r})"')
 
 
-def _write_front(
-    run: "Run", to: Path, beside: list[str], *, normalise_input: bool, overwrite: bool
-) -> None:
+def _write_front(run: "Run", to: Path, beside: list[str], write: "Callable[..., Path]") -> None:
     """Write every member that can be written; raise the gravest error at the end for the others.
 
     Damaged weights are graver than a format that cannot express a network, and that is graver
@@ -98,15 +114,7 @@ def _write_front(
     }
     for member in front:
         try:
-            folder = _write(
-                run,
-                member,
-                to / member.id,
-                beside,
-                normalise_input=normalise_input,
-                overwrite=overwrite,
-            )
-            print(folder, flush=True)
+            print(write(run, member, to / member.id), flush=True)
         except tuple(failed) as error:
             say(f"not written: {member.id}: {error}")
             next(ids for kind, ids in failed.items() if isinstance(error, kind)).append(member.id)
@@ -129,9 +137,10 @@ def _write(
     run: "Run",
     candidate: "Candidate",
     to: Path,
-    beside: list[str],
     *,
+    beside: list[str],
     normalise_input: bool,
+    nir_dt: float | None,
     overwrite: bool,
 ) -> Path:
     from spikenas import export
@@ -156,6 +165,7 @@ def _write(
         preprocessing=preprocessing,
         classes=classes,
         normalise_input=normalise_input,
+        nir_dt=nir_dt,
         overwrite=overwrite,
     )
 

@@ -53,6 +53,7 @@ def write(
     preprocessing: Preprocessing | None = None,
     classes: Sequence[str] = (),
     normalise_input: bool = False,
+    nir_dt: float | None = None,
     overwrite: bool = False,
 ) -> Path:
     """Write an export to the folder ``to`` and return it.
@@ -68,6 +69,7 @@ def write(
         preprocessing: what the search did to its images; without it `predict` is refused.
         classes: their names by index.
         normalise_input: the graphs of ``beside`` take images in 0..1 and normalise them.
+        nir_dt: the seconds of a step of the simulators that NIR is for; ``if`` is a LIF then.
         overwrite: replace an older export.
 
     Raises:
@@ -97,7 +99,7 @@ def write(
     claims["versions"] = {**_versions(beside), **claims.get("versions", {})}
     network = _restore(architecture, state, "weights")
     network.preprocessing, network.classes = preprocessing, tuple(classes)
-    contents |= formats.render(beside, network, normalise_input=normalise_input)
+    contents |= formats.render(beside, network, normalise_input=normalise_input, nir_dt=nir_dt)
     contents[PROVENANCE] = seal(claims, architecture.key, contents)
     expected = _logits(network)
     try:

@@ -50,7 +50,8 @@ def test_front_members_that_a_format_can_express_are_written_beside_others(spike
         conv, ssa = sorted(opened.run("two").pareto_front(), key=lambda c: c.latency_steps)
 
     ended = spikenas(
-        *("export", "two", "--front", "--to", tmp_path / "x", "--store", store, "--format", "nir")
+        *("export", "two", "--front", "--to", tmp_path / "x", "--store", store),
+        *("--format", "nir", "--nir-dt", "1e-4"),
     )
 
     assert ended.code == 7

@@ -63,13 +63,19 @@ def checked(names: Iterable[str]) -> tuple[str, ...]:
 
 
 def render(
-    names: Iterable[str], network: SpikingTransformer, *, normalise_input: bool = False
+    names: Iterable[str],
+    network: SpikingTransformer,
+    *,
+    normalise_input: bool = False,
+    nir_dt: float | None = None,
 ) -> dict[str, bytes]:
     """Return the files of the formats by their names, each read back and compared.
 
-    With ``normalise_input`` the graphs take images in 0..1, by ``network.preprocessing``.
+    With ``normalise_input`` the graphs take images in 0..1, by ``network.preprocessing``. With
+    ``nir_dt`` NIR is for simulators whose step lasts so many seconds.
     """
     names = [*names]
+    settings = {"nir": _nir_settings(names, nir_dt)}
     if normalise_input:
         _refuse_normalisation(names, network)
     files = {}
@@ -79,7 +85,7 @@ def render(
             warnings.simplefilter("ignore")  # what exporters say of their own insides
             path = Path(folder) / FORMATS[name].file
             try:
-                module.write(network, path, pixels=normalise_input)
+                module.write(network, path, pixels=normalise_input, **settings.get(name, {}))
             except RuntimeError as error:  # the exporters of PyTorch end in errors of many kinds
                 raise InfeasibleError(
                     f"format {name!r} cannot express this network, its exporter says: "
@@ -87,6 +93,17 @@ def render(
                 ) from error
             files[path.name] = path.read_bytes()
     return files
+
+
+def _nir_settings(names: list[str], dt: float | None) -> dict[str, float]:
+    """Return what NIR alone is told; raise UsageError where nothing could come of it."""
+    if dt is None:
+        return {}
+    if "nir" not in names:
+        raise UsageError(f"--nir-dt {dt:g} is for the graph of NIR: add --format nir, or leave it")
+    if not 1e-9 <= dt <= 1e3:
+        raise UsageError(f"--nir-dt {dt:g}: needed: the seconds of a step, 1e-9 to 1000")
+    return {"step_seconds": dt}
 
 
 def _refuse_normalisation(names: list[str], network: SpikingTransformer) -> None:

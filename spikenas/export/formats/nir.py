@@ -14,7 +14,7 @@ from torch import Tensor
 
 from spikenas.exceptions import ArtefactError
 from spikenas.export.formats import metadata_of
-from spikenas.export.formats.nir_graph import STEP_SECONDS, build
+from spikenas.export.formats.nir_graph import IF_LEAK, STEP_SECONDS, build
 from spikenas.export.formats.nir_replay import replay
 from spikenas.export.samples import compare, samples
 from spikenas.measurement import trace
@@ -22,15 +22,25 @@ from spikenas.nn.network import SpikingTransformer
 from spikenas.workload import Kind, Workload
 
 
-def write(network: SpikingTransformer, path: Path, *, pixels: bool = False) -> None:
-    """Write the graph, read it back, run it and compare its logits."""
+def write(
+    network: SpikingTransformer,
+    path: Path,
+    *,
+    pixels: bool = False,
+    step_seconds: float | None = None,
+) -> None:
+    """Write the graph, read it back, run it and compare its logits.
+
+    With ``step_seconds`` it is for simulators of that step, which take ``if`` as a LIF.
+    """
     a = network.architecture
     workload = trace(network)
     shape = (a.input.channels, a.input.height, a.input.width)
     how = network.preprocessing if pixels else None
-    graph, scale = build(workload, network.state_dict(), shape, how)
+    graph, scale = build(workload, network.state_dict(), shape, how, step_seconds=step_seconds)
     graph.metadata = {
         **_metadata(network, workload, scale),
+        **_steps(step_seconds),
         **metadata_of(network, pixels=pixels),
     }
     nir.write(path, graph)
@@ -64,14 +74,22 @@ def _metadata(network: SpikingTransformer, workload: Workload, scale: float) -> 
         "writer": "spikenas",
         "architecture": a.key,
         "num_steps": a.num_steps,
-        "step_seconds": STEP_SECONDS,
         "input": a.input.kind,  # frames are shown at every step, events are one frame a step
         "reset": "zero",
         "membrane": "zero before the first step",
-        "if_gain": "r * input a step, whatever a step lasts",
         "logits": "logits_scale * mean of the output over the steps",
         "logits_scale": scale,
     }
+
+
+def _steps(step_seconds: float | None) -> dict[str, Any]:
+    """Return what a step lasts, and what an ``if`` makes of it."""
+    if step_seconds is None:
+        return {
+            "step_seconds": STEP_SECONDS,
+            "if_gain": "r * input a step, whatever a step lasts",
+        }
+    return {"step_seconds": step_seconds, "if_leak": IF_LEAK}  # IF neurons are LIF nodes
 
 
 def _plain(value: Any) -> Any:

@@ -20,6 +20,7 @@ from spikenas.preprocessing import Preprocessing
 from spikenas.workload import Kind, Operation, Workload
 
 STEP_SECONDS = 1e-4  # what a step lasts; snnTorch knows no other
+IF_LEAK = 2.0**-30  # of an IF that is written as a LIF: too little to change a float32
 _LACKING = {
     Kind.CONCAT: "concatenation",
     Kind.MASK: "a product of two signals",
@@ -61,6 +62,8 @@ def build(
     weights: Mapping[str, Tensor],
     input_shape: tuple[int, ...],
     how: Preprocessing | None = None,
+    *,
+    step_seconds: float | None = None,
 ) -> tuple[nir.NIRGraph, float]:
     """Return the graph of one step, and the factor that makes its mean output logits.
 
@@ -69,9 +72,11 @@ def build(
         weights: its state dict.
         input_shape: of one frame, (C, H, W).
         how: where given, the graph takes images in 0..1 and normalises them so.
+        step_seconds: what a step lasts, 1e-4 unless given; where given, an ``if`` is a LIF that
+            loses `IF_LEAK` of its membrane a step, for simulators differ about IF.
     """
     refuse(workload)
-    builder = _Builder(weights, input_shape, _foldable(workload))
+    builder = _Builder(weights, input_shape, _foldable(workload), step_seconds)
     if how is not None:
         builder.normalise(how)
     for operation in workload.operations:
@@ -92,9 +97,12 @@ class _Builder:
         weights: Mapping[str, Tensor],
         input_shape: tuple[int, ...],
         folded: Mapping[str, Operation],
+        step_seconds: float | None,
     ) -> None:
         self._weights = {name: tensor.detach().double() for name, tensor in weights.items()}
         self._folded = folded
+        self._step_seconds = STEP_SECONDS if step_seconds is None else step_seconds
+        self._if_leak = 0.0 if step_seconds is None else IF_LEAK
         self._values = {"input": _Value(nodes=("input",), shape=input_shape)}
         self._nodes: dict[str, nir.NIRNode] = {
             "input": nir.Input(input_type={"input": np.array(input_shape)})
@@ -179,7 +187,7 @@ class _Builder:
         Where ours does not decay (no ``tau``) the threshold does instead. NIR fires above its
         threshold, ours at it too, so the threshold is one float less.
         """
-        leak = float(operation.attributes["leak"])
+        leak = float(operation.attributes["leak"]) or self._if_leak
         threshold = float(operation.attributes["v_threshold"]) / x.scale
         if leak and "tau" not in operation.attributes:
             threshold *= leak
@@ -187,7 +195,7 @@ class _Builder:
         v_threshold = full(np.nextafter(np.float32(threshold), np.float32(0.0)))
         node = (
             nir.LIF(
-                tau=full(STEP_SECONDS / leak),
+                tau=full(self._step_seconds / leak),
                 r=full(1.0),
                 v_leak=full(0.0),
                 v_threshold=v_threshold,

@@ -5,7 +5,7 @@ import torch
 from exported import architecture, digits, for_chips, trained
 
 from spikenas.architecture import InputSpec, Stage
-from spikenas.exceptions import ArtefactError
+from spikenas.exceptions import ArtefactError, UsageError
 from spikenas.export.formats import render
 from spikenas.nn.neurons.neuron import Neuron
 
@@ -23,12 +23,19 @@ PORTABLE = {
         stages=MLP, neuron="stmixer_lif", residual="membrane", head="neuron_linear"
     ),
 }
+AT_DEFAULTS = {
+    "if as a lif, sum pool": (for_chips(), 1e-4),
+    "if as a lif, sums of spikes": (architecture(stages=CONV, neuron="if"), 1e-4),
+    "lif": (architecture(stages=CONV), None),
+    "lif, sum pool": (for_chips(neuron="lif"), None),
+    "plif": (architecture(stages=CONV, neuron="plif"), None),
+}
 EVENTS = for_chips(input=InputSpec(channels=2, height=8, width=8, kind="events"))
 
 
-def graph_of(network, tmp_path):
+def graph_of(network, tmp_path, **how):
     path = tmp_path / "model.nir"
-    path.write_bytes(render(["nir"], network)["model.nir"])
+    path.write_bytes(render(["nir"], network, **how)["model.nir"])
     return nir.read(path)
 
 
@@ -49,11 +56,15 @@ def spikes_of(network, images):
     return logits, {name: s.mT if s.dim() == 4 else s for name, s in seen.items()}
 
 
-@pytest.mark.parametrize("a", PORTABLE.values(), ids=PORTABLE.keys())
-def test_norse_gives_the_same_spikes_step_by_step(a, tmp_path):
+@pytest.mark.parametrize(
+    ("a", "nir_dt"),
+    [*((a, None) for a in PORTABLE.values()), (for_chips(), 1e-4), (for_chips(), 2e-3)],
+    ids=[*PORTABLE, "if as a lif", "if as a lif, steps of 2 ms"],
+)
+def test_norse_gives_the_same_spikes_step_by_step(a, nir_dt, tmp_path):
     norse = pytest.importorskip("norse.torch", reason="norse is not installed")
     network, images = trained(a), digits()[0][1600:1620]
-    graph = graph_of(network, tmp_path)
+    graph = graph_of(network, tmp_path, nir_dt=nir_dt)
     logits, expected = spikes_of(network, images)
 
     with warnings.catch_warnings():
@@ -74,12 +85,11 @@ def test_norse_gives_the_same_spikes_step_by_step(a, tmp_path):
     assert all(0 < spikes.mean() < 1 for spikes in expected.values())
 
 
-@pytest.mark.parametrize("neuron", ["lif", "plif"])
-def test_snntorch_gives_the_same_logits(neuron, tmp_path):
+@pytest.mark.parametrize(("a", "nir_dt"), AT_DEFAULTS.values(), ids=AT_DEFAULTS.keys())
+def test_snntorch_at_its_defaults_gives_the_same_logits(a, nir_dt, tmp_path):
     importing = pytest.importorskip("snntorch.import_nir", reason="snntorch is not installed")
-    a = architecture(stages=CONV, neuron=neuron)
     network, images = trained(a), digits()[0][1600:1605]
-    graph = graph_of(network, tmp_path)
+    graph = graph_of(network, tmp_path, nir_dt=nir_dt)
 
     found = []
     for image in images:
@@ -91,6 +101,25 @@ def test_snntorch_gives_the_same_logits(neuron, tmp_path):
 
     with torch.no_grad():
         torch.testing.assert_close(torch.stack(found), network(images), rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize(("a", "nir_dt"), AT_DEFAULTS.values(), ids=AT_DEFAULTS.keys())
+def test_spikingjelly_at_its_defaults_gives_the_same_logits(a, nir_dt, tmp_path):
+    importing = pytest.importorskip(
+        "spikingjelly.activation_based.nir_exchange", reason="spikingjelly is not installed"
+    )
+    network, images = trained(a), digits()[0][1600:1620]
+    graph = graph_of(network, tmp_path, nir_dt=nir_dt)
+
+    simulator, state, out = importing.import_from_nir(graph), None, []
+    for _ in range(a.num_steps):
+        with torch.no_grad():
+            spikes, state = simulator(images, state)
+        out.append(spikes)
+
+    with torch.no_grad():
+        found = torch.stack(out).mean(0) * float(graph.metadata["logits_scale"])
+        torch.testing.assert_close(found, network(images), rtol=0, atol=1e-5)
 
 
 def test_events_enter_step_by_step(tmp_path):
@@ -111,6 +140,30 @@ def test_the_file_says_what_nir_has_no_field_for(tmp_path):
     assert told["input"] == "frames"
     assert told["reset"] == "zero"
     assert told["architecture"] == for_chips().key
+
+
+def test_a_file_for_simulators_says_how_long_a_step_is_and_how_little_an_if_loses(tmp_path):
+    graph = graph_of(trained(for_chips()), tmp_path, nir_dt=2e-3)
+
+    assert graph.metadata["step_seconds"] == 2e-3
+    assert graph.metadata["if_leak"] == 2.0**-30
+    assert "if_gain" not in graph.metadata
+    taus = [float(n.tau.flat[0]) for n in graph.nodes.values() if isinstance(n, nir.LIF)]
+    assert taus == pytest.approx([2e-3 * 2**30] * len(taus))
+    assert taus
+
+
+@pytest.mark.parametrize(
+    ("names", "nir_dt", "message"),
+    [
+        (["pt2"], 1e-4, "add --format nir"),
+        (["nir"], 0.0, "1e-9 to 1000"),
+        (["nir"], float("nan"), "1e-9 to 1000"),
+    ],
+)
+def test_a_step_that_no_file_could_have_is_refused(names, nir_dt, message):
+    with pytest.raises(UsageError, match=message):
+        render(names, trained(for_chips()), nir_dt=nir_dt)
 
 
 def test_a_graph_of_others_has_no_logits(tmp_path):
