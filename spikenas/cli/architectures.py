@@ -15,7 +15,8 @@ from spikenas.exceptions import InfeasibleError, UsageError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from spikenas.hardware import ChipProfile, Verdict
+    from spikenas.hardware import ChipProfile, LayerGraph, Verdict
+    from spikenas.workload import Workload
 
 _EVERY = "all"
 
@@ -66,8 +67,8 @@ def check(
         str | None,
         typer.Argument(
             metavar="ARCH",
-            help="A published name, an export folder, an architecture.json, or RUN/ID with at "
-            "least 8 digits of the id.",
+            help="A published name, an export folder, an architecture.json, RUN/ID with at "
+            "least 8 digits of the id, or a file.nir of any origin.",
             show_default="none, with --layers",
         ),
     ] = None,
@@ -105,6 +106,10 @@ def check(
         if chip == _EVERY:  # classes of chips know operations only
             profiles = [profile for profile in profiles if profile.placement]
         verdicts = [hardware.check_layers(graph, profile) for profile in profiles]
+    elif arch is not None and Path(arch).suffix == ".nir":
+        subject = arch
+        workload, graph = _read_nir(Path(arch))
+        verdicts = [hardware.check(workload, profile, layers=graph) for profile in profiles]
     else:
         assert arch is not None
         subject, reference = arch, resolve(arch, store, allow_plugins=allow_plugins)
@@ -136,6 +141,17 @@ def check(
         raise InfeasibleError(
             f"{subject} does not fit; the first of {len(violations)} violations: {violations[0]}"
         )
+
+
+def _read_nir(path: Path) -> "tuple[Workload, LayerGraph]":
+    try:
+        from spikenas.hardware.nir_file import read_nir
+    except ModuleNotFoundError as error:
+        raise UsageError(
+            f"{path}: NIR is read with {error.name}, which this Python does not have; get it "
+            "with: pip install 'spikenas[nir]'"
+        ) from None
+    return read_nir(path)
 
 
 def _print_verdicts(subject: str, verdicts: "list[Verdict]", profiles: "list[ChipProfile]") -> None:

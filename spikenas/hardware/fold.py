@@ -132,6 +132,7 @@ def _shape(operation: Operation, before: Shape) -> Shape:
 def _input_shape(workload: Workload) -> Shape:
     for operation in workload.operations:
         for operand in operation.inputs:
-            if operand.source == INPUT and len(operand.shape) == 3:
-                return (operand.shape[0], operand.shape[1], operand.shape[2])
+            if operand.source == INPUT and len(operand.shape) in (1, 3):
+                channels, *sides = operand.shape
+                return (channels, sides[0], sides[1]) if sides else (channels, 1, 1)
     return (1, 1, 1)

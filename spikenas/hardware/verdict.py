@@ -122,8 +122,11 @@ class Verdict:
         }
 
 
-def check(workload: Workload, chip: ChipProfile) -> Verdict:
-    """Hold every operation of a workload against every rule and limit of a chip."""
+def check(workload: Workload, chip: ChipProfile, *, layers: LayerGraph | None = None) -> Verdict:
+    """Hold every operation of a workload against every rule and limit of a chip.
+
+    ``layers`` are its own where it was read with them, else it is folded.
+    """
     graph = OperationGraph(workload)
     refusals, warnings, counts = _by_rules(chip, list(chip.rules), graph)
     worst = dict.fromkeys(chip.margin_names, 0.0) | counts
@@ -143,7 +146,7 @@ def check(workload: Workload, chip: ChipProfile) -> Verdict:
         warnings=warnings,
         breaches=breaches,
         worst=worst,
-        graph=fold(workload) if chip.placement else None,
+        graph=(layers or fold(workload)) if chip.placement else None,
         order=[operation.name for operation in workload.operations],
     )
 

@@ -1,5 +1,7 @@
 import json
+import sys
 
+import numpy as np
 import pytest
 from jsonschema import validate
 
@@ -133,6 +135,45 @@ def test_a_placement_is_printed_under_the_verdict(spikenas, layers):
     assert "placement: 16 of 78 neural processors" in ended.out
 
 
+@pytest.fixture
+def nir_file(tmp_path):
+    nir = pytest.importorskip("nir", reason="needs the extra nir")
+    ones = np.ones((8, 16, 16), dtype=np.float32)
+    nodes = [
+        nir.Conv2d((16, 16), ones[:, :2, :3, None] * ones[0, 0, :3], 1, 1, 1, 1, ones[:, 0, 0]),
+        nir.LIF(tau=2e-4 * ones, r=ones, v_leak=0 * ones, v_threshold=ones),
+    ]
+    nir.write(tmp_path / "net.nir", nir.NIRGraph.from_list(*nodes))
+    return tmp_path / "net.nir"
+
+
+def test_a_nir_file_is_checked_against_one_chip_or_all(spikenas, schema, nir_file):
+    one = spikenas("check", nir_file, "--chip", "speck2", "--json")
+    every = spikenas("check", nir_file, "--chip", "all", "--json")
+    table = spikenas("check", nir_file, "--chip", "loihi1")
+
+    document = json.loads(one.out)
+    validate(document, schema("check"))
+    assert (one.code, document["id"]) == (7, None)
+    assert [(v["operation"], v["rule"]) for v in document["violations"]] == [("lif", "leak")]
+    assert (every.code, len(json.loads(every.out)["chips"])) == (0, 11)
+    assert table.code == 0
+    assert "fits loihi1" in table.out
+
+
+def test_a_nir_file_without_the_package_that_reads_it_says_which_extra(
+    spikenas, nir_file, monkeypatch
+):
+    monkeypatch.setitem(sys.modules, "h5py", None)
+    for name in ("nir_file", "nir_node"):
+        monkeypatch.delitem(sys.modules, f"spikenas.hardware.{name}", raising=False)
+
+    ended = spikenas("check", nir_file, "--chip", "speck2")
+
+    assert ended.code == 2
+    assert "pip install 'spikenas[nir]'" in ended.err
+
+
 def test_chips_are_listed_by_class(spikenas):
     out = spikenas("chips").out
 
@@ -151,6 +192,7 @@ def test_chips_are_listed_by_class(spikenas):
         (["check", "--chip", "speck2"], 2, "--layers"),
         (["check", PUBLISHED, "--layers", "x.json", "--chip", "all"], 2, "either ARCH or --layers"),
         (["check", "--layers", "absent.json", "--chip", "speck2"], 2, "absent.json"),
+        (["check", "absent.nir", "--chip", "speck2"], 2, "absent.nir: no such file"),
     ],
 )
 def test_wrong_usage_is_said(spikenas, arguments, code, complaint):
