@@ -106,7 +106,7 @@ def check(
         if chip == _EVERY:  # classes of chips know operations only
             profiles = [profile for profile in profiles if profile.placement]
         verdicts = [hardware.check_layers(graph, profile) for profile in profiles]
-    elif arch is not None and Path(arch).suffix == ".nir":
+    elif arch is not None and Path(arch).suffix == ".nir" and not Path(arch).is_dir():
         subject = arch
         workload, graph = _read_nir(Path(arch))
         verdicts = [hardware.check(workload, profile, layers=graph) for profile in profiles]

@@ -161,6 +161,12 @@ def test_a_nir_file_is_checked_against_one_chip_or_all(spikenas, schema, nir_fil
     assert "fits loihi1" in table.out
 
 
+def test_a_folder_whose_name_ends_in_nir_is_an_export(spikenas, tmp_path):
+    (tmp_path / "speck.nir").mkdir()
+
+    assert spikenas("check", tmp_path / "speck.nir", "--chip", "speck2").code == 5
+
+
 def test_a_nir_file_without_the_package_that_reads_it_says_which_extra(
     spikenas, nir_file, monkeypatch
 ):
