@@ -23,6 +23,7 @@ from ray._raylet import Config  # type: ignore[attr-defined]  # compiled, withou
 
 from spikenas.distributed import address as ray_address
 from spikenas.distributed.profile import WorkerProfile
+from spikenas.distributed.ray_folder import find_ray_folder
 from spikenas.exceptions import ClusterError
 
 _OBJECT_STORE_BYTES = 512 * 2**20  # mapped when used; what does not fit is spilled to disk
@@ -38,7 +39,8 @@ class RaySession:
         profile: says what to start or join.
         on_up: called once, in the session's thread, with the number of workers to have.
 
-    Raises ClusterError when nothing that can be Ray answers at the profile's address.
+    Raises ClusterError when nothing that can be Ray answers at the profile's address, or when
+    there is no folder for a Ray that is to be started.
     """
 
     def __init__(self, profile: WorkerProfile, on_up: Callable[[int], None]) -> None:
@@ -47,6 +49,7 @@ class RaySession:
         self._born = self._head_asked = self._head_seen = time.monotonic()
         self._is_ours = not ray.is_initialized()
         self._address = _resolved(profile.address) if self._is_ours else "of this process"
+        self._folder = find_ray_folder() if self._address == "local" else None
         self._head: str | None = None
         self._error: ClusterError | None = None
         self._workers: set[int] = set()
@@ -138,6 +141,7 @@ class RaySession:
             log_to_driver=False,
             logging_level=logging.ERROR,
             _node_ip_address="127.0.0.1",
+            _temp_dir=str(self._folder),
         )
         ray_address.protect_token()
 
