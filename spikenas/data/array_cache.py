@@ -1,8 +1,8 @@
 """`cached_arrays`: a data set ready for use is kept on disk, once for all workers of a machine.
 
-It lies under $SPIKENAS_CACHE, else ``~/.cache/spikenas``, named by the hash of all that it follows
-from; the folder may be deleted at any time. Each process maps the file, so the images are in
-memory once, as pages of the file, however many workers read them.
+It lies in the cache (`spikenas.cache_folder`), named by the hash of all that it follows from; it
+may be deleted at any time. Each process maps the file, so the images are in memory once, as pages
+of the file, however many workers read them.
 
 A file is written beside its place, synced and renamed; who needs it meanwhile waits for it. It
 ends with a checksum: whatever is cut off, damaged or foreign is made again. A cache that cannot
@@ -27,6 +27,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from spikenas.cache_folder import cached_path
+
 
 class LabelledImages(NamedTuple):
     """Images, uint8 [N, ...], and labels, int64 [N]."""
@@ -43,7 +45,7 @@ def cached_arrays(
     The images are mapped into memory, and copied page by page where they are written to.
     """
     digest = hashlib.sha256(json.dumps(origin, sort_keys=True).encode()).hexdigest()
-    path = folder() / "data" / f"{name}-{digest[:32]}.npy"
+    path = cached_path(f"data/{name}-{digest[:32]}.npy")
     kept = _kept(path)
     if kept is not None:
         return kept
@@ -58,11 +60,6 @@ def cached_arrays(
             _warn_once(path.parent, str(error))
             return made
         return _kept(path) or made
-
-
-def folder() -> Path:
-    """Return where everything is kept that can be made again."""
-    return Path(os.environ.get("SPIKENAS_CACHE") or "~/.cache/spikenas").expanduser()
 
 
 def _kept(path: Path) -> LabelledImages | None:

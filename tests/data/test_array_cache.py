@@ -146,7 +146,8 @@ def test_a_pickle_in_the_cache_is_not_read(made, folder):
 
 
 def test_a_cache_that_cannot_be_written_costs_one_warning(made, folder):
-    folder.write_text("a file where the folder should be")
+    folder.mkdir()
+    (folder / "data").write_text("a file where the folder should be")
 
     with pytest.warns(UserWarning, match="SPIKENAS_CACHE") as caught:
         first, second = arrays(made), arrays(made)

@@ -62,8 +62,8 @@ def test_a_broken_compiler_gives_the_portable_path(monkeypatch, caplog, tmp_path
 
 
 def test_an_unwritable_cache_gives_the_portable_path(monkeypatch, tmp_path, no_kernel_yet):
-    (tmp_path / "file").write_text("")
-    monkeypatch.setenv("SPIKENAS_CACHE", str(tmp_path / "file"))
+    (tmp_path / "kernels").write_text("a file where the folder should be")
+    monkeypatch.setenv("SPIKENAS_CACHE", str(tmp_path))
 
     assert cpu_kernel() is None
 

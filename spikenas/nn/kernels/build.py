@@ -8,6 +8,8 @@ import subprocess
 import tempfile
 from pathlib import Path
 
+from spikenas.cache_folder import cached_path
+
 _FLAGS = (
     *("-O3", "-march=native", "-std=c11", "-fPIC", "-shared", "-fopenmp"),
     *("-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math"),
@@ -30,7 +32,7 @@ def build(source: Path) -> Path:
     key = hashlib.sha256(
         "\0".join((source.read_text(), *_FLAGS, compiler, _processor())).encode()
     ).hexdigest()[:24]
-    library = cache_folder() / f"{source.stem}-{key}.so"
+    library = cached_path(f"kernels/{source.stem}-{key}.so")
     if library.is_file():
         return library
     library.parent.mkdir(parents=True, exist_ok=True)
@@ -50,12 +52,6 @@ def build(source: Path) -> Path:
     finally:
         Path(draft).unlink(missing_ok=True)
     return library
-
-
-def cache_folder() -> Path:
-    """Return $SPIKENAS_CACHE, else ``~/.cache/spikenas``; of it the folder of kernels."""
-    root = os.environ.get("SPIKENAS_CACHE") or Path.home() / ".cache" / "spikenas"
-    return Path(root) / "kernels"
 
 
 def _compilers() -> tuple[str, ...]:
