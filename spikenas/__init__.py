@@ -5,9 +5,13 @@ milliseconds and neither torch nor ray until a network is built or a search is r
 """
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
 
+# Nothing else is imported here: with `python -m spikenas`, a typing.py in the working folder would
+# be taken for typing until `__main__` has moved that folder to the end of the path.
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from spikenas.architecture import Architecture, InputSpec, Stage
     from spikenas.driver import resume, search
     from spikenas.exceptions import SpikeNASError
@@ -51,7 +55,7 @@ _HOMES = {
 }
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> "Any":
     if name == "__version__":
         return import_module("importlib.metadata").version("spikenas")
     if name not in _HOMES:

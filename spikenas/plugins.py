@@ -46,8 +46,8 @@ def import_plugins(
         except ImportError as error:
             raise SpecError(
                 f"{of}: plugins names {module!r}, which cannot be imported: {error}; "
-                "install it in this environment and on every worker, or put its file beside the "
-                "TOML or into the working folder"
+                "install it in this environment and on every worker, put its file into the working "
+                f"folder{' or beside the TOML' * bool(folder)}, or name its folder in PYTHONPATH"
             ) from error
 
 

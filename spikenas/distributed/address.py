@@ -7,7 +7,9 @@ first, by hand: for its id, without a token, by one call of gRPC (which is HTTP/
 
 import os
 import re
+import secrets
 import socket
+import tempfile
 from contextlib import suppress
 from ipaddress import ip_address
 from pathlib import Path
@@ -78,6 +80,19 @@ def has_token() -> bool:
     return bool(os.environ.get("RAY_AUTH_TOKEN")) or any(p.is_file() for p in _token_paths())
 
 
+def provide_token() -> None:
+    """Give Ray a token for this process where it would fail to write one: with a read-only home."""
+    if has_token() or os.environ.get("RAY_AUTH_MODE"):
+        return
+    try:
+        folder = Path.home() / ".ray"
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except (OSError, RuntimeError):  # RuntimeError: there is no home
+        os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
+
+
 def protect_token() -> None:
     """Take the token away from other users of this machine; Ray 2.60 writes it with mode 0644."""
     for path in _token_paths():
@@ -126,7 +141,12 @@ def _frame(kind: int, *, flags: int, stream: int, content: bytes) -> bytes:
 
 def _token_paths() -> list[Path]:
     named = os.environ.get("RAY_AUTH_TOKEN_PATH")
-    return [Path(named)] if named else [Path.home() / ".ray" / "auth_token"]
+    if named:
+        return [Path(named)]
+    try:
+        return [Path.home() / ".ray" / "auth_token"]
+    except RuntimeError:  # this user has no home
+        return []
 
 
 def _host_and_port(address: str) -> tuple[str, int]:

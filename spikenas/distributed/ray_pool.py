@@ -6,12 +6,14 @@ actor in the seat of the lost one. `ray.kill` ends even a loop in C, which `ray.
 
 import json
 import logging
+import sys
 import threading
 import time
 from collections import deque
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import ray
@@ -150,6 +152,7 @@ class RayPool:
             self._evaluate,
             self._profile.threads_per_worker,
             has_gpu=self._profile.gpus_per_worker > 0,
+            folders=_folders(),
         )
         return _Seat(actor, actor.warm_up.remote(self._data).future(), time.monotonic())
 
@@ -256,6 +259,12 @@ class RayPool:
                 f"{shortage}. None started within startup_timeout_s = "
                 f"{self._profile.startup_timeout_s:g} of the worker profile"
             )
+
+
+def _folders() -> list[str]:
+    """Return where this process finds modules of the user's: its path and the working folder."""
+    installed = (sys.prefix, sys.base_prefix)
+    return [folder for folder in (*sys.path, str(Path.cwd())) if not folder.startswith(installed)]
 
 
 def _first_line(error: RayError) -> str:

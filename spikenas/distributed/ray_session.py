@@ -20,6 +20,7 @@ import ray
 from ray._private import services
 from ray._private import worker as ray_driver
 from ray._raylet import Config  # type: ignore[attr-defined]  # compiled, without types
+from ray.job_config import JobConfig
 
 from spikenas.distributed import address as ray_address
 from spikenas.distributed.profile import WorkerProfile
@@ -131,6 +132,7 @@ class RaySession:
         self._closing.wait()
 
     def _start(self) -> None:
+        ray_address.provide_token()
         number, cpus = self._profile.num_workers, self._profile.cpus_per_worker
         # Ray makes a token and asks for it; a mode that the user set is left alone.
         ray.init(
@@ -142,6 +144,7 @@ class RaySession:
             logging_level=logging.ERROR,
             _node_ip_address="127.0.0.1",
             _temp_dir=str(self._folder),
+            job_config=_job_config(self._address),
         )
         ray_address.protect_token()
 
@@ -157,7 +160,12 @@ class RaySession:
                 self._address,
             )
         with _environment("RAY_gcs_server_port_wait_time_s", "3"):  # else it asks for 20 s
-            ray.init(address=self._address, log_to_driver=False, logging_level=logging.ERROR)
+            ray.init(
+                address=self._address,
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+                job_config=_job_config(self._address),
+            )
 
     def _count(self) -> int:
         """Return how many workers to have; raises where there can never be one."""
@@ -176,6 +184,24 @@ class RaySession:
         if not self._is_rearmed and threading.current_thread() is threading.main_thread():
             self._is_rearmed = True
             signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGTERM))
+
+
+class _NoFolders(list[str]):
+    """The folders that workers look at first for modules: none.
+
+    Ray adds the working folder and that of the script, whose json.py is not json. `Worker` looks
+    there last.
+    """
+
+    def extend(self, _: object) -> None:
+        """Add nothing."""
+
+
+def _job_config(address: str) -> JobConfig:
+    config = JobConfig()
+    if not address.startswith("ray://"):  # its server adds none, and need not know our classes
+        config._py_driver_sys_path = _NoFolders()
+    return config
 
 
 def free_resources() -> str:

@@ -7,8 +7,9 @@ import json
 import os
 import signal
 import socket
+import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
 from pkgutil import resolve_name
@@ -30,11 +31,15 @@ class Worker:
         evaluate: the function from job to outcome, as ``module:function``.
         threads: of PyTorch.
         has_gpu: whether it may see a GPU.
+        folders: where the driver finds modules; looked at last.
     """
 
-    def __init__(self, evaluate: str, threads: int, *, has_gpu: bool) -> None:
+    def __init__(
+        self, evaluate: str, threads: int, *, has_gpu: bool, folders: Sequence[str]
+    ) -> None:
         # Ctrl-C in the driver's terminal is the driver's to answer; jobs under way may end well.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
+        sys.path.extend(folder for folder in folders if folder not in sys.path)
         if not has_gpu:
             os.environ["CUDA_VISIBLE_DEVICES"] = ""  # Ray leaves GPUs visible to who asked for none
         keep_freed_memory()

@@ -1,3 +1,4 @@
+import os
 import socket
 import threading
 from collections.abc import Callable
@@ -148,3 +149,17 @@ def test_the_token_is_taken_away_from_other_users(tmp_path, monkeypatch):
 
     assert token.stat().st_mode & 0o777 == 0o600
     assert address.has_token()
+
+
+@pytest.mark.parametrize(("home", "is_given"), [("/dev/null", True), ("here", False)])
+def test_ray_is_given_a_token_only_where_it_could_not_keep_its_own(
+    monkeypatch, tmp_path, home, is_given
+):
+    for name in ("RAY_AUTH_TOKEN_PATH", "RAY_AUTH_MODE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("RAY_AUTH_TOKEN", "")  # so that it is unset again
+    monkeypatch.setenv("HOME", str(tmp_path / home))
+
+    address.provide_token()
+
+    assert bool(os.environ["RAY_AUTH_TOKEN"]) == is_given
