@@ -15,7 +15,7 @@ from spikenas.cli.options import (
     StoreOption,
     names,
 )
-from spikenas.cli.output import say
+from spikenas.cli.output import say, say_how_to_load
 from spikenas.exceptions import (
     ArtefactError,
     DataError,
@@ -97,7 +97,7 @@ def export(
             return
         chosen = found.candidate(candidate) if candidate else found.best(best or "accuracy")
         print(write(found, chosen, to))
-    say(f'load it with: python -c "import spikenas; network = spikenas.load({str(to)!r})"')
+    say_how_to_load(to, has_plugins=bool(plugins_in(found.space_toml)))
 
 
 def _write_front(run: "Run", to: Path, beside: list[str], write: "Callable[..., Path]") -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from spikenas.cli.options import FormatsOption, NormaliseOption, names
-from spikenas.cli.output import say
+from spikenas.cli.output import say, say_how_to_load
 from spikenas.exceptions import UnknownNameError, UsageError
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ def import_(
         overwrite=overwrite,
     )
     print(folder)
-    say(f'load it with: python -c "import spikenas; network = spikenas.load({str(to)!r})"')
+    say_how_to_load(to)
 
 
 def _preprocessing(

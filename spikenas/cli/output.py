@@ -3,9 +3,11 @@
 import json
 import os
 import re
+import shlex
 import shutil
 import sys
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -21,6 +23,14 @@ _NARROWEST = 8  # of a column whose text is folded
 def say(message: str) -> None:
     """Write one message to stderr."""
     print(redacted(message), file=sys.stderr, flush=True)
+
+
+def say_how_to_load(export: Path, *, has_plugins: bool = False) -> None:
+    """Say the command that loads an export; JSON's text is Python's, whatever the name holds."""
+    consent = ", allow_plugins=True" * has_plugins
+    text = json.dumps(str(export), ensure_ascii=False)
+    code = f"import spikenas; network = spikenas.load({text}{consent})"
+    say(f"load it with: python -c {shlex.quote(code)}")
 
 
 def print_document(document: "Document") -> None:

@@ -2,7 +2,6 @@
 
 import csv
 import json
-import shlex
 import sys
 from collections.abc import Sequence
 from dataclasses import fields
@@ -166,7 +165,7 @@ def pareto(
 def _why_empty(run: "Run") -> str:
     if num_complete := run.counts()["complete"]:
         return f"none of its {num_complete} complete candidates matches; take a wider --where"
-    return f"no candidate is complete yet; see: spikenas status {shlex.quote(run.name)}"
+    return f"no candidate is complete yet; see: {run.command('status')}"
 
 
 def _print_json(run: str, objectives: list[str], front: Sequence["Candidate"]) -> None:

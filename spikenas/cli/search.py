@@ -6,6 +6,7 @@ import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
+from itertools import count
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated
@@ -178,7 +179,7 @@ def search(
             on_progress=on_progress,
         )
 
-    _conduct(run, store=store, as_json=as_json, quiet=quiet)
+    _conduct(run, store=store, allow_plugins=allow_plugins, as_json=as_json, quiet=quiet)
 
 
 def resume(
@@ -218,13 +219,14 @@ def resume(
             on_progress=on_progress,
         )
 
-    _conduct(go_on, store=store, as_json=as_json, quiet=quiet)
+    _conduct(go_on, store=store, allow_plugins=allow_plugins, as_json=as_json, quiet=quiet)
 
 
 def _conduct(
     search: Callable[[Callable[["Progress"], None]], "Run"],
     *,
     store: str | None,
+    allow_plugins: bool,
     as_json: bool,
     quiet: bool,
 ) -> None:
@@ -237,7 +239,8 @@ def _conduct(
             run = search(display)
     except (KeyboardInterrupt, SystemExit) as stop:  # SystemExit: SIGTERM, by our handler or Ray's
         if display.run:
-            go_on = f"spikenas resume {shlex.quote(display.run)}{_option(store)}"
+            consent = " --allow-plugins" * allow_plugins
+            go_on = f"spikenas resume {shlex.quote(display.run)}{_option(store)}{consent}"
             say(f"stopped; the state is saved. resume with: {go_on}")
         else:
             say("stopped before anything was recorded")
@@ -251,8 +254,8 @@ def _conduct(
     front = run.pareto_front()
     heading = f"{run.name}: Pareto front over {', '.join(run.objectives)}"
     print_table(tables.front(spread(front, _ROWS), total=len(front)), heading)
-    if not quiet:
-        _say_what_next(run, front, store)
+    if front and not quiet:
+        _say_what_next(run, front)
 
 
 def _announce(doing: str, what: str, store: str | None, settings: "SearchSettings") -> None:
@@ -263,11 +266,16 @@ def _announce(doing: str, what: str, store: str | None, settings: "SearchSetting
     )
 
 
-def _say_what_next(run: "Run", front: list["Candidate"], store: str | None) -> None:
+def _say_what_next(run: "Run", front: list["Candidate"]) -> None:
+    plotted = ["--plot", "front.png"]
+    if len(run.objectives) == 1:  # a plot needs two
+        other = "accuracy" if run.objectives != ("accuracy",) else "energy_uj"
+        plotted += ["--objectives", f"{run.objectives[0]},{other}"]
+    to = next(name for n in count(1) if not Path(name := f"best-{n}" if n > 1 else "best").exists())
     say("next:")
-    say(f"  spikenas pareto {shlex.quote(run.name)} --plot front.png{_option(store)}")
-    say(f"  spikenas energy {shlex.quote(f'{run.name}/{front[0].id}')}{_option(store)}")
-    say(f"  spikenas export {shlex.quote(run.name)} --best accuracy --to best{_option(store)}")
+    say(f"  {run.command('pareto', *plotted)}")
+    say(f"  {run.command('energy', candidate=front[0].id)}")
+    say(f"  {run.command('export', '--best', 'accuracy', '--to', to)}")
 
 
 def _option(store: str | None) -> str:

@@ -6,6 +6,7 @@ is held out, as the published results do, though they take the last files of eac
 draw them.
 """
 
+import shlex
 from functools import partial
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from spikenas.data import tonic_door
 from spikenas.data.aedat2 import read_aedat2
 from spikenas.data.dat2mat import read_mat
 from spikenas.data.recordings import Events, Layout, Recording, Recordings, files_in
-from spikenas.data.source import is_foreign
+from spikenas.data.source import is_foreign, quoted
 from spikenas.data.spikingjelly_events import read_npz
 
 _CLASSES = (
@@ -76,9 +77,10 @@ class Cifar10Dvs:
 
 
 def _listed(folder: Path, suffix: str) -> Recordings:
+    code = f"from tonic.datasets import CIFAR10DVS; CIFAR10DVS({quoted(folder)})"
     missing = (
         f"CIFAR10-DVS is missing. Get it with: {tonic_door.INSTALL}; "
-        f"python -c \"from tonic.datasets import CIFAR10DVS; CIFAR10DVS('{folder}')\", "
+        f"python -c {shlex.quote(code)}, "
         "or name the folder that has CIFAR10DVS with --data-root or SPIKENAS_DATA"
     )
     name = Cifar10Dvs().name

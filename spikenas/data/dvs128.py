@@ -6,6 +6,7 @@ time. A polarity of -1 is read as 0, OFF. Tonic gets the files; numpy reads them
 some recordings otherwise, so its files are others and are not mixed with these.
 """
 
+import shlex
 from functools import partial
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 
 from spikenas.data import tonic_door
 from spikenas.data.recordings import Events, Layout, Recording, Recordings, files_in
-from spikenas.data.source import is_foreign
+from spikenas.data.source import is_foreign, quoted
 from spikenas.data.spikingjelly_events import read_npz
 from spikenas.exceptions import DataError
 
@@ -72,10 +73,13 @@ def _listed(folder: Path) -> Recordings:
 
 def _part(folder: Path, part: str) -> list[Recording]:
     home = folder / "DVSGesture" / part
+    code = (
+        "from tonic.datasets import DVSGesture as Get; "
+        f"Get({quoted(folder)}); Get({quoted(folder)}, train=False)"
+    )
     missing = (
         f"DVS128 Gesture is missing. Get it with: {tonic_door.INSTALL}; "
-        f"python -c \"from tonic.datasets import DVSGesture as Get; Get('{folder}'); "
-        f"Get('{folder}', train=False)\", "
+        f"python -c {shlex.quote(code)}, "
         "or name the folder that has DVSGesture with --data-root or SPIKENAS_DATA"
     )
     users = sorted(filter(_is_user, home.iterdir())) if home.is_dir() else []

@@ -1,5 +1,7 @@
 """`Source`: where a data set's images come from, before they are split and resized."""
 
+import json
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NamedTuple, Protocol
@@ -71,8 +73,16 @@ def is_foreign(name: str) -> bool:
 
 def download_hint(torchvision_class: str, folder: Path) -> str:
     """Return how to get a data set that torchvision can download into ``folder``."""
+    code = (
+        "from spikenas.data.torchvision_door import datasets; "
+        f"datasets.{torchvision_class}({quoted(folder)}, download=True)"
+    )
     return (
-        'Get it with: python -c "from spikenas.data.torchvision_door import datasets; '
-        f"datasets.{torchvision_class}('{folder}', download=True)\", "
+        f"Get it with: python -c {shlex.quote(code)}, "
         "or name the folder that has it with --data-root or SPIKENAS_DATA"
     )
+
+
+def quoted(folder: Path) -> str:
+    """Return a path as text of Python in double quotes, which a shell in single quotes leaves."""
+    return json.dumps(str(folder), ensure_ascii=False)

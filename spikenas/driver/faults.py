@@ -1,6 +1,5 @@
 """`Faults`: jobs that the data, the code or the machine kept from running, one after another."""
 
-import shlex
 from collections.abc import Callable
 
 from spikenas.evaluator import Outcome
@@ -17,8 +16,8 @@ _KINDS: dict[str, type[SpikeNASError]] = {
 class Faults:
     """Counts them; a job that runs begins the count anew."""
 
-    def __init__(self, run: str, report: Callable[[str], None]) -> None:
-        self._run, self._report = run, report
+    def __init__(self, resume: str, report: Callable[[str], None]) -> None:
+        self._resume, self._report = resume, report
         self._count = 0
 
     def note(self, outcome: Outcome) -> None:
@@ -30,7 +29,7 @@ class Faults:
             return
         raise _KINDS[outcome.fault](
             f"{self._count} jobs in a row could not run, none by its own fault; the last one: "
-            f"{outcome.error}. Mend that, then `spikenas resume {shlex.quote(self._run)}` goes on"
+            f"{outcome.error}. Mend that, then `{self._resume}` goes on"
         )
 
     def forget(self) -> None:

@@ -8,7 +8,6 @@ record, the candidate is trained again.
 
 import hashlib
 import os
-import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -55,7 +54,7 @@ class FrontWeights:
         except OSError as error:
             raise MachineError(
                 f"weights cannot be written to {path}: {error.strerror}; mend that, then "
-                f"`spikenas resume {shlex.quote(self._writer.run.name)}`"
+                f"`{self._writer.run.command('resume')}`"
             ) from error
         return KeptFile(_KIND, path, hashlib.sha256(weights).hexdigest(), len(weights))
 

@@ -100,7 +100,7 @@ class SearchLoop:
         self._weights = FrontWeights(writer, self._objectives)
         self._idle_proposals = 0
         self._is_over = False
-        self._faults = Faults(writer.run.name, self._report)
+        self._faults = Faults(writer.run.command("resume"), self._report)
         self._rules_shown: set[str] = set()
         self._reasons_shown: set[str] = set()
 

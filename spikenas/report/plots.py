@@ -117,7 +117,7 @@ def _picture(run: "Run", objectives: Sequence[str] | None, where: str | None) ->
     if not front:
         raise NotFoundError(
             f"run {run.name} has no trained candidate{' where ' + where if where else ''} to plot; "
-            f"see: spikenas status {run.name}"
+            f"see: {run.command('status')}"
         )
     rows = {member.row for member in front}
     counts = run.counts()

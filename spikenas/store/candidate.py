@@ -1,7 +1,6 @@
 """`Candidate` and `Attempt`: rows of the store as plain data, and how they are read."""
 
 import hashlib
-import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from datetime import datetime
@@ -137,7 +136,7 @@ def read_weights(candidate: Candidate) -> bytes:
     if path is None:
         raise NotFoundError(
             f"the weights of {name} ({candidate.state}) were not kept: only members of the front "
-            f"keep theirs; see: spikenas pareto {shlex.quote(candidate.run)}"
+            "keep theirs, which `spikenas pareto` lists"
         )
     try:
         content = path.read_bytes()

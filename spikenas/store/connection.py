@@ -31,10 +31,16 @@ _FORMS = "sqlite:///runs.db or postgresql://user:password@host/database"
 
 
 class Database:
-    """An engine that begins its transactions rightly and speaks without secrets."""
+    """An engine that begins its transactions rightly and speaks without secrets.
 
-    def __init__(self, url: str) -> None:
+    Attributes:
+        option: what names it in a command; nothing for the default, or for a URL with a password.
+    """
+
+    def __init__(self, url: str, *, is_default: bool = False) -> None:
         self._url = parse_url(url)
+        has_secret = bool(self._url.password)
+        self.option = () if is_default or has_secret else ("--store", url)
         self.is_read_only = self.path is not None and _is_read_only(self.path)
         self.engine = self._sqlite() if self.path else _postgresql(self._url)
 

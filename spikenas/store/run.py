@@ -1,6 +1,7 @@
 """`Run`: one search as the store has it, to be read; `RunSummary`: its line in a list."""
 
 import re
+import shlex
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,6 +14,7 @@ from sqlalchemy import Select, case, func, literal, select
 from spikenas.evaluation import Evaluation, State
 from spikenas.exceptions import NotFoundError, UsageError
 from spikenas.objectives import Objective, objective
+from spikenas.plugins import plugins_in
 from spikenas.store.candidate import (
     Attempt,
     Candidate,
@@ -30,6 +32,7 @@ from spikenas.store.where import compile_where
 MIN_PREFIX = 8
 _CHUNK = 10_000  # rows named in one statement; SQLite bears 32,766
 _SHOWN_ROWS = 10
+_IMPORTING = ("resume", "export", "energy")  # commands that need consent to a run's plugins
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,7 +115,7 @@ class Run:
         if not found:
             raise NotFoundError(
                 f"run {self.name!r} has no candidate {id_prefix}; "
-                f"`spikenas pareto {self.name}` lists the best"
+                f"`{self.command('pareto')}` lists the best"
             )
         if len(found) > 1:
             shown = "\n".join(f"  {c.key}  number {c.number}, {c.state}" for c in found[:20])
@@ -153,9 +156,15 @@ class Run:
         if not front:
             raise NotFoundError(
                 f"run {self.name!r} has no complete candidate yet; "
-                f"`spikenas status {self.name}` says how it stands"
+                f"`{self.command('status')}` says how it stands"
             )
         return min(front, key=lambda c: (*(_loss(objective(n), c) for n in names), c.number))
+
+    def command(self, verb: str, *options: str, candidate: str = "") -> str:
+        """Return a command on this run, or a candidate of it, that can be typed as it stands."""
+        name = f"{self.name}/{candidate}" if candidate else self.name
+        consent = ["--allow-plugins"] if verb in _IMPORTING and plugins_in(self.space_toml) else []
+        return shlex.join(["spikenas", verb, name, *options, *self._database.option, *consent])
 
     def evaluation(self, candidate: Candidate) -> Evaluation:
         """Return all that the candidate scored, with its measured Workload."""

@@ -1,7 +1,6 @@
 """`Store`: every run of a database; open it, begin or resume a run, read the others."""
 
 import os
-import shlex
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -58,7 +57,8 @@ class Store:
             artifacts: the folder of its weights, by default that of ``SPIKENAS_ARTIFACTS``, else
                 the one that the store knows.
         """
-        database = Database(url or os.environ.get("SPIKENAS_STORE") or DEFAULT_URL)
+        default = os.environ.get("SPIKENAS_STORE") or DEFAULT_URL
+        database = Database(url or default, is_default=not url)
         try:
             prepare(database, create=create)
             named = artifacts or os.environ.get("SPIKENAS_ARTIFACTS")
@@ -216,10 +216,11 @@ class Store:
             return int(found.id)
 
     def _name_is_taken(self, name: str) -> str:
-        if self.run(name).status == "finished":
+        run = self.run(name)
+        if run.status == "finished":
             cure = "it is finished; give another --name"
         else:
-            cure = f"go on with it by `spikenas resume {shlex.quote(name)}`, or give another --name"
+            cure = f"go on with it by `{run.command('resume')}`, or give another --name"
         return f"a run named {name!r} is in {self.url} already; {cure}"
 
     def _insert_run(self, name: str, columns: Mapping[str, Any]) -> int | None:

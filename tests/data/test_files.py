@@ -72,7 +72,7 @@ def test_a_missing_data_set_is_answered_with_how_to_get_it(tmp_path: Path) -> No
 
     told = str(caught.value)
     assert str(tmp_path / "FashionMNIST" / "raw" / "train-images-idx3-ubyte") in told
-    assert f"datasets.FashionMNIST('{tmp_path}', download=True)" in told
+    assert f'datasets.FashionMNIST("{tmp_path}", download=True)' in told
     assert "SPIKENAS_DATA" in told
 
 
