@@ -22,6 +22,7 @@ _DOORS = {  # the one module of ours that imports each package
     "optuna": "spikenas.strategy.sampler",
     "ray": "spikenas.distributed.ray_pool",
 }
+_ANY_SIZE = 64
 
 
 def doctor(
@@ -116,7 +117,8 @@ def _data_sets(needed: str | None, root: str | None) -> Iterator[documents.Findi
 
     for name in data.names() if needed is None else [needed]:
         try:
-            info = data.describe(data.DataSpec(name=name, root=root))
+            image_size = _ANY_SIZE if name == "image_folder" else None  # which needs one
+            info = data.describe(data.DataSpec(name=name, root=root, image_size=image_size))
         except SpikeNASError as error:
             yield _finding(f"data {name}", "absent" if needed is None else "error", str(error))
         else:
@@ -135,8 +137,7 @@ def _folder() -> documents.Finding:
 def _store(url: str | None) -> documents.Finding:
     from spikenas.store import Store
 
-    with Store.open(url) as store:
-        return _finding("store", "ok", f"{store.url}, {len(store.runs())} runs")
+    return _finding("store", "ok", Store.look(url))
 
 
 def _tried(name: str, look: Callable[[], str]) -> documents.Finding:

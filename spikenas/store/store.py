@@ -1,6 +1,7 @@
 """`Store`: every run of a database; open it, begin or resume a run, read the others."""
 
 import os
+import tempfile
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,7 +12,7 @@ from sqlalchemy import insert, select
 from sqlalchemy.exc import IntegrityError
 
 from spikenas.evaluation import Evaluation, State
-from spikenas.exceptions import NotFoundError, UsageError, did_you_mean
+from spikenas.exceptions import NotFoundError, StoreError, UsageError, did_you_mean
 from spikenas.objectives import objective
 from spikenas.store.artifact_folder import claim, find_folder
 from spikenas.store.candidate import Candidate, select_candidates, to_candidate
@@ -57,8 +58,7 @@ class Store:
             artifacts: the folder of its weights, by default that of ``SPIKENAS_ARTIFACTS``, else
                 the one that the store knows.
         """
-        default = os.environ.get("SPIKENAS_STORE") or DEFAULT_URL
-        database = Database(url or default, is_default=not url)
+        database = _database(url)
         try:
             prepare(database, create=create)
             named = artifacts or os.environ.get("SPIKENAS_ARTIFACTS")
@@ -66,6 +66,24 @@ class Store:
         except BaseException:
             database.close()
             raise
+
+    @classmethod
+    def look(cls, url: str | None = None) -> str:
+        """Say what a store holds; raises StoreError where it cannot be used. No file is made."""
+        database = _database(url)
+        path = database.path
+        database.close()
+        if path is None or path.exists():
+            with cls.open(url) as store:
+                return f"{store.url}, {len(store.runs())} runs"
+        try:
+            with tempfile.TemporaryFile(dir=path.parent):
+                return f"{database.url}, which the first search will make"
+        except OSError as error:
+            raise StoreError(
+                f"{database.url} cannot be made: {error.strerror}; give --store the path of a file "
+                "in a folder that is there and can be written"
+            ) from None
 
     @property
     def url(self) -> str:
@@ -247,6 +265,11 @@ class Store:
         )
         self._writers.append(writer)
         return writer
+
+
+def _database(url: str | None) -> Database:
+    default = os.environ.get("SPIKENAS_STORE") or DEFAULT_URL
+    return Database(url or default, is_default=not url)
 
 
 def _require_good_name(name: str) -> None:
