@@ -90,6 +90,14 @@ class Database:
         except (DBAPIError, PoolTimeoutError, sqlite3.Error) as error:
             raise StoreError(self._explain(error)) from None
 
+    def require_writable(self) -> None:
+        """Raise StoreError for a store that is only read: what its copy took would be lost."""
+        if self.is_read_only:
+            raise StoreError(
+                f"{self.url} can be read, but not written; make the file and its folder writable, "
+                "or give --store another path"
+            )
+
     def close(self) -> None:
         """Close idle connections."""
         self.engine.dispose()

@@ -60,6 +60,8 @@ class Store:
         """
         database = _database(url)
         try:
+            if create:
+                database.require_writable()
             prepare(database, create=create)
             named = artifacts or os.environ.get("SPIKENAS_ARTIFACTS")
             return cls(database, Path(named) if named else None)
@@ -126,6 +128,7 @@ class Store:
         Raises UsageError where the name is taken, see `require_free_name`. Without a name one is
         made of the data set and the minute, ``digits-20261124-0912``.
         """
+        self._database.require_writable()
         claim(self._database, self.artifact_folder)
         if not 0 <= seed < 2**63:
             raise UsageError(f"seed = {seed}; needed: an integer from 0 to 2**63 - 1")
@@ -165,6 +168,7 @@ class Store:
         on this host and is gone, else after its lease.
         """
         row = self._row_of(name)
+        self._database.require_writable()
         claim(self._database, self.artifact_folder)
         with self._database.writing() as connection:
             fence = take_over(connection, row)
