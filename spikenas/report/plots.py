@@ -100,9 +100,10 @@ def plot_energy(
         raise UsageError(f"{path}: a plot of energy is a file ending in .png")
     if not any(operation.share for operation in estimate.operations):
         raise UsageError(f"{path}: nothing to draw, as no operation costs anything")
+    printable = name.encode(errors="backslashreplace").decode()  # a path need not be UTF-8
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        _draw_energy(estimate, others, path, name)
+        _draw_energy(estimate, others, path, printable)
     except OSError as error:
         raise UsageError(f"{path}: the plot cannot be written: {error.strerror}") from error
     return path

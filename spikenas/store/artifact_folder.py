@@ -16,7 +16,7 @@ from uuid import uuid4
 
 from sqlalchemy import select, update
 
-from spikenas.exceptions import StoreError
+from spikenas.exceptions import StoreError, UsageError
 from spikenas.store.connection import Database
 from spikenas.store.schema import artifacts, store
 
@@ -61,6 +61,12 @@ def claim(database: Database, folder: Path) -> None:
 
     Raises StoreError where it cannot be written, or is that of a store which this one is a copy of.
     """
+    try:
+        str(folder).encode()
+    except UnicodeEncodeError:
+        raise UsageError(
+            f"the artefact folder {str(folder)!r} is not UTF-8; name another with --artifacts"
+        ) from None
     uuid, recorded = _identity(database)
     _refuse_copy(database, folder, uuid)
     try:

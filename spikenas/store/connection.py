@@ -87,6 +87,8 @@ class Database:
             yield
         except IntegrityError:
             raise
+        except UnicodeEncodeError as error:  # a name of the user's, from the bytes of a shell
+            raise UsageError(f"{error.object!r} is not UTF-8, which a store needs") from None
         except (DBAPIError, PoolTimeoutError, sqlite3.Error) as error:
             raise StoreError(self._explain(error)) from None
 

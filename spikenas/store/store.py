@@ -8,7 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from sqlalchemy import insert, select
+from sqlalchemy import false, insert, select
 from sqlalchemy.exc import IntegrityError
 
 from spikenas.evaluation import Evaluation, State
@@ -227,7 +227,8 @@ class Store:
                         f"{self.url} holds no run yet; `spikenas search` begins one"
                     )
                 return int(newest.id)
-            found = connection.execute(query.where(runs.c.name == name)).one_or_none()
+            is_known = runs.c.name == name if name.isprintable() else false()  # as none else can be
+            found = connection.execute(query.where(is_known)).one_or_none()
             if found is None:
                 names = [row.name for row in connection.execute(query)]
                 shown = ", ".join(names[:10]) or "none"
