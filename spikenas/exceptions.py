@@ -92,3 +92,13 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Return ``; did you mean 'x'?`` for the known name nearest to ``name``, or nothing."""
     nearest = get_close_matches(name, list(known), n=1)
     return f"; did you mean {nearest[0]!r}?" if nearest else ""
+
+
+def told_apart(found: float, limit: float) -> str:
+    """Return a figure in as many decimals as tell it from a limit: never ``needs 0.0, has 0.0``."""
+    for decimals in range(1, 17):
+        shown = f"{found:,.{decimals}f}"
+        rounded = float(shown.replace(",", ""))
+        if (rounded > limit, rounded < limit) == (found > limit, found < limit):
+            return shown
+    return repr(found)

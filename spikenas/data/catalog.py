@@ -102,7 +102,7 @@ def _sizes(spec: DataSpec, survey: Survey) -> _Sizes:
     if min(train, test) < 1 or (spec.validation_fraction and not validation):
         raise DataError(
             f"{spec.name} has {survey.num_train} samples, too few to split into training, "
-            f"validation ({spec.validation_fraction:.0%}) and test; add some"
+            f"validation ({100 * spec.validation_fraction:g} %) and test; add some"
         )
     if spec.train_subset and spec.train_subset > train:
         raise DataError(

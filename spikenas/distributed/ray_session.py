@@ -208,12 +208,14 @@ def free_resources() -> str:
     """Return what nobody holds on the living nodes: ``1 of 2 CPU, 0 of 0 GPU``."""
     free = ray.available_resources()  # type: ignore[no-untyped-call]
     has = _resources()
-    return ", ".join(f"{free.get(name, 0):g} of {total:g} {name}" for name, total in has.items())
+    return ", ".join(
+        f"{free.get(name, 0):.15g} of {total:.15g} {name}" for name, total in has.items()
+    )
 
 
 def amounts(resources: dict[str, float]) -> str:
     """Return resources as text: ``1 CPU, 0.25 GPU``."""
-    return ", ".join(f"{number:g} {name}" for name, number in resources.items())
+    return ", ".join(f"{number:.15g} {name}" for name, number in resources.items())
 
 
 def _resources() -> dict[str, float]:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from spikenas.architecture import Architecture
-from spikenas.exceptions import ArtefactError
+from spikenas.exceptions import ArtefactError, told_apart
 from spikenas.nn.network import SpikingTransformer
 from spikenas.nn.prediction import FromPixels, prepared
 
@@ -62,5 +62,6 @@ def compare(found: Tensor, expected: Tensor, what: str) -> None:
     if 2 * agreeing <= len(differences):
         raise ArtefactError(
             f"{what} agrees to {TOLERANCE:g} on {agreeing} of {len(differences)} samples, the "
-            f"largest difference of logits is {float(differences.max()):.2g}; nothing was exported"
+            f"largest difference of logits is {told_apart(float(differences.max()), TOLERANCE)}; "
+            "nothing was exported"
         )

@@ -235,7 +235,7 @@ class ChipProfile(BaseModel):
             for value in self.limits[name].values:
                 if value not in known:
                     raise SpecError(
-                        f"{source}: limits.{name}.value has {value:g}; placement = "
+                        f"{source}: limits.{name}.value has {value:.15g}; placement = "
                         f"{self.placement!r} knows {', '.join(map(str, known))}"
                     )
         for name, other in needs.alongside.items():

@@ -93,7 +93,7 @@ def _check(x: Tensor, how: Preprocessing, rank: int) -> None:
     low, high = float(x.min()), float(x.max())
     if not (low >= 0 and high <= 1):
         raise UsageError(
-            f"images of floats go from {low:g} to {high:g}; needed: 0..1, or uint8 in 0..255. "
+            f"images of floats go from {low:.9g} to {high:.9g}; needed: 0..1, or uint8 in 0..255. "
             "Give images that are already normalised to network(images)"
         )
 

@@ -10,7 +10,7 @@ from math import prod
 
 from spikenas import measurement
 from spikenas.architecture import Architecture
-from spikenas.exceptions import UsageError
+from spikenas.exceptions import UsageError, told_apart
 from spikenas.hardware import ChipProfile, check
 from spikenas.workload import Workload
 
@@ -80,10 +80,10 @@ def screen(architecture: Architecture, *, chip: ChipProfile | None, limits: Limi
     if margins["parameters"] > 0:
         reasons.append(("parameters", _too_many_parameters(workload.parameters, limits)))
     if margins["training_memory"] > 0:
+        need = told_apart(memory_gib, limits.max_memory_gib)
         too_much = (
-            f"training needs about {_shown_gib(memory_gib, limits)} GiB at batch size "
-            f"{limits.batch_size}, but max_memory_gib is {limits.max_memory_gib}; take a smaller "
-            "batch_size, num_steps or embed_dim, or a larger patch_size"
+            f"training needs about {need} GiB at batch size {limits.batch_size}, but "
+            f"max_memory_gib is {limits.max_memory_gib}; take a smaller batch_size, num_steps or embed_dim, or a larger patch_size"
         )
         reasons.append(("training_memory", too_much))
     if chip is not None:
@@ -109,15 +109,6 @@ def training_memory_gib(workload: Workload, batch_size: int) -> float:
         + activations * batch_size * _BYTES_PER_ACTIVATION
     )
     return needed / 2**30
-
-
-def _shown_gib(need: float, limits: Limits) -> str:
-    """Return the need in as many decimals as tell it from the limit."""
-    for decimals in range(1, 17):
-        shown = f"{need:,.{decimals}f}"
-        if float(shown.replace(",", "")) > limits.max_memory_gib:
-            return shown
-    return repr(need)
 
 
 def _least_parameters(architecture: Architecture) -> int:

@@ -51,7 +51,7 @@ class Price(BaseModel):
     @model_validator(mode="after")
     def _ends_in_order(self) -> Self:
         if self.low_pj is not None and self.low_pj >= self.pj:
-            raise ValueError(f"low_pj = {self.low_pj:g} must be below pj = {self.pj:g}")
+            raise ValueError(f"low_pj = {self.low_pj:.15g} must be below pj = {self.pj:.15g}")
         return self
 
 

@@ -57,7 +57,7 @@ def place_on_akida(graph: LayerGraph, chip: ChipProfile) -> tuple[Placement, Fin
     most = chip.limits["processors"].most
     used = "-" if given is None else f"{sum(given)}"
     return Placement(
-        summary=f"{used} of {most:g} neural processors", layers=tuple(records)
+        summary=f"{used} of {most:.15g} neural processors", layers=tuple(records)
     ), findings
 
 

@@ -38,7 +38,7 @@ def place_on_cores(graph: LayerGraph, chip: ChipProfile) -> tuple[Placement, Fin
         total += cores
         records.append({"layer": neuron.name, "neurons": neuron.neurons, "cores": cores})
     findings.at_most("cores", THE_NETWORK, total, "cores")
-    summary = f"{total} of {chip.limits['cores'].most:g} cores"
+    summary = f"{total} of {chip.limits['cores'].most:.15g} cores"
     return Placement(summary=summary, layers=tuple(records)), findings
 
 

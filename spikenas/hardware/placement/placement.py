@@ -62,7 +62,7 @@ class Findings:
         allowed = self.chip.limit(name).values
         self._keep(name, 0.0 if given in allowed else max(given / max(allowed) - 1, 1.0))
         if given not in allowed:
-            listed = ", ".join(f"{value:g}" for value in allowed)
+            listed = ", ".join(f"{value:.15g}" for value in allowed)
             self._break(name, layer, max(allowed), given, f"{have} (one of {listed})")
 
     def broken(self, name: str, layer: Layer | str, have: str) -> None:

@@ -31,8 +31,8 @@ def place_on_xylo(graph: LayerGraph, chip: ChipProfile) -> tuple[Placement, Find
             findings.at_most("fan_out", layer, _fan_out(layer, graph), "targets of a neuron")
     limits = chip.limits
     summary = (
-        f"{hidden} of {limits['hidden_neurons'].most:g} hidden, "
-        f"{outputs} of {limits['output_neurons'].most:g} output neurons"
+        f"{hidden} of {limits['hidden_neurons'].most:.15g} hidden, "
+        f"{outputs} of {limits['output_neurons'].most:.15g} output neurons"
     )
     records = tuple(
         {"layer": layer.name, "neurons": layer.neurons, "is_output": layer.name in ends}
