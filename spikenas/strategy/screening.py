@@ -83,7 +83,8 @@ def screen(architecture: Architecture, *, chip: ChipProfile | None, limits: Limi
         need = told_apart(memory_gib, limits.max_memory_gib)
         too_much = (
             f"training needs about {need} GiB at batch size {limits.batch_size}, but "
-            f"max_memory_gib is {limits.max_memory_gib}; take a smaller batch_size, num_steps or embed_dim, or a larger patch_size"
+            f"max_memory_gib is {limits.max_memory_gib}; take a smaller batch_size, "
+            "num_steps or embed_dim, or a larger patch_size"
         )
         reasons.append(("training_memory", too_much))
     if chip is not None:
