@@ -66,7 +66,11 @@ def describe(spec: DataSpec) -> DataInfo:
         classes=survey.classes or tuple(map(str, range(survey.num_classes))),
         notes=survey.notes,
         num_steps=survey.num_steps,
-        has_own_validation=survey.num_validation > 0,
+        own_parts=tuple(
+            part
+            for part, size in (("validation", survey.num_validation), ("test", survey.num_test))
+            if size
+        ),
     )
 
 
@@ -213,18 +217,19 @@ def _ordered(spec: DataSpec, info: DataInfo, content: str) -> LabelledImages:
 
 
 def _lacking(spec: DataSpec, splits: Splits) -> tuple[str, ...]:
-    """Return a note on each part that lacks a class since a small share was cut for it.
+    """Return a note on each part that lacks a class since so few samples were cut for it.
 
     Raises DataError where a part that the data set has itself lacks one.
     """
     info = splits.info
+    is_whole = spec.train_subset is None and len(info.own_parts) == 2
     parts = (
-        ("training", splits.train, spec.train_subset is not None),
-        ("validation", splits.validation, not info.has_own_validation),
-        ("test", splits.test, False),
+        ("training", splits.train, is_whole),
+        ("validation", splits.validation, "validation" in info.own_parts),
+        ("test", splits.test, "test" in info.own_parts),
     )
     notes = []
-    for name, part, is_share in parts:
+    for name, part, is_own in parts:
         counts = torch.bincount(part.labels, minlength=info.num_classes)
         missing = (counts == 0).nonzero().flatten().tolist()
         if not len(part) or not missing:
@@ -235,7 +240,7 @@ def _lacking(spec: DataSpec, splits: Splits) -> tuple[str, ...]:
             f"{spec.name} in {spec.folder}: the {name} part, of {len(part)} samples, has none of "
             f"class {named}{more}"
         )
-        if not is_share:
+        if is_own:
             raise DataError(f"{found}; add some, or take the class out of every part")
         notes.append(found)
     return tuple(notes)

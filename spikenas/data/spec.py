@@ -120,11 +120,11 @@ class DataInfo:
         mean: per channel, of images in 0..1.
         std: likewise.
         classes: their names, by label.
-        notes: what was left out of the files, and, of a set that was read, which classes its
-            validation part lacks; to be told before a search.
+        notes: what was left out of the files, and, of a set that was read, which classes a
+            part lacks that was cut from it; to be told before a search.
         num_steps: where frames of events are read as they are, the T for which there are some;
             empty where any T will do.
-        has_own_validation: whether the validation part comes with the data set, not cut from it.
+        own_parts: which of ``validation`` and ``test`` come with the data set, not cut from it.
     """
 
     name: str
@@ -138,7 +138,7 @@ class DataInfo:
     classes: tuple[str, ...]
     notes: tuple[str, ...] = ()
     num_steps: tuple[int, ...] = ()
-    has_own_validation: bool = False
+    own_parts: tuple[str, ...] = ()
 
 
 def _integer(name: str, value: object, low: int, high: int) -> None:

@@ -267,7 +267,7 @@ def test_all_broken_images_are_told_at_once(root: Path) -> None:
         load(spec(root))
 
 
-def test_a_part_without_some_class_is_refused_or_told_where_it_is_cut(root: Path) -> None:
+def test_a_part_that_is_cut_without_some_class_is_told(root: Path) -> None:
     alone = root / "train"
     for i in range(3):
         paint(alone / "green" / f"{i}.png", (0, 200, i))
@@ -277,5 +277,4 @@ def test_a_part_without_some_class_is_refused_or_told_where_it_is_cut(root: Path
     (alone / "green" / "2.png").unlink()
 
     assert "the validation part, of 2 samples, has none of class 'green'" in note
-    with pytest.raises(DataError, match=r"part, of \d+ samples, has none of class 'green'"):
-        load(spec(alone))
+    assert len(load(spec(alone)).info.notes) == 2
