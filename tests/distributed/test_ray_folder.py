@@ -33,7 +33,7 @@ def test_ray_lives_where_the_environment_says_ray_tmpdir_first(monkeypatch, shor
         ("/nowhere/at/all", "cannot be written: No such file or directory"),
         ("/proc", "cannot be written"),
         ("here", "is not an absolute path"),
-        ("/tmp/caf\udce9", "is not UTF-8"),
+        pytest.param("/tmp/caf\udce9", "is not UTF-8", id="not UTF-8"),
     ],
 )
 def test_a_folder_that_ray_cannot_use_is_said_and_another_taken(monkeypatch, caplog, folder, fault):
@@ -42,7 +42,8 @@ def test_a_folder_that_ray_cannot_use_is_said_and_another_taken(monkeypatch, cap
     taken = ray_folder.find_ray_folder()
 
     assert str(taken) == "/tmp/ray"
-    assert f"TMPDIR = {folder} {fault}" in caplog.text
+    shown = folder.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    assert f"TMPDIR = {shown} {fault}" in caplog.text
     assert "Ray keeps its files in /tmp instead" in caplog.text
 
 
