@@ -2,13 +2,14 @@
 
 The imports are read from the syntax tree, so nothing is run to follow them. An installed package
 of others counts by its version; spikenas, plugins and loose modules count by their bytes. A digest
-is taken once a process, since Python does not read an imported module again; `refresh` refuses
-a module that was edited after it was imported.
+is taken once a process, since Python does not read an imported module again. A module that was
+edited after it registered its operators, or after its digest was taken, is refused.
 """
 
 import ast
 import hashlib
 import sys
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from importlib.machinery import SOURCE_SUFFIXES, ModuleSpec, PathFinder
@@ -22,6 +23,7 @@ _DATA_SUFFIXES = (".c", ".toml")
 _digests: dict[Path, str] = {}
 _specs: dict[str, ModuleSpec | None] = {}
 _names: dict[Path, str] = {}
+_registered_ns: dict[str, int] = {}  # by module, when it registered its operators
 
 
 def sources(modules: Iterable[str]) -> dict[str, str]:
@@ -78,19 +80,28 @@ def refresh() -> None:
         now = _sha256(path) if path.is_file() else None
         name = _names[path]
         if now != digest and name in sys.modules:
-            raise UsageError(
-                f"{name} was edited after this process imported it ({path}); start Python anew"
-            )
+            raise UsageError(_edited(name, path))
     _specs.clear()
     _digests.clear()
     _imports.cache_clear()
 
 
+def note_registration(module: str) -> None:
+    """Note that a module is being imported now, as it registers an operator."""
+    _registered_ns.setdefault(module, time.time_ns())
+
+
 def _digest(path: Path, name: str) -> str:
     if path not in _digests:
+        if name in _registered_ns and path.stat().st_ctime_ns > _registered_ns[name]:
+            raise UsageError(_edited(name, path))
         _digests[path] = _sha256(path)
         _names[path] = name
     return _digests[path]
+
+
+def _edited(name: str, path: Path) -> str:
+    return f"{name} was edited after this process imported it ({path}); start Python anew"
 
 
 def _sha256(path: Path) -> str:
@@ -162,7 +173,7 @@ def _data_files(init: Path) -> list[Path]:
 
 
 def _is_of_python(top: str) -> bool:
-    """Whether the standard library has it, and no file of the user's hides it."""
+    """Whether the standard library has a module of that name."""
     return top in sys.stdlib_module_names or top == "__main__"
 
 

@@ -142,16 +142,8 @@ class Outcome:
 def evaluate(job: Job) -> Outcome:
     """Run one job to its end."""
     started = time.perf_counter()
-    if job.code_sha256 not in (None, code_sha256(code_of_candidate(job.architecture, job.plugins))):
-        return Outcome(
-            job_id=job.id,
-            state=State.FAILED,
-            error=f"{platform.node()} has other code than the driver (spikenas "
-            f"{version('spikenas')}, plugins {list(job.plugins)}); install the same there",
-            fault="code",
-        )
     try:
-        outcome = _train(job, started) if job.kind == "train" else _test(job)
+        outcome = _other_code(job) or (_train(job, started) if job.kind == "train" else _test(job))
     except DivergedError as error:
         outcome = Outcome(job_id=job.id, state=State.DIVERGED, error=str(error))
     except (torch.OutOfMemoryError, MemoryError) as error:
@@ -168,6 +160,19 @@ def evaluate(job: Job) -> Outcome:
         )
     wall_seconds = time.perf_counter() - started
     return replace(outcome, worker=platform.node(), wall_seconds=wall_seconds)
+
+
+def _other_code(job: Job) -> Outcome | None:
+    """Return the end of a job whose code is not that of its driver."""
+    if job.code_sha256 in (None, code_sha256(code_of_candidate(job.architecture, job.plugins))):
+        return None
+    return Outcome(
+        job_id=job.id,
+        state=State.FAILED,
+        error=f"{platform.node()} has other code than the driver (spikenas "
+        f"{version('spikenas')}, plugins {list(job.plugins)}); install the same there",
+        fault="code",
+    )
 
 
 def code_of_candidate(architecture: Architecture, plugins: Iterable[str] = ()) -> dict[str, str]:
@@ -244,7 +249,8 @@ def _fault(error: Exception) -> Fault | None:
     if isinstance(error, DataError):
         return "data"
     is_of_system = isinstance(error, OSError) and error.errno in _MACHINE
-    return "machine" if is_of_system or isinstance(error, MachineError) else None
+    is_of_machine = isinstance(error, MachineError | torch.AcceleratorError)  # a GPU lost, say
+    return "machine" if is_of_system or is_of_machine else None
 
 
 def _evaluation_batch(job: Job) -> int:

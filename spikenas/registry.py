@@ -6,12 +6,14 @@ only when a network is built, so spaces, chips and the store know every operator
 Families are imported by name on first use, as plugins are; nothing here depends on them.
 """
 
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
 from math import isfinite
 from typing import Any, Literal
 
+from spikenas.code import note_registration
 from spikenas.exceptions import ArchitectureError, UnknownNameError, UsageError, did_you_mean
 
 Family = Literal["neuron", "stem", "mixer", "downsampling", "head", "halting"]
@@ -76,6 +78,7 @@ _loaded = False
 
 def register(operator: Operator) -> None:
     """Add an operator; a second one of the same name is an error."""
+    note_registration(sys._getframe(1).f_globals["__name__"])  # whose source must stay as it is
     known = _operators.setdefault((operator.family, operator.name), operator)
     if known.target != operator.target:
         raise UsageError(

@@ -67,6 +67,21 @@ def test_another_process_finds_the_same(folder: Path) -> None:
     assert done.stdout.strip() == str(code.sources(["alone_a", "spikenas.evaluator"]))
 
 
+def test_a_plugin_edited_after_it_registered_is_refused_at_its_first_digest(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "edited_plugin.py").write_text("x = 1\n")
+    importlib.import_module("edited_plugin")
+    code.note_registration("edited_plugin")
+    assert code.sources(["edited_plugin"])
+    code.refresh()
+    (folder / "edited_plugin.py").write_text("x = 2\n")
+
+    with pytest.raises(UsageError, match=r"edited_plugin was edited after .* start Python anew"):
+        code.sources(["edited_plugin"])
+    monkeypatch.delitem(sys.modules, "edited_plugin")
+
+
 def test_a_module_edited_after_its_import_is_refused(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

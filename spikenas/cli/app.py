@@ -151,6 +151,9 @@ def _told(error: Exception) -> int:
         cure = f"; {_CURES[error.errno]}" if error.errno in _CURES else ""
         say(f"error: {where}{error.strerror}{cure}")
         return 2 if error.errno in _OF_THE_PATH else _MACHINE
+    if isinstance(error, MemoryError):
+        say("error: no memory left; take a smaller --train-subset or --image-size, or more memory")
+        return _MACHINE
     say(
         f"internal error: {type(error).__name__}: {error}; this is a fault of spikenas: "
         "please report it with the traceback, which the option --debug prints"

@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 from functools import lru_cache, partial
-from importlib.metadata import version
 from typing import NamedTuple
 
 import torch
@@ -10,6 +9,7 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from spikenas.architecture import InputSpec
+from spikenas.code import sources
 from spikenas.data import content as contents
 from spikenas.data.array_cache import LabelledImages, cached_arrays
 from spikenas.data.event_frames import read_frames
@@ -25,7 +25,6 @@ from spikenas.exceptions import DataError
 _TEST_SEED = 0  # fixed, so that no split_seed ever lets a search see a test image
 _LEAST = 2
 _NAMED = 5  # so many missing classes are named
-_RULE = 3  # raise it when the same files and settings would give other images or another order
 
 
 def names() -> list[str]:
@@ -158,16 +157,14 @@ def _load(spec: DataSpec, content: str) -> Splits:
 
 def _origin(spec: DataSpec, info: DataInfo, content: str) -> dict[str, object]:
     """Return all that the images and their order follow from; parts and subsets are cuts."""
-    is_resized = spec.image_size is not None and spec.kind == "frames"
     return {
         "data": spec.name,
         "content_sha256": content,
         "size": (info.input.height, info.input.width),
-        "resized_by": [version(name) for name in ("torch", "pillow")] if is_resized else [],
         "num_steps": spec.num_steps,
         "binning": spec.binning,
         "split_seed": spec.split_seed,
-        "rule": _RULE,
+        "code": sources((__name__,)),
     }
 
 
@@ -219,31 +216,40 @@ def _ordered(spec: DataSpec, info: DataInfo, content: str) -> LabelledImages:
 def _lacking(spec: DataSpec, splits: Splits) -> tuple[str, ...]:
     """Return a note on each part that lacks a class since so few samples were cut for it.
 
-    Raises DataError where a part that the data set has itself lacks one.
+    Raises DataError where the files of the data set lack one: those of its test or validation
+    part, or those that the other parts are cut from.
     """
-    info = splits.info
-    is_whole = spec.train_subset is None and len(info.own_parts) == 2
-    parts = (
-        ("training", splits.train, is_whole),
-        ("validation", splits.validation, "validation" in info.own_parts),
-        ("test", splits.test, "test" in info.own_parts),
-    )
+    own = splits.info.own_parts
+    parts = {"training": splits.train, "validation": splits.validation, "test": splits.test}
+    pool = {name: part for name, part in parts.items() if name not in own}
+    if spec.train_subset is None:
+        labels = torch.cat([part.labels for part in pool.values()])
+        if named := _missing(labels, splits.info):
+            raise DataError(
+                f"{spec.name} in {spec.folder}: its {len(labels)} training samples have none of "
+                f"class {named}; add some, or take the class out of every part"
+            )
     notes = []
-    for name, part, is_own in parts:
-        counts = torch.bincount(part.labels, minlength=info.num_classes)
-        missing = (counts == 0).nonzero().flatten().tolist()
-        if not len(part) or not missing:
+    for name, part in parts.items():
+        named = _missing(part.labels, splits.info)
+        if not len(part) or not named:
             continue
-        named = ", ".join(repr(info.classes[label]) for label in missing[:_NAMED])
-        more = f" and {len(missing) - _NAMED} more" if len(missing) > _NAMED else ""
         found = (
             f"{spec.name} in {spec.folder}: the {name} part, of {len(part)} samples, has none of "
-            f"class {named}{more}"
+            f"class {named}"
         )
-        if is_own:
+        if name in own:
             raise DataError(f"{found}; add some, or take the class out of every part")
         notes.append(found)
     return tuple(notes)
+
+
+def _missing(labels: torch.Tensor, info: DataInfo) -> str:
+    """Name the classes that no label has, empty where all have one."""
+    counts = torch.bincount(labels, minlength=info.num_classes)
+    missing = (counts == 0).nonzero().flatten().tolist()
+    named = ", ".join(repr(info.classes[label]) for label in missing[:_NAMED])
+    return f"{named} and {len(missing) - _NAMED} more" if len(missing) > _NAMED else named
 
 
 def _read(spec: DataSpec, info: DataInfo) -> Arrays:

@@ -20,7 +20,6 @@ from spikenas.data.image_sets import IMAGE_SETS
 from spikenas.data.spec import DataSpec
 from spikenas.exceptions import DataError
 
-_SPLIT_RULE = 1  # raise it when the same spec would give another split
 _RACY_NS = 2_000_000_000
 _digests: dict[tuple[Path, tuple[int, ...]], bytes] = {}
 
@@ -45,13 +44,12 @@ def content_sha256(spec: DataSpec) -> str:
     return whole.hexdigest()
 
 
-def fingerprint(spec: DataSpec) -> str:
-    """Return everything that fixes the images and their split, as JSON; equal text, equal data."""
-    record: dict[str, Any] = {
-        **spec.to_dict(),
-        "split_rule": _SPLIT_RULE,
-        "content_sha256": content_sha256(spec),
-    }
+def fingerprint(spec: DataSpec, content: str | None = None) -> str:
+    """Return everything but code that fixes the images and their split, as JSON.
+
+    ``content`` is the hash of the files where it is known; else they are read for it.
+    """
+    record: dict[str, Any] = {**spec.to_dict(), "content_sha256": content or content_sha256(spec)}
     del record["root"]
     if spec.kind == "frames":
         del record["num_steps"], record["binning"]

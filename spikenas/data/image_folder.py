@@ -10,6 +10,7 @@ import warnings
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,7 @@ from spikenas.data.image_listing import Labelled, listed_images, shown
 from spikenas.data.source import Arrays, Survey
 from spikenas.exceptions import DataError
 
+_PHOTOMETRIC = 262  # the tag of a TIFF
 _NAMED = 5  # so many broken files are named at once
 _MOST_PIXELS = 10**8
 
@@ -84,9 +86,8 @@ def _image(path: Path, size: int) -> NDArray[np.uint8] | str:
         with image:
             if image.width * image.height > _MOST_PIXELS:
                 raise Image.DecompressionBombError
-            square = ImageOps.fit(
-                _rgb(ImageOps.exif_transpose(image)), (size, size), Image.Resampling.BICUBIC
-            )
+            rgb = _rgb(ImageOps.exif_transpose(image), is_inverted=_is_inverted(image))
+            square = ImageOps.fit(rgb, (size, size), Image.Resampling.BICUBIC)
     except UnidentifiedImageError:
         return f"{shown(path)} cannot be read as an image: it is none"
     except Image.DecompressionBombError:
@@ -96,15 +97,26 @@ def _image(path: Path, size: int) -> NDArray[np.uint8] | str:
     return np.asarray(square).transpose(2, 0, 1)
 
 
-def _rgb(image: Image.Image) -> Image.Image:
+def _rgb(image: Image.Image, *, is_inverted: bool) -> Image.Image:
     if image.mode.startswith("I"):  # grey of 16 bits, in Pillow's several modes for it
         grey = np.asarray(image).astype(np.int64)
         if grey.min() < 0 or grey.max() > 0xFFFF:
             raise ValueError(f"its grey goes from {grey.min()} to {grey.max()}, not 0 to 65535")
-        return Image.fromarray(np.round(grey / 257).astype(np.uint8)).convert("RGB")
+        eight = np.round(grey / 257).astype(np.uint8)
+        if is_inverted:
+            eight = 255 - eight
+        if "transparency" in image.info:  # one grey stands for nothing
+            eight[grey == image.info["transparency"]] = 255
+        return Image.fromarray(eight).convert("RGB")
     if image.mode == "F":
         raise ValueError("its grey is in floats, of which nobody says the range")
     if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
         ground = Image.new("RGBA", image.size, "white")
         return Image.alpha_composite(ground, image.convert("RGBA")).convert("RGB")
     return image.convert("RGB")
+
+
+def _is_inverted(image: Image.Image) -> bool:
+    """Whether a TIFF has white as 0, which Pillow undoes for 8 bits alone."""
+    tags: Any = getattr(image, "tag_v2", None) or {}
+    return bool(tags.get(_PHOTOMETRIC, 1) == 0)

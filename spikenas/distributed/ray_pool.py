@@ -211,8 +211,11 @@ class RayPool:
         except RayError as error:
             self._give_up(seat, State.LOST, f"died at work ({_first_line(error)})")
         else:
-            self._done.append(replace(unpack_outcome(message, seat.job), worker=seat.name))
+            outcome = replace(unpack_outcome(message, seat.job), worker=seat.name)
+            self._done.append(outcome)
             seat.job = seat.result = None
+            if outcome.fault == "machine":  # a process whose GPU is lost runs nothing any more
+                self._replace(seat)
 
     def _end_overdue(self) -> None:
         limit = self._profile.job_timeout_s

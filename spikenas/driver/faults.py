@@ -6,6 +6,7 @@ from spikenas.evaluator import Outcome
 from spikenas.exceptions import DataError, MachineError, SpikeNASError, UsageError
 
 MOST = 3  # in a row
+MOST_OF_ONE = 4  # of one candidate, while others run: then it is its own
 _KINDS: dict[str, type[SpikeNASError]] = {
     "data": DataError,
     "code": UsageError,

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from spikenas.architecture import Architecture
 from spikenas.data import fingerprint
 from spikenas.distributed import WorkerPool
-from spikenas.driver.faults import Faults, can_go_on
+from spikenas.driver.faults import MOST_OF_ONE, Faults, can_go_on
 from spikenas.driver.front_weights import FrontWeights
 from spikenas.driver.progress import OnProgress, Tally, no_success
 from spikenas.driver.proposals import Proposals, Screened, shortened
@@ -42,6 +42,7 @@ class _Task:
     architecture: Architecture
     margins: Mapping[str, float]
     losses: int = 0  # how often its worker was lost
+    faults: int = 0  # how often something else kept it from running
 
     @property
     def job_id(self) -> str:
@@ -83,7 +84,7 @@ class SearchLoop:
         self._screened = deque(screened)
         self._objectives = [objective(name) for name in settings.objectives]
         self._plugins = plugins
-        self._data_fingerprint = fingerprint(settings.data)  # every file is hashed for it
+        self._data_fingerprint = fingerprint(settings.data, settings.data_sha256)
         self._rows = {each.key: each.row for each in known}
         self._tally = Tally(
             run=writer.run.name,
@@ -247,12 +248,12 @@ class SearchLoop:
     def _settle(self, outcome: Outcome) -> None:
         """Record what became of a job, and learn from it."""
         task = self._in_flight.pop(outcome.job_id)
-        if outcome.fault is not None:
+        if outcome.fault is not None and task.faults + 1 < MOST_OF_ONE:
             self._writer.requeue(
                 task.row, error=outcome.error, traceback=outcome.traceback, worker=outcome.worker
             )
             self._states[task.row] = State.QUEUED
-            self._queue.appendleft(task)
+            self._queue.appendleft(replace(task, faults=task.faults + 1))
             self._faults.note(outcome)
             return
         self._faults.forget()
@@ -337,7 +338,8 @@ class SearchLoop:
             member = members[outcome.job_id]
             if outcome.fault is not None:
                 self._faults.note(outcome)
-                self._submit_test(outcome.job_id, member)
+                if not self._submit_test(outcome.job_id, member):
+                    del losses[outcome.job_id]
                 continue
             self._faults.forget()
             is_lost = outcome.state is State.LOST

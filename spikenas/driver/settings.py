@@ -145,6 +145,7 @@ class SearchSettings:
             "seed": self.seed,
             "epochs": self.recipe.epochs,
             "data": data,
+            "data_sha256": self.data_sha256,
             "recipe": self.recipe.to_dict(),
             "space": Path(self.space_name).stem,
             "space_sha256": hashlib.sha256(self.space_toml.encode()).hexdigest(),

@@ -35,6 +35,7 @@ class Provenance(BaseModel):
     seed: int | None = None
     epochs: int | None = None
     data: Mapping[str, Any] | None = None
+    data_sha256: str | None = None
     recipe: Mapping[str, Any] | str | None = None
     space: str | None = None
     space_sha256: str | None = None

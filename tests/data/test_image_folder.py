@@ -122,6 +122,23 @@ def test_grey_of_16_bits_equals_its_copy_in_8(root: Path, suffix: str) -> None:
     assert first_of_red(root) == [77, 77, 77]
 
 
+def test_transparent_grey_of_16_bits_is_put_on_white(root: Path) -> None:
+    grey = np.full((9, 9), 1000, np.uint16)
+    Image.fromarray(grey).save(root / "test" / "red" / "0.png", transparency=1000)
+
+    assert first_of_red(root) == [255, 255, 255]
+
+
+def test_grey_of_16_bits_with_white_as_0_is_read_as_it_is_shown(root: Path) -> None:
+    (root / "test" / "red" / "0.png").unlink()
+    path = root / "test" / "red" / "0.tif"
+    Image.fromarray(np.full((9, 9), 77 * 257, np.uint16)).save(path)
+    black_is_0 = b"\x06\x01\x03\x00\x01\x00\x00\x00\x01\x00"  # the tag Photometric
+    path.write_bytes(path.read_bytes().replace(black_is_0, black_is_0[:-2] + b"\x00\x00"))
+
+    assert first_of_red(root) == [255 - 77] * 3
+
+
 def test_transparent_images_are_put_on_white(root: Path) -> None:
     path = root / "test" / "red" / "0.png"
     Image.new("RGBA", (9, 9), (0, 0, 0, 0)).save(path)

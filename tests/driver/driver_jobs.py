@@ -72,3 +72,12 @@ def full_at_first(job: Job) -> Outcome:
     before = len(calls())
     outcome = counted(job)
     return disk_full(job) if before in (1, 2) else outcome
+
+
+def lacking_a_table_for_if(job: Job) -> Outcome:
+    """Miss a file of one's own in networks of IF neurons, whatever the machine has."""
+    if job.architecture.neuron == "if" and job.kind == "train":
+        counted(job)
+        error = "FileNotFoundError: table.bin"
+        return Outcome(job_id=job.id, state=State.FAILED, error=error, fault="machine")
+    return evaluate(job)

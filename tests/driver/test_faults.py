@@ -10,7 +10,7 @@ from PIL import Image
 
 from spikenas import driver
 from spikenas.architecture import InputSpec
-from spikenas.driver import Progress
+from spikenas.driver import Progress, faults
 from spikenas.driver.settings import SearchSettings
 from spikenas.evaluation import State
 from spikenas.evaluator import evaluate
@@ -262,3 +262,17 @@ def test_a_batch_of_one_is_refused_before_anything_is_recorded(
         search(batch_size=1)
 
     assert not (tmp_path / "runs.db").exists()
+
+
+def test_a_fault_that_only_one_candidate_meets_becomes_its_own(
+    search: Search, evaluate_by: EvaluateBy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(faults, "MOST", 99)  # as if others ran in between
+    evaluate_by("lacking_a_table_for_if")
+
+    run = search(trials=4)
+
+    failed = run.candidates([State.FAILED])
+    assert failed
+    assert {member.architecture.neuron for member in failed} == {"if"}
+    assert {len(run.attempts(member)) for member in failed} == {4}
