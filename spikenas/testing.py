@@ -19,7 +19,6 @@ from torch import Tensor, nn
 from spikenas import registry
 from spikenas.architecture import RESIDUALS, Architecture, InputSpec, Stage
 from spikenas.measurement import trace_architecture
-from spikenas.nn import layout
 from spikenas.nn.active_tokens import MaskedTokens, PackedTokens
 from spikenas.nn.neurons.lif import LIF
 from spikenas.nn.neurons.neuron import Neuron
@@ -201,10 +200,8 @@ class MixerContract(CausalContract):
         masked, packed = MaskedTokens(mask=is_active.double()), PackedTokens.of(is_active)
         module, x = _firing(self.build(name)), masked.masked(self.inputs().double())
         with torch.no_grad():
-            with layout.only(masked):
-                expected = packed.from_dense(module(x))
-            with layout.only(packed):
-                found = module(packed.from_dense(x))
+            expected = packed.from_dense(module(x, active=masked))
+            found = module(packed.from_dense(x), active=packed)
 
         torch.testing.assert_close(found, expected, rtol=0, atol=1e-10)
 

@@ -132,6 +132,14 @@ def conv(x, layer, stride=1, padding=1):
     return out
 
 
+def linear_norm(x, layer):
+    return batch_norm(linear(x, layer.linear), layer.norm)
+
+
+def conv_norm(x, layer, stride=1, padding=1):
+    return on_map(conv(x, layer.conv, stride, padding), layer.norm)
+
+
 def conv_over_tokens(x, layer):
     """Sum over the offsets of the kernel along the raster order; a linear map has kernel 1."""
     weight = layer.weight if layer.weight.dim() == 3 else layer.weight.unsqueeze(2)

@@ -52,7 +52,7 @@ class Remembering(nn.Module):
 class LookingAtTheHalted(nn.Module):
     """Subtracts the mean over all there is, whether it computes or not."""
 
-    def forward(self, x):
+    def forward(self, x, active=None):
         return x - x.flatten(0, -2).mean(0)
 
 

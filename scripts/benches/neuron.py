@@ -24,7 +24,6 @@ from torch import Tensor, nn
 
 from measuring import Result, Rounds, alternate, options, print_document, without_compiler
 from peers.neurons import lif, reset
-from spikenas.nn.layout import deferring
 from spikenas.nn.neurons.lif import LIF
 from spikenas.nn.operations import BatchNorm
 
@@ -103,9 +102,7 @@ class NormLIF(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return spikes [T, B, C, H, W]."""
-        with deferring(self):  # as a network has it
-            spikes: Tensor = self.neuron(self.norm(x))
-        return spikes
+        return self.neuron.fire(x, len(x), self.norm.of(x, len(x), None))
 
 
 class TheirNormLIF(nn.Module):

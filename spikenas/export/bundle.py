@@ -25,6 +25,7 @@ from spikenas import shipped
 from spikenas.architecture import Architecture
 from spikenas.exceptions import ArtefactError, UsageError
 from spikenas.export import formats
+from spikenas.export.older_names import renamed
 from spikenas.export.provenance import (
     PROVENANCE,
     parse,
@@ -184,6 +185,7 @@ def _restore(
             name: (tuple(tensor.shape), tensor.dtype)
             for name, tensor in build_network(architecture).state_dict().items()
         }
+    state = renamed(state, needed)
     given = {name: (tuple(tensor.shape), tensor.dtype) for name, tensor in state.items()}
     if given != needed:
         wrong = sorted(n for n in needed.keys() | given.keys() if needed.get(n) != given.get(n))

@@ -1,19 +1,22 @@
 """`measure`: accuracy, spike rates and events of a network on data, in one pass."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from math import prod
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.utils.weak import WeakTensorKeyDictionary
 
-from spikenas.measurement.trace import trace_architecture
-from spikenas.nn import layout
-from spikenas.nn.deferred import Deferred
+from spikenas.measurement.trace import as_learnt, trace_architecture
+from spikenas.nn.active_tokens import ActiveTokens, by_sample
+from spikenas.nn.block import Block
 from spikenas.nn.kernels import count_non_zero
+from spikenas.nn.layers import Counted, Layer, Seen
+from spikenas.nn.layout import once
 from spikenas.nn.network import SpikingTransformer
-from spikenas.nn.neurons.neuron import Neuron, telling
+from spikenas.nn.neurons.neuron import Neuron
 from spikenas.nn.operations import Leaf
 from spikenas.workload import Kind, Operation, Signal, Workload
 
@@ -33,6 +36,7 @@ class _Counter:
         self.operations = {operation.name: operation for operation in operations}
         self.samples = 0  # those of the batch at hand among them
         self.batch = 0
+        self.active: ActiveTokens | None = None  # in the block that runs
         self._non_zeros: dict[str, list[Tensor | int]] = {}  # of inputs and output
         self._events: dict[str, Tensor | int] = {}
         self._active: dict[str, Tensor | int] = {}  # in samples x steps
@@ -43,22 +47,21 @@ class _Counter:
         self.batch = batch
         self.samples += batch
 
-    def fired(self, spikes: Tensor, count: Tensor | int) -> None:
-        """Take over what a neuron's kernel has counted."""
-        self._known[spikes] = count
-
-    def ran(self, name: str, leaf: Leaf, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+    def ran(self, name: str, seen: Seen) -> None:
         """Count one operation of one batch."""
-        operation = self.operations[name]
+        operation, leaf = self.operations[name], seen.leaf
+        if isinstance(leaf, Neuron) and leaf.spike_count is not None:
+            n = leaf.spike_count
+            self._known[seen.output] = n if isinstance(n, int) else n.sum()
         counts = [
-            self._non_zero(x) if is_read else 0
-            for x, is_read in zip((*inputs, output), _read(operation), strict=True)
+            self._non_zero(x) if is_read and x is not None else 0
+            for x, is_read in zip((*seen.inputs, seen.output), _read(operation), strict=True)
         ]
         before = self._non_zeros.get(name)
         if before is not None:
             counts = [a + b for a, b in zip(before, counts, strict=True)]
         self._non_zeros[name] = counts
-        events = leaf.events(inputs, output, self._non_zero)
+        events = self._events_of(seen)
         if events is not None:
             self._events[name] = self._events.get(name, 0) + events
         self._active[name] = self._active.get(name, 0) + self._active_now(operation)
@@ -90,16 +93,26 @@ class _Counter:
             found, events=found.synops if counted is None else float(counted) / self.samples
         )
 
-    def _non_zero(self, x: Tensor) -> Tensor | int:
+    def _events_of(self, seen: Seen) -> Tensor | int | None:
+        if seen.events is not None:
+            return seen.events.number
+        inputs: Any = seen.inputs
+        if seen.leaf.kind is Kind.SPIKE_PRODUCT:
+            inputs = [by_sample(x, self.active) for x in inputs]
+        return seen.leaf.events(inputs, seen.output, self._non_zero)  # type: ignore[arg-type]
+
+    def _non_zero(self, x: Tensor | Counted) -> Tensor | int:
+        if isinstance(x, Counted):
+            return x.number
         count: Tensor | int | None = self._known.get(x)
         if count is None:
-            found = x.count_non_zero() if isinstance(x, Deferred) else count_non_zero(x)
-            count = self._known[x] = found
+            shown = once(x)
+            count = self._known[x] = count_non_zero(shown) * (len(x) // max(len(shown), 1))
         return count
 
     def _active_now(self, operation: Operation) -> Tensor | int:
         """Return the active share of tokens, or of their pairs, summed over samples and steps."""
-        active = layout.active_tokens()
+        active = self.active
         has_tokens = any(len(x.shape) > 1 for x in operation.inputs)
         if active is None or not has_tokens:
             return operation.steps * self.batch
@@ -127,15 +140,19 @@ def measure(network: SpikingTransformer, batches: Iterable[tuple[Tensor, Tensor]
     workload = trace_architecture(network.architecture)
     counter = _Counter(o for o in workload.operations if o.macs or o.neurons)
     hooks = [
-        leaf.register_forward_hook(_watcher(counter, name))
-        for name, leaf in network.named_modules()
-        if isinstance(leaf, Leaf) and name in counter.operations
+        module.register_forward_hook(_watcher(counter, name))
+        for name, module in network.named_modules()
+        if isinstance(module, Layer) or (isinstance(module, Leaf) and not _is_inside(name, network))
+    ]
+    hooks += [
+        part.register_forward_pre_hook(_starter(counter), with_kwargs=True)
+        for part in (network.stem, network.head, *network.downsampling, *_blocks(network))
     ]
     was_training = network.training
     correct = 0
     try:
         network.eval()
-        with torch.no_grad(), telling(counter.fired):
+        with torch.no_grad():
             for images, labels in batches:
                 counter.starts(len(labels))
                 correct += int((network(images).argmax(1) == labels).sum())
@@ -146,7 +163,7 @@ def measure(network: SpikingTransformer, batches: Iterable[tuple[Tensor, Tensor]
     if counter.samples == 0:
         raise ValueError("measure needs at least one sample, but the batches are empty")
     operations = tuple(
-        _as_learnt(counter.measured(o.name), network) if o.name in counter.operations else o
+        as_learnt(counter.measured(o.name), network) if o.name in counter.operations else o
         for o in workload.operations
     )
     return Measurement(
@@ -154,18 +171,31 @@ def measure(network: SpikingTransformer, batches: Iterable[tuple[Tensor, Tensor]
     )
 
 
-def _as_learnt(operation: Operation, network: nn.Module) -> Operation:
-    """Return a neuron with the time constant that it has learnt, anything else as it is."""
-    if operation.kind is not Kind.NEURON:
-        return operation
-    neuron = network.get_submodule(operation.name)
-    assert isinstance(neuron, Neuron)
-    return replace(operation, attributes=neuron.numbers())
+def _is_inside(name: str, network: nn.Module) -> bool:
+    """Whether a module belongs to a layer, which tells of its operations itself."""
+    return isinstance(network.get_submodule(name.rpartition(".")[0]), Layer)
+
+
+def _blocks(network: nn.Module) -> Iterator[nn.Module]:
+    return (module for module in network.modules() if isinstance(module, Block))
+
+
+def _starter(counter: _Counter) -> Callable[..., None]:
+    def start(module: nn.Module, inputs: tuple[Any, ...], given: dict[str, Any]) -> None:
+        counter.active = given.get("active")
+
+    return start
 
 
 def _watcher(counter: _Counter, name: str) -> Callable[..., None]:
     def watch(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-        assert isinstance(module, Leaf)
-        counter.ran(name, module, inputs, output)
+        if isinstance(module, Layer):
+            inside = [(f"{name}.{s.name}", s) for s in module.seen(inputs, output, counter.active)]
+        else:
+            assert isinstance(module, Leaf)
+            inside = [(name, Seen("", module, inputs, output))]
+        for place, seen in inside:
+            if place in counter.operations:
+                counter.ran(place, seen)
 
     return watch

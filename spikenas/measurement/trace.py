@@ -1,14 +1,13 @@
 """`trace`: a network's Workload without data; one pass of an empty batch past its leaves.
 
 The leaves say what they cost; here is only written down who feeds whom. Every tensor is known by
-the leaf that made it, and `spikenas.nn.layout` tells of tensors that merely change shape.
+the leaf that made it, or has the origin of what it was made of outside of leaves.
 `trace_architecture` gives the same of an architecture. It remembers the parts that it has seen, by
 operator, configuration and input shape, and builds but the others; all neurons answer currents by
 spikes of the same shape, so a part is remembered without them, and they tell their facts anew.
 """
 
-from collections import OrderedDict
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
@@ -17,15 +16,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
-from torch.utils.weak import WeakTensorKeyDictionary
 
 from spikenas.architecture import Architecture, InputSpec
-from spikenas.nn.layout import follow
+from spikenas.nn.active_tokens import ActiveTokens
 from spikenas.nn.network import SpikingTransformer
 from spikenas.nn.neurons.neuron import Neuron
 from spikenas.nn.operations import Facts, Leaf
 from spikenas.nn.parts import Part, neuron_factory, pieces
-from spikenas.workload import Operand, Operation, Signal, Workload
+from spikenas.workload import Kind, Operand, Operation, Signal, Workload
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,28 +34,29 @@ class _Origin:
 
 
 class _Recorder:
-    """Sees every leaf run, and knows where each living tensor comes from."""
+    """Sees every leaf run, and knows where each tensor comes from; all are empty, and kept."""
 
     def __init__(self) -> None:
         self.operations: list[Operation] = []
-        self._origins = WeakTensorKeyDictionary()
+        self._origins: dict[int, tuple[Tensor, _Origin]] = {}  # by identity
 
-    def starts_with(self, x: Tensor, signal: Signal, *, has_time: bool) -> None:
+    def starts_with(self, x: Tensor, signal: Signal) -> None:
         """Name the input."""
-        self._origins[x] = _Origin("input", signal, has_time)
+        self._note(x, _Origin("input", signal, has_time=True))
 
     def reshaped(self, old: Tensor, new: Tensor) -> None:
-        """Let ``new`` have the origin of ``old``; the network's input gets its steps here."""
-        self._origins[new] = replace(self._origins[old], has_time=True)
+        """Let ``new`` have the origin of ``old``, if that is known."""
+        if id(old) in self._origins and id(new) not in self._origins:
+            self._note(new, self._origins[id(old)][1])
 
     def ran(self, name: str, leaf: Leaf, inputs: tuple[Tensor, ...], output: Tensor) -> None:
         """Write one operation down."""
-        origins: list[_Origin] = [self._origins[x] for x in inputs]
+        origins = [self._origins[id(x)][1] for x in inputs]
         facts = leaf.facts(inputs, output)
         signal = leaf.carries([origin.signal for origin in origins])
         has_time = any(origin.has_time for origin in origins)
         keeps_time = has_time and not facts.ends_time
-        self._origins[output] = _Origin(name, signal, keeps_time)
+        self._note(output, _Origin(name, signal, keeps_time))
         self.operations.append(
             Operation(
                 name=name,
@@ -82,45 +81,30 @@ class _Recorder:
             )
         )
 
+    def _note(self, x: Tensor, origin: _Origin) -> None:
+        self._origins[id(x)] = (x, origin)
+
 
 def trace(network: SpikingTransformer) -> Workload:
-    """Return the workload, without rates. The network's own device, type and mode do not matter."""
-    a = network.architecture
-    recorder = _Recorder()
-    x = torch.empty(_input_shape(a.input, a.num_steps))
-    recorder.starts_with(x, _image_signal(a.input), has_time=False)
-    _run(recorder, network, x)
-    return Workload(
-        operations=tuple(recorder.operations),
-        num_steps=a.num_steps,
-        parameters=_count_parameters(network),
-    )
+    """Return the workload, without rates; what is learnt or was set of its leaves is in it."""
+    workload = trace_architecture(network.architecture)
+    operations = tuple(as_learnt(operation, network) for operation in workload.operations)
+    return replace(workload, operations=operations)
 
 
-@lru_cache(maxsize=4096)
+def as_learnt(operation: Operation, network: SpikingTransformer) -> Operation:
+    """Return a neuron or a norm with the numbers that it has now, anything else as it is."""
+    if operation.kind not in (Kind.NEURON, Kind.BATCH_NORM):
+        return operation
+    leaf = network.get_submodule(operation.name)
+    assert isinstance(leaf, Leaf)
+    x = torch.empty(operation.steps, 0, *operation.output_shape)
+    return replace(operation, attributes=leaf.facts((x,), x).attributes)
+
+
 def trace_architecture(architecture: Architecture) -> Workload:
     """Return the workload of an architecture, building it without memory."""
-    a = architecture
-    neuron = lru_cache(neuron_factory(a))
-    operations: list[Operation] = []
-    parameters = 0
-    source, signal = "input", _image_signal(a.input)
-    for part in pieces(a):
-        seen = _remembered(part, signal)
-        for operation in seen.operations:
-            operations.append(_placed(operation, part.name, source, a.num_steps))
-            if _UNITS in operation.attributes:
-                made = neuron(operation.attributes[_UNITS])
-                operations[-1] = _told_by(made, operations[-1])
-                parameters += _count_parameters(made)
-        parameters += seen.parameters
-        if not part.is_aside:
-            source, signal = operations[-1].name, operations[-1].signal
-    return Workload(operations=tuple(operations), num_steps=a.num_steps, parameters=parameters)
-
-
-_STEPS = 2  # of a remembered part, so that operations that run once are told apart
-_REMEMBERED = 4096
+    return _TRACER.trace(architecture)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,23 +115,44 @@ class _Seen:
     parameters: int
 
 
-_memory: OrderedDict[Hashable, _Seen] = OrderedDict()
+class _Tracer:
+    """Traces architectures, and remembers them and the parts that it has seen."""
+
+    def __init__(self, remembered: int = 4096) -> None:
+        self.trace = lru_cache(remembered)(self._trace)
+        self._seen = lru_cache(remembered)(_seen)
+
+    def _trace(self, a: Architecture) -> Workload:
+        neuron = lru_cache(neuron_factory(a))
+        operations: list[Operation] = []
+        parameters = 0
+        source, signal = "input", _image_signal(a.input)
+        for part in pieces(a):
+            seen = self._seen(part, signal)
+            for operation in seen.operations:
+                operations.append(_placed(operation, part.name, source, a.num_steps))
+                if _UNITS in operation.attributes:
+                    made = neuron(operation.attributes[_UNITS])
+                    operations[-1] = _told_by(made, operations[-1])
+                    parameters += _count_parameters(made)
+            parameters += seen.parameters
+            if not part.is_aside:
+                source, signal = operations[-1].name, operations[-1].signal
+        return Workload(operations=tuple(operations), num_steps=a.num_steps, parameters=parameters)
 
 
-def _remembered(part: Part, signal: Signal) -> _Seen:
-    key = (part.key, part.input_shape, signal)
-    if key not in _memory:
-        with torch.device("meta"), _Undrawn():
-            module = part.build(neuron=_AnyNeuron)
-        recorder = _Recorder()
-        x = torch.empty(_STEPS, 0, *part.input_shape)
-        recorder.starts_with(x, signal, has_time=True)
-        _run(recorder, module, x)
-        _memory[key] = _Seen(tuple(recorder.operations), _count_parameters(module))
-        if len(_memory) > _REMEMBERED:
-            _memory.popitem(last=False)
-    _memory.move_to_end(key)
-    return _memory[key]
+_STEPS = 2  # of a remembered part, so that operations that run once are told apart
+
+
+def _seen(part: Part, signal: Signal) -> _Seen:
+    """Build a part without memory, and note what runs when it is given ``signal``."""
+    with torch.device("meta"), _Undrawn():
+        module = part.build(neuron=_AnyNeuron)
+    recorder = _Recorder()
+    x = torch.empty(_STEPS, 0, *part.input_shape)
+    recorder.starts_with(x, signal)
+    _run(recorder, module, x)
+    return _Seen(tuple(recorder.operations), _count_parameters(module))
 
 
 _UNITS = "v_threshold in units of the gene"
@@ -159,7 +164,7 @@ class _AnyNeuron(Neuron):
     def __init__(self, threshold: float = 1.0) -> None:
         super().__init__(v_threshold=threshold, surrogate="sigmoid")
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, *, active: ActiveTokens | None = None) -> Tensor:
         return torch.empty_like(x)
 
     def facts(self, inputs: Sequence[Tensor], output: Tensor) -> Facts:
@@ -182,8 +187,16 @@ class _Undrawn(TorchFunctionMode):
         return func(*args, **(kwargs or {}))
 
 
-class _Unconvolved(TorchFunctionMode):
-    """Answers convolutions by their shape; PyTorch's would lay out their whole weights first."""
+class _Followed(TorchFunctionMode):
+    """Tells the recorder of tensors that only change shape, and shapes of convolutions alone.
+
+    What is made outside of a leaf has the origin of what it is made of. PyTorch's convolutions
+    would lay out their whole weights first.
+    """
+
+    def __init__(self, recorder: _Recorder) -> None:
+        super().__init__()
+        self._recorder = recorder
 
     def __torch_function__(
         self,
@@ -192,17 +205,28 @@ class _Unconvolved(TorchFunctionMode):
         args: tuple[Any, ...] = (),
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
-        if func not in (F.conv1d, F.conv2d):
-            return func(*args, **(kwargs or {}))
-        given = dict(zip(("x", "weight", "bias", "stride", "padding"), args, strict=False))
-        given |= kwargs or {}
-        x, weight = given["x"], given["weight"]
-        dims = range(x.dim() - 2)
-        stride, padding = (_each(given.get(n, d), x) for n, d in (("stride", 1), ("padding", 0)))
-        sizes = (
-            (x.shape[2 + i] + 2 * padding[i] - weight.shape[2 + i]) // stride[i] + 1 for i in dims
-        )
-        return x.new_empty(x.shape[0], weight.shape[0], *sizes)
+        if func in (F.conv1d, F.conv2d):
+            return _convolved(*args, **(kwargs or {}))
+        found = func(*args, **(kwargs or {}))
+        if isinstance(found, Tensor) and args and isinstance(args[0], Tensor):
+            self._recorder.reshaped(args[0], found)
+        return found
+
+
+def _convolved(
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: Any = 1,
+    padding: Any = 0,
+    *_: Any,
+) -> Tensor:
+    strides, paddings = _each(stride, x), _each(padding, x)
+    sizes = (
+        (size + 2 * p - k) // s + 1
+        for size, k, s, p in zip(x.shape[2:], weight.shape[2:], strides, paddings, strict=True)
+    )
+    return x.new_empty(x.shape[0], weight.shape[0], *sizes)
 
 
 def _each(value: Any, x: Tensor) -> tuple[int, ...]:
@@ -245,23 +269,13 @@ def _joined(part: str, name: str) -> str:
 
 
 def _run(recorder: _Recorder, module: nn.Module, x: Tensor) -> None:
-    """Run the module in evaluation mode, its leaves watched."""
-    hooks = [
-        leaf.register_forward_hook(_writer(recorder, name))
-        for name, leaf in module.named_modules()
-        if isinstance(leaf, Leaf)
-    ]
-    token = follow.set(recorder.reshaped)
-    was_training = module.training
-    try:
-        module.eval()
-        with torch.no_grad(), _Unconvolved():
-            torch.func.functional_call(module, _without_memory(module), (x,))
-    finally:
-        module.train(was_training)
-        follow.reset(token)
-        for hook in hooks:
-            hook.remove()
+    """Run the module, which is nobody else's, in evaluation mode, its leaves watched."""
+    for name, leaf in module.named_modules():
+        if isinstance(leaf, Leaf):
+            leaf.register_forward_hook(_writer(recorder, name))
+    module.eval()
+    with torch.no_grad(), _Followed(recorder):
+        torch.func.functional_call(module, _without_memory(module), (x,))
 
 
 def _writer(recorder: _Recorder, name: str) -> Callable[..., None]:
@@ -290,11 +304,6 @@ def _image_signal(spec: InputSpec) -> Signal:
     return Signal.ANALOG if spec.kind == "frames" else Signal.COUNTS
 
 
-def _input_shape(spec: InputSpec, num_steps: int) -> tuple[int, ...]:
-    image = (spec.channels, spec.height, spec.width)
-    return (0, num_steps, *image) if spec.kind == "events" else (0, *image)
-
-
 def _of_one_sample(x: Tensor, *, has_time: bool) -> tuple[int, ...]:
     """Return the shape of one sample at one step."""
     return tuple(x.shape[2 if has_time else 1 :])
@@ -302,3 +311,6 @@ def _of_one_sample(x: Tensor, *, has_time: bool) -> tuple[int, ...]:
 
 def _count_parameters(module: nn.Module) -> int:
     return sum(parameter.numel() for parameter in module.parameters())
+
+
+_TRACER = _Tracer()

@@ -10,6 +10,7 @@ Axes: T steps, B batch, N tokens, D width, R rows.
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TypedDict
 
 import torch
 from torch import Tensor
@@ -129,3 +130,27 @@ class PackedTokens:
         )
         first = samples * self._most + ranks  # at step 0
         return torch.cat([t * B * self._most + first[:m] for t, m in enumerate(self.sizes)])
+
+
+ActiveTokens = MaskedTokens | PackedTokens
+
+
+def by_sample(x: Tensor, active: ActiveTokens | None) -> Tensor:
+    """Turn rows [R, D] into [T, B, n, D], n the most active tokens of a sample; else ``x``."""
+    return active.padded(x) if isinstance(active, PackedTokens) and x.dim() == 2 else x
+
+
+def as_rows(x: Tensor, active: ActiveTokens | None) -> Tensor:
+    """Undo `by_sample`."""
+    return active.unpadded(x) if isinstance(active, PackedTokens) else x
+
+
+class Given(TypedDict, total=False):
+    """The keyword of modules that compute but the active tokens."""
+
+    active: ActiveTokens
+
+
+def only(active: ActiveTokens | None) -> Given:
+    """Return it; where no token has halted modules are called without."""
+    return {} if active is None else {"active": active}

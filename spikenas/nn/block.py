@@ -5,6 +5,7 @@ Axes: T steps, B batch, N tokens, D width.
 
 from torch import Tensor, nn
 
+from spikenas.nn.active_tokens import ActiveTokens, only
 from spikenas.nn.mixers.mixer import Mixer
 
 
@@ -18,7 +19,8 @@ class Block(nn.Module):
             if isinstance(sub_block.branch, Mixer):
                 sub_block.branch.initialise(self)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Return the stream [T, B, N, D]."""
-        out: Tensor = self.sub_blocks(x)
-        return out
+    def forward(self, x: Tensor, *, active: ActiveTokens | None = None) -> Tensor:
+        """Return the stream [T, B, N, D], of the active tokens."""
+        for sub_block in self.sub_blocks:
+            x = sub_block(x, **only(active))
+        return x

@@ -3,27 +3,30 @@
 Axes: T steps, B batch, N tokens, D width. Zhou 2023, eq. 10; with biases, as STMixer without.
 """
 
-from torch import Tensor, nn
+from torch import Tensor
 
+from spikenas.nn.active_tokens import ActiveTokens
+from spikenas.nn.branch import Branch
+from spikenas.nn.layers import LinearNorm
 from spikenas.nn.neurons.neuron import NeuronFactory
-from spikenas.nn.operations import BatchNorm, Linear
 
 
-class MLP(nn.Module):
+class MLP(Branch):
     """Two linear maps with a spiking hidden layer of ``hidden_dim``."""
 
     def __init__(
         self, *, embed_dim: int, hidden_dim: int, bias: bool, neuron: NeuronFactory
     ) -> None:
         super().__init__()
-        self.fc1 = Linear(embed_dim, hidden_dim, bias=bias)
-        self.bn1 = BatchNorm(hidden_dim)
-        self.neuron = neuron()
-        self.fc2 = Linear(hidden_dim, embed_dim, bias=bias)
-        self.bn2 = BatchNorm(embed_dim)
+        self.fc1 = LinearNorm(embed_dim, hidden_dim, bias=bias, neuron=neuron())
+        self.fc2 = LinearNorm(hidden_dim, embed_dim, bias=bias)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def end(self) -> LinearNorm:
+        """Return the second map."""
+        return self.fc2
+
+    def forward(self, x: Tensor, *, active: ActiveTokens | None = None) -> Tensor:
         """Return currents [T, B, N, D]."""
-        hidden = self.neuron(self.bn1(self.fc1(x)))  # [T, B, N, hidden]
-        out: Tensor = self.bn2(self.fc2(hidden))
+        hidden = self.fc1(x, active=active)  # [T, B, N, hidden], spikes
+        out: Tensor = self.fc2(hidden, active=active)
         return out

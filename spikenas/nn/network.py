@@ -12,12 +12,11 @@ from torch import Tensor, nn
 
 from spikenas.architecture import Architecture, Halting
 from spikenas.nn.block import Block
-from spikenas.nn.deferred import valued
 from spikenas.nn.halting.none import NoHalting
-from spikenas.nn.layout import deferring, repeat_in_time, steps_first, to_map, to_tokens
+from spikenas.nn.layout import repeat_in_time, steps_first, to_map, to_tokens
 from spikenas.nn.parts import neuron_factory, parts
 from spikenas.nn.prediction import prepared
-from spikenas.nn.residuals import Residual
+from spikenas.nn.residuals import MembraneResidual, SpikeResidual
 from spikenas.preprocessing import Preprocessing
 from spikenas.registry import operator
 
@@ -51,12 +50,6 @@ class SpikingTransformer(nn.Module):
 
     def with_ponder(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
         """Return logits, and the ponder loss while a network with halting is trained."""
-        if torch.compiler.is_compiling():
-            return self._run(x)
-        with deferring(self):
-            return self._run(x)
-
-    def _run(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
         x = self._first_tokens(x)
         for i, blocks in enumerate(self.stages[:-1]):
             x = self._next_stage(i, blocks(x))  # [T, B, N, D]
@@ -86,34 +79,29 @@ class SpikingTransformer(nn.Module):
 
     def streams(self, x: Tensor) -> Iterator[Tensor]:
         """Yield the stream [T, B, N, D] before the first block and behind each one."""
-        with deferring(self):
-            x = self._first_tokens(x)
+        x = self._first_tokens(x)
         yield x
         for i, blocks in enumerate(self.stages):
             assert isinstance(blocks, nn.Sequential)
             for block in blocks:
-                with deferring(self):
-                    x = block(x)
+                x = block(x)
                 yield x
             if i + 1 < len(self.stages):
-                with deferring(self):
-                    x = self._next_stage(i, x)
+                x = self._next_stage(i, x)
 
     def drop_blocks(self, rate: float) -> None:
         """Set stochastic depth: from 0 in the first block evenly to ``rate`` in the last."""
         blocks = [module for module in self.modules() if isinstance(module, Block)]
         for i, block in enumerate(blocks):
             for sub_block in block.sub_blocks:
-                if isinstance(sub_block, Residual):
+                if isinstance(sub_block, SpikeResidual | MembraneResidual):
                     sub_block.drop_probability = rate * i / max(1, len(blocks) - 1)
 
     def _first_tokens(self, x: Tensor) -> Tensor:
-        tokens: Tensor = valued(to_tokens(self.stem(self._over_time(x))))
-        return tokens
+        return to_tokens(self.stem(self._over_time(x)))
 
     def _next_stage(self, i: int, x: Tensor) -> Tensor:
-        tokens: Tensor = valued(to_tokens(self.downsampling[i](to_map(x, self.grids[i]))))
-        return tokens
+        return to_tokens(self.downsampling[i](to_map(x, self.grids[i])))
 
     def _over_time(self, x: Tensor) -> Tensor:
         a, spec = self.architecture, self.architecture.input

@@ -5,7 +5,7 @@ Axes: N tokens, D width, C channels, H, W map; shapes here leave out time and ba
 """
 
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -22,7 +22,7 @@ from spikenas.registry import Family, Option, operator
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
-    """One part, not built yet.
+    """One part, not built yet; equal where their operations are, whatever they are called.
 
     Attributes:
         name: its place in the module tree, ``stages.0.1``.
@@ -33,12 +33,12 @@ class Part:
         is_aside: the stream goes past it, to the next part.
     """
 
-    name: str
+    name: str = field(compare=False)
     key: Hashable
     input_shape: tuple[int, ...]
-    build: Callable[..., nn.Module]  # (neuron: NeuronFactory)
-    inner: "Sequence[Part] | None" = None
-    is_aside: bool = False
+    build: Callable[..., nn.Module] = field(compare=False)  # (neuron: NeuronFactory)
+    inner: "Sequence[Part] | None" = field(default=None, compare=False)
+    is_aside: bool = field(default=False, compare=False)
 
 
 def parts(a: Architecture) -> Iterator[Part]:
@@ -170,7 +170,8 @@ def _score(block: Part, j: int) -> Part:
 
 
 def _joined(residual: str, branch: Part, neuron: NeuronFactory) -> nn.Module:
-    return RESIDUALS[residual](branch.build(neuron=neuron), neuron)
+    made: Any = branch.build(neuron=neuron)
+    return RESIDUALS[residual](made, neuron)
 
 
 def _read(known: Mapping[str, Option], given: Options) -> dict[str, Option]:

@@ -11,19 +11,17 @@ from spikenas.systems.figures import is_published
 from spikenas.systems.variant import Setting, width_over_32
 
 NAMES: Names = (
-    (r"stem\.stages\.0\.0\.", "patch_embed.proj_conv."),
-    (r"stem\.stages\.0\.1\.", "patch_embed.proj_bn."),
-    (r"stem\.stages\.(\d)\.0\.", r"patch_embed.proj_conv\1."),
-    (r"stem\.stages\.(\d)\.1\.", r"patch_embed.proj_bn\1."),
-    (r"stem\.position\.0\.", "patch_embed.rpe_conv."),
-    (r"stem\.position\.1\.", "patch_embed.rpe_bn."),
+    (r"\.norm\.", "_bn."),
+    (r"stem\.stages\.0\.0\.conv\.", "patch_embed.proj_conv."),
+    (r"stem\.stages\.0\.0_bn\.", "patch_embed.proj_bn."),
+    (r"stem\.stages\.(\d)\.0\.conv\.", r"patch_embed.proj_conv\1."),
+    (r"stem\.stages\.(\d)\.0_bn\.", r"patch_embed.proj_bn\1."),
+    (r"stem\.position\.conv\.", "patch_embed.rpe_conv."),
+    (r"stem\.position_bn\.", "patch_embed.rpe_bn."),
     (r"stages\.0\.(\d+)\.sub_blocks\.0\.branch\.", r"block.\1.attn."),
     (r"stages\.0\.(\d+)\.sub_blocks\.1\.branch\.", r"block.\1.mlp."),
-    (r"attn\.([qkv])\.", r"attn.\1_{linear|conv}."),
-    (r"attn\.projection\.", "attn.proj_{linear|conv}."),
-    (r"attn\.projection_bn\.", "attn.proj_bn."),
-    (r"mlp\.(fc\d)\.", r"mlp.\1_{linear|conv}."),
-    (r"mlp\.bn(\d)\.", r"mlp.fc\1_bn."),
+    (r"attn\.projection", "attn.proj"),
+    (r"\.linear\.", "_{linear|conv}."),
     (r"head\.classifier\.", "head."),
 )
 UNUSED = (r"block\.\d+\.norm[12]\..*", r"norm\..*", r"(.*\.)?pos_embed")

@@ -12,12 +12,14 @@ from spikenas.systems.checkpoint import Names, Shape, Shapes
 from spikenas.systems.variant import Setting
 
 NAMES: Names = (
-    (r"stem\.main\.(\d+)\.", r"patch_embd.proj_conv.\1."),
-    (r"stem\.side\.(\d)\.", r"patch_embd.short_proj1.\1."),
+    *((rf"stem\.main\.{i}\.conv\.", f"patch_embd.proj_conv.{3 * i}.") for i in range(5)),
+    *((rf"stem\.main\.{i}\.norm\.", f"patch_embd.proj_conv.{3 * i + 1}.") for i in range(5)),
+    (r"stem\.side\.conv\.", "patch_embd.short_proj1.0."),
+    (r"stem\.side\.norm\.", "patch_embd.short_proj1.1."),
     (r"stages\.0\.(\d+)\.sub_blocks\.0\.branch\.", r"block.\1.token_mix."),
     (r"stages\.0\.(\d+)\.sub_blocks\.1\.branch\.", r"block.\1.channel_mix."),
-    (r"mix\.fc(\d)\.", r"mix.fc\1.1."),
-    (r"mix\.bn(\d)\.", r"mix.fc\1.2."),
+    (r"mix\.fc(\d)\.linear\.", r"mix.fc\1.1."),
+    (r"mix\.fc(\d)\.norm\.", r"mix.fc\1.2."),
     (r"mix\.mixing\.weight", "mix.attn.linear_mix.*.weight"),
     (r"head\.classifier\.", "head."),
 )

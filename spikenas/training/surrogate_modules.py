@@ -22,8 +22,9 @@ from torch.nn.functional import cross_entropy, kl_div, log_softmax
 from spikenas.architecture import Stage
 from spikenas.exceptions import UsageError
 from spikenas.nn import initialisation
+from spikenas.nn.layers import LinearNorm
 from spikenas.nn.network import SpikingTransformer
-from spikenas.nn.operations import BatchNorm, Linear
+from spikenas.nn.operations import Linear
 from spikenas.nn.parts import block_part
 
 _TEMPERATURE = 3.0
@@ -82,7 +83,7 @@ class SurrogateHead(nn.Module):
     ) -> None:
         super().__init__()
         D = stage.embed_dim
-        self.fc, self.bn, self.activation = Linear(D, D, bias=False), BatchNorm(D), nn.GELU()
+        self.fc = LinearNorm(D, D, bias=False, neuron=nn.GELU())
         block = block_part(stage, "stm", grid=grid, residual=residual)
         self.blocks = nn.Sequential(*(block.build(neuron=_dense) for _ in range(num_blocks)))
         self.classifier = Linear(D, num_classes)
@@ -91,7 +92,7 @@ class SurrogateHead(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Return logits [B, classes]."""
         x = x.mean(0, keepdim=True)  # [1, B, N, D]
-        x = self.blocks(self.activation(self.bn(self.fc(x))))
+        x = self.blocks(self.fc(x))
         out: Tensor = self.classifier(x[0].mean(1))
         return out
 

@@ -188,7 +188,7 @@ def test_the_energy_is_drawn(spikenas, tmp_path, model):
         (["--spike-rate", 0.1, "--plot", "energy.pdf"], "ending in .png"),
         (
             ["--spike-rate", 0.1, "--model", "memory_aware", "--execution", "event_driven"],
-            "stages.0.0.sub_blocks.0.branch.similarity",
+            "stages.0.0.sub_blocks.0.branch.attention.similarity",
         ),
     ],
 )

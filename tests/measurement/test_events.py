@@ -195,11 +195,11 @@ def test_with_halting_only_active_tokens_count(mixer, is_compact):
         {o.name: o for o in workload.operations if o.name.startswith(f"stages.0.{i}.")}
         for i in (0, 1)
     )
-    active = second["stages.0.1.sub_blocks.0.branch.q"].active_share
+    active = second["stages.0.1.sub_blocks.0.branch.q.linear"].active_share
     assert {o.active_share for o in first.values()} == {1.0}
     assert 0 < active < 1
     seen = recorded(network, images)
-    rows = seen["stages.0.1.sub_blocks.0.branch.q"][1][0]
+    rows = seen["stages.0.1.sub_blocks.0.branch.q.linear"][1][0]
     if is_compact:
         assert active == pytest.approx(len(rows) / (T * 5 * N))
     for operation in second.values():

@@ -169,4 +169,6 @@ def test_a_measured_neuron_has_the_time_constant_that_it_learnt():
     workload = measure(learnt, [(torch.rand(2, 1, 8, 8), torch.zeros(2).long())]).workload
 
     found = {o.name: o.attributes["tau"] for o in workload.operations if o.neurons}
-    assert found["stages.0.0.sub_blocks.0.neuron"] == pytest.approx(1 + 2.718281828**-2)
+    assert found["stages.0.0.sub_blocks.0.branch.projection.neuron"] == pytest.approx(
+        1 + 2.718281828**-2
+    )

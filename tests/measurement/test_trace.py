@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from spikenas import registry, shipped
 from spikenas.architecture import Architecture, Halting, InputSpec, Stage
 from spikenas.measurement import trace, trace_architecture
-from spikenas.measurement.trace import _Unconvolved
+from spikenas.measurement.trace import _Followed, _Recorder
 from spikenas.nn.network import build_network
 from spikenas.search_space import SearchSpace
 from spikenas.workload import PLACES, AttributeName, Kind, Signal
@@ -76,33 +76,42 @@ def test_a_tiny_network_is_written_down_as_by_hand():
     workload = trace_architecture(architecture())
 
     block = "stages.0.0.sub_blocks"
+    mixer, mlp, hidden = f"{block}.0.branch", f"{block}.1.branch", 2 * D
     expected = [  # name, kind, output, signal, macs, weights, biases, neurons
-        ("stem.layers.0", "conv", (D, 4, 4), "membrane", 9 * 2 * D * N, 9 * 2 * D, 0, 0),
-        ("stem.layers.1", "batch_norm", (D, 4, 4), "membrane", 0, 0, 2 * D, 0),
-        ("stem.layers.2", "neuron", (D, 4, 4), "spikes", 0, 0, 0, N * D),
+        ("stem.layers.0.conv", "conv", (D, 4, 4), "membrane", 9 * 2 * D * N, 9 * 2 * D, 0, 0),
+        ("stem.layers.0.norm", "batch_norm", (D, 4, 4), "membrane", 0, 0, 2 * D, 0),
+        ("stem.layers.0.neuron", "neuron", (D, 4, 4), "spikes", 0, 0, 0, N * D),
     ]
     for name in "qkv":
         expected += [
-            (f"{block}.0.branch.{name}", "linear", (N, D), "membrane", N * D * D, D * D, D, 0),
-            (f"{block}.0.branch.{name}_bn", "batch_norm", (N, D), "membrane", 0, 0, 2 * D, 0),
-            (f"{block}.0.branch.{name}_neuron", "neuron", (N, D), "spikes", 0, 0, 0, N * D),
+            (f"{mixer}.{name}.linear", "linear", (N, D), "membrane", N * D * D, D * D, D, 0),
+            (f"{mixer}.{name}.norm", "batch_norm", (N, D), "membrane", 0, 0, 2 * D, 0),
+            (f"{mixer}.{name}.neuron", "neuron", (N, D), "spikes", 0, 0, 0, N * D),
         ]
-    mixer, mlp, hidden = f"{block}.0.branch", f"{block}.1.branch", 2 * D
-    fc_weights = D * hidden
+    weights = D * hidden
     expected += [
-        (f"{mixer}.similarity", "spike_product", (2, N, N), "counts", N * N * D, 0, 0, 0),
-        (f"{mixer}.aggregation", "spike_product", (N, D), "counts", N * N * D, 0, 0, 0),
+        (f"{mixer}.attention.similarity", "spike_product", (2, N, N), "counts", N * N * D, 0, 0, 0),
+        (f"{mixer}.attention.aggregation", "spike_product", (N, D), "counts", N * N * D, 0, 0, 0),
         (f"{mixer}.attention_neuron", "neuron", (N, D), "spikes", 0, 0, 0, N * D),
-        (f"{mixer}.projection", "linear", (N, D), "membrane", N * D * D, D * D, D, 0),
-        (f"{mixer}.projection_bn", "batch_norm", (N, D), "membrane", 0, 0, 2 * D, 0),
-        (f"{block}.0.neuron", "neuron", (N, D), "spikes", 0, 0, 0, N * D),
+        (f"{mixer}.projection.linear", "linear", (N, D), "membrane", N * D * D, D * D, D, 0),
+        (f"{mixer}.projection.norm", "batch_norm", (N, D), "membrane", 0, 0, 2 * D, 0),
+        (f"{mixer}.projection.neuron", "neuron", (N, D), "spikes", 0, 0, 0, N * D),
         (f"{block}.0.add", "add", (N, D), "counts", 0, 0, 0, 0),
-        (f"{mlp}.fc1", "linear", (N, hidden), "membrane", N * fc_weights, fc_weights, hidden, 0),
-        (f"{mlp}.bn1", "batch_norm", (N, hidden), "membrane", 0, 0, 2 * hidden, 0),
-        (f"{mlp}.neuron", "neuron", (N, hidden), "spikes", 0, 0, 0, N * hidden),
-        (f"{mlp}.fc2", "linear", (N, D), "membrane", N * fc_weights, fc_weights, D, 0),
-        (f"{mlp}.bn2", "batch_norm", (N, D), "membrane", 0, 0, 2 * D, 0),
-        (f"{block}.1.neuron", "neuron", (N, D), "spikes", 0, 0, 0, N * D),
+        (
+            f"{mlp}.fc1.linear",
+            "linear",
+            (N, hidden),
+            "membrane",
+            N * weights,
+            weights,
+            hidden,
+            0,
+        ),
+        (f"{mlp}.fc1.norm", "batch_norm", (N, hidden), "membrane", 0, 0, 2 * hidden, 0),
+        (f"{mlp}.fc1.neuron", "neuron", (N, hidden), "spikes", 0, 0, 0, N * hidden),
+        (f"{mlp}.fc2.linear", "linear", (N, D), "membrane", N * weights, weights, D, 0),
+        (f"{mlp}.fc2.norm", "batch_norm", (N, D), "membrane", 0, 0, 2 * D, 0),
+        (f"{mlp}.fc2.neuron", "neuron", (N, D), "spikes", 0, 0, 0, N * D),
         (f"{block}.1.add", "add", (N, D), "counts", 0, 0, 0, 0),
         ("head.over_tokens", "mean", (D,), "counts", 0, 0, 0, 0),
         ("head.over_steps", "mean", (D,), "counts", 0, 0, 0, 0),
@@ -121,13 +130,11 @@ def test_operands_name_who_feeds_them_through_every_reshape():
         return [operand.source for operand in found[name].inputs]
 
     block = "stages.0.0.sub_blocks"
-    assert sources("stem.layers.0") == ["input"]
-    assert {*sources(f"{block}.0.branch.q"), *sources(f"{block}.0.branch.v")} == {"stem.layers.2"}
-    assert sources(f"{block}.0.branch.similarity") == [
-        f"{block}.0.branch.q_neuron",
-        f"{block}.0.branch.k_neuron",
-    ]
-    assert sources(f"{block}.0.add") == ["stem.layers.2", f"{block}.0.neuron"]
+    mixer, stem = f"{block}.0.branch", "stem.layers.0.neuron"
+    assert sources("stem.layers.0.conv") == ["input"]
+    assert {*sources(f"{mixer}.q.linear"), *sources(f"{mixer}.v.linear")} == {stem}
+    assert sources(f"{mixer}.attention.similarity") == [f"{mixer}.{x}.neuron" for x in "qk"]
+    assert sources(f"{block}.0.add") == [stem, f"{mixer}.projection.neuron"]
     assert sources("head.over_tokens") == [f"{block}.1.add"]
 
 
@@ -178,9 +185,9 @@ def test_what_follows_the_mean_over_steps_runs_once(num_steps):
 def test_a_spiking_head_runs_at_every_step():
     found = operations(trace_architecture(architecture(head="spiking")))
 
-    assert found["head.classifier"].steps == T
-    assert found["head.classifier"].macs == 5 * D
-    assert found["head.neuron"].neurons == 5
+    assert found["head.classifier.linear"].steps == T
+    assert found["head.classifier.linear"].macs == 5 * D
+    assert found["head.classifier.neuron"].neurons == 5
 
 
 @pytest.mark.parametrize(
@@ -220,7 +227,7 @@ def test_events_enter_as_counts():
 def test_neurons_tell_what_a_chip_must_know():
     neuron = operations(trace_architecture(architecture(tau=4.0, v_threshold=2.0)))
 
-    assert neuron["stem.layers.2"].attributes == {
+    assert neuron["stem.layers.0.neuron"].attributes == {
         "v_threshold": 2.0,
         "leak": 0.25,
         "reset": "zero",
@@ -268,7 +275,7 @@ def test_remembered_parts_make_the_workload_of_the_whole_network(name, members):
 def test_a_convolution_in_a_trace_has_the_shape_of_a_real_one(compute):
     x = torch.zeros(2, 3, 9, 8)
 
-    with _Unconvolved():
+    with _Followed(_Recorder()):
         traced = compute(x[:0])
 
     assert traced.shape[1:] == compute(x).shape[1:]

@@ -6,20 +6,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from spikenas.nn import layout
 from spikenas.nn.active_tokens import PackedTokens
 from spikenas.nn.halting.act import AdaptiveComputation, HaltingScore, ponder
 
 
 class FixedScores(nn.Module):
-    """Scores that do not look at the tokens."""
+    """Scores that do not look at the tokens; ``passed`` tells who was active in each block."""
 
-    def __init__(self, scores):
+    def __init__(self, scores, passed):
         super().__init__()
-        self.scores = scores
+        self.scores, self.passed = scores, passed
 
     def forward(self, x):
-        active = layout.active_tokens()
+        active = self.passed[-1]
         if isinstance(active, PackedTokens):
             return active.from_dense(self.scores.unsqueeze(3))[:, 0]
         return self.scores
@@ -31,12 +30,12 @@ def active_sets(scores, threshold, *, is_compact):
         num_blocks=len(scores) + 1, threshold=threshold, ponder_cost=0.0
     ).eval()
     halting.is_compact = is_compact
-    halting.scores = nn.ModuleList(FixedScores(each) for each in scores)
-    seen = []
+    seen, passed = [], []
+    halting.scores = nn.ModuleList(FixedScores(each, passed) for each in scores)
 
     class Block(nn.Module):
-        def forward(self, x):
-            active = layout.active_tokens()
+        def forward(self, x, active=None):
+            passed.append(active)
             if isinstance(active, PackedTokens):
                 seen.append(active.to_dense(x)[..., 0].bool())
             else:
@@ -45,7 +44,9 @@ def active_sets(scores, threshold, *, is_compact):
 
     with torch.no_grad():
         halting(
-            [Block() for _ in range(len(scores) + 1)], lambda x: x, torch.ones(*scores[0].shape, 1)
+            [Block() for _ in range(len(scores) + 1)],
+            lambda x, active=None: x,
+            torch.ones(*scores[0].shape, 1),
         )
     return torch.stack(seen)  # [L, T, B, N]
 

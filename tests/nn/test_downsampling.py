@@ -39,10 +39,8 @@ def test_the_neuron_stands_before_the_convolution_only_in_a_membrane_stream(name
 
     def step(image, neuron):
         if is_membrane:
-            currents = plain.conv(neuron("layers.0", image), module.layers[1], stride)
-            return pool(plain.on_map(currents, module.layers[2]))
-        currents = plain.on_map(plain.conv(image, module.layers[0], stride), module.layers[1])
-        return pool(neuron("layers.2", currents))
+            return pool(plain.conv_norm(neuron("layers.0", image), module.layers[1], stride))
+        return pool(neuron("layers.0.neuron", plain.conv_norm(image, module.layers[0], stride)))
 
     plain.assert_as_by_the_equations(module, step, x)
 
@@ -54,15 +52,17 @@ def test_the_deformed_shortcut_adds_a_strided_path_of_its_own_neuron(is_early, s
         in_channels=4, embed_dim=6, residual="spike", neuron=lif, early_pool=is_early
     )
     module = plain.randomised(made)
-    last = 3 if is_early else 2  # where the first layer's neuron stands
+    places = (
+        ("branch.0.2", "branch.1.0.neuron") if is_early else ("branch.0.0.neuron", "branch.1.2")
+    )
 
     def step(image, neuron):
-        x = plain.on_map(plain.conv(image, module.branch[0][0]), module.branch[0][1])
-        x = neuron(f"branch.0.{last}", plain.max_pool(x) if is_early else x)
-        x = plain.on_map(plain.conv(x, module.branch[1][0]), module.branch[1][1])
-        x = neuron(f"branch.1.{5 - last}", x if is_early else plain.max_pool(x))
-        side = plain.conv(image, module.shortcut[0], 2, padding=0)
-        return x + neuron("shortcut.2", plain.on_map(side, module.shortcut[1]))
+        x = plain.conv_norm(image, module.branch[0][0])
+        x = neuron(places[0], plain.max_pool(x) if is_early else x)
+        x = plain.conv_norm(x, module.branch[1][0])
+        x = neuron(places[1], x if is_early else plain.max_pool(x))
+        side = plain.conv_norm(image, module.shortcut, 2, padding=0)
+        return x + neuron("shortcut.neuron", side)
 
     plain.assert_as_by_the_equations(module, step, plain.spikes_like(3, 2, 4, *size))
 

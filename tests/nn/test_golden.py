@@ -22,7 +22,7 @@ from spikenas.nn.neurons.lif import LIF
 from spikenas.nn.neurons.neuron import NeuronFactory
 from spikenas.nn.neurons.stmixer_lif import STMixerLIF
 from spikenas.nn.operations import TokenMixing
-from spikenas.nn.residuals import RESIDUALS, MembraneResidual, SpikeResidual
+from spikenas.nn.residuals import RESIDUALS, MembraneResidual, NoResidual
 from spikenas.nn.stems.conv_side import ConvSideStem
 from spikenas.nn.stems.deformed_shortcut import DeformedShortcutStem
 from spikenas.nn.stems.sps import SpikingPatchSplitting
@@ -96,12 +96,7 @@ _MAPS: tuple[Layout, Layout] = (to_tokens, to_tokens)
 _CHANNELS: tuple[Layout, Layout] = (lambda x: _time_major(x).mT, lambda y: _time_major(y).mT)
 
 
-class _SpikeBranch(SpikeResidual):
-    """The branch and its neuron without the sum, as the authors' sub-blocks end."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        out: Tensor = self.neuron(self.branch(x))
-        return out
+_SpikeBranch = NoResidual  # without the sum, as the authors' sub-blocks end
 
 
 class _MembraneBranch(MembraneResidual):

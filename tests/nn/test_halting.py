@@ -10,7 +10,6 @@ import torch
 from spikenas.architecture import Architecture, Halting, InputSpec, Stage
 from spikenas.exceptions import ArchitectureError
 from spikenas.measurement import measure, trace
-from spikenas.nn import layout
 from spikenas.nn.active_tokens import MaskedTokens
 from spikenas.nn.network import build_network
 from spikenas.nn.operations import BatchNorm, Linear
@@ -58,7 +57,9 @@ def network(host, threshold, *, is_compact=True, dtype=torch.float64):
     plain.randomised(made)
     if threshold == LOWEST and residual_of(host) == "membrane":
         with torch.no_grad():
-            made.stem.host.position[1].bias[0] += 50.0  # else scores come as near to 0 as you like
+            made.stem.host.position.norm.bias[0] += (
+                50.0  # else scores come as near to 0 as you like
+            )
     if threshold is not None:
         made.halting.is_compact = is_compact
     return made.to(dtype)
@@ -74,8 +75,8 @@ def watched(net):
     """Note which tokens each block computes, [T, B, N] booleans; one entry a block."""
     seen = []
 
-    def note(*_):
-        active = layout.active_tokens()
+    def note(_module, _inputs, given):
+        active = given.get("active")
         if active is None:
             seen.append(torch.ones(T, B, N, dtype=torch.bool))
         elif isinstance(active, MaskedTokens):
@@ -84,7 +85,7 @@ def watched(net):
             ones = torch.ones(sum(active.sizes), 1)
             seen.append(active.to_dense(ones)[..., 0].bool())
 
-    hooks = [block.register_forward_pre_hook(note) for block in net.stages[-1]]
+    hooks = [block.register_forward_pre_hook(note, with_kwargs=True) for block in net.stages[-1]]
     yield seen
     for hook in hooks:
         hook.remove()
@@ -324,8 +325,8 @@ def test_a_step_at_which_a_sample_has_no_token_leaves_the_mean():
     mask[2:, 0] = 0.0  # all tokens of the first sample have halted at step 2
     mask[1:, 1, 2] = 0.0
 
-    with layout.only(MaskedTokens(mask=mask)), torch.no_grad():
-        found = head(x * mask.unsqueeze(3))
+    with torch.no_grad():
+        found = head(x * mask.unsqueeze(3), active=MaskedTokens(mask=mask))
 
     with torch.no_grad():
         expected = head(x[:2, :1])

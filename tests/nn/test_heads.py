@@ -61,18 +61,18 @@ def test_a_neuron_on_the_mean_token_feeds_the_classifier_at_every_step(residual)
 def test_spiking_logits_are_counts_of_spikes(residual):
     module = built(SpikingHead, residual)
     with torch.no_grad():
-        module.bn.bias.add_(1.0)  # else no class fires
+        module.classifier.norm.bias.add_(1.0)  # else no class fires
     is_membrane = residual == "membrane"
     x = plain.pixels(T, 2, 3, 8) if is_membrane else plain.spikes_like(T, 2, 3, 8)
 
     def step(tokens, neuron):
         spikes = neuron("before", tokens) if is_membrane else tokens
-        currents = module.classifier.weight @ (sum(spikes) / len(spikes))
-        return neuron("neuron", plain.batch_norm(currents, module.bn))
+        currents = module.classifier.linear.weight @ (sum(spikes) / len(spikes))
+        return neuron("classifier.neuron", plain.batch_norm(currents, module.classifier.norm))
 
     logits, spikes = plain.seen(module, x)
     expected, expected_spikes = plain.run(step, x)
 
-    assert spikes["neuron"].equal(expected_spikes["neuron"])
-    assert 0 < spikes["neuron"].mean() < 1
+    assert spikes["classifier.neuron"].equal(expected_spikes["classifier.neuron"])
+    assert 0 < spikes["classifier.neuron"].mean() < 1
     torch.testing.assert_close(logits, expected.sum(0), rtol=0, atol=1e-10)

@@ -40,8 +40,7 @@ def tokens(num_steps=3):
 
 
 def projected(x, module, name, neuron):
-    currents = plain.linear(x, getattr(module, name))
-    return neuron(f"{name}_neuron", plain.batch_norm(currents, getattr(module, f"{name}_bn")))
+    return neuron(f"{name}.neuron", plain.linear_norm(x, getattr(module, name)))
 
 
 @pytest.mark.parametrize("qkv_bias", [True, False])
@@ -52,7 +51,7 @@ def test_ssa_is_scaled_counts_of_common_spikes_weighting_the_values(scale, qkv_b
     )
     module = plain.randomised(made)
     with torch.no_grad():
-        for bn in (module.q_bn, module.k_bn, module.v_bn):
+        for bn in (module.q.norm, module.k.norm, module.v.norm):
             bn.bias.add_(1.5)  # else no token attends
 
     def step(x, neuron):
@@ -63,7 +62,7 @@ def test_ssa_is_scaled_counts_of_common_spikes_weighting_the_values(scale, qkv_b
             for n in range(len(x)):
                 y[n, c] = sum(scale * (q[n, head] @ k[m, head]) * v[m, c] for m in range(len(x)))
         spikes = neuron("attention_neuron", y, 0.5)
-        return plain.batch_norm(plain.linear(spikes, module.projection), module.projection_bn)
+        return plain.linear_norm(spikes, module.projection)
 
     plain.assert_as_by_the_equations(module, step, tokens())
 
@@ -71,14 +70,14 @@ def test_ssa_is_scaled_counts_of_common_spikes_weighting_the_values(scale, qkv_b
 def test_qk_token_attention_lets_those_tokens_of_k_go_on_whose_head_of_q_fires():
     module = plain.randomised(QKTokenAttention(**SIZES, num_heads=HEADS, neuron=lif))
     with torch.no_grad():
-        module.q_bn.bias.sub_(1.0)  # else every head has a spike
+        module.q.norm.bias.sub_(1.0)  # else every head has a spike
 
     def step(x, neuron):
         q, k = (projected(x, module, name, neuron) for name in "qk")
         counts = torch.stack([q[:, :4].sum(1), q[:, 4:].sum(1)], 1)
         attn = neuron("attention_neuron", counts, 0.5)
         masked = torch.stack([attn[:, c // 4] * k[:, c] for c in range(D)], 1)
-        return plain.batch_norm(plain.linear(masked, module.projection), module.projection_bn)
+        return plain.linear_norm(masked, module.projection)
 
     plain.assert_as_by_the_equations(module, step, tokens())
 
@@ -88,13 +87,13 @@ def test_qk_channel_attention_lets_those_channels_of_k_go_on_whose_q_fires_often
     made = QKChannelAttention(**SIZES, neuron=lif, attention_threshold=threshold)
     module = plain.randomised(made)
     with torch.no_grad():
-        module.q_bn.bias.sub_(0.5)  # else every channel has a spike
+        module.q.norm.bias.sub_(0.5)  # else every channel has a spike
 
     def step(x, neuron):
         q, k = (projected(x, module, name, neuron) for name in "qk")
         attn = neuron("attention_neuron", sum(q), threshold)
         masked = torch.stack([attn * token for token in k])
-        return plain.batch_norm(plain.linear(masked, module.projection), module.projection_bn)
+        return plain.linear_norm(masked, module.projection)
 
     plain.assert_as_by_the_equations(module, step, tokens())
 
@@ -114,12 +113,12 @@ def test_multi_scale_attention_adds_the_counts_of_all_scales(scales, is_elementw
     module = plain.randomised(made)
     with torch.no_grad():
         for scale in module.scales:
-            scale.bn.bias.add_(1.0)  # else one scale alone convinces no head
+            scale.norm.bias.add_(1.0)  # else one scale alone convinces no head
 
     def step(x, neuron):
         votes = torch.zeros(len(x), D if is_elementwise else HEADS).double()
         for i, scale in enumerate(module.scales):
-            currents = plain.batch_norm(plain.conv_over_tokens(x, scale.conv), scale.bn)
+            currents = plain.batch_norm(plain.conv_over_tokens(x, scale.weighted), scale.norm)
             spikes = neuron(f"scales.{i}.neuron", currents)
             if is_elementwise and i == len(scales) - 1:
                 votes += spikes
@@ -130,8 +129,7 @@ def test_multi_scale_attention_adds_the_counts_of_all_scales(scales, is_elementw
         k = projected(x, module, "k", neuron)
         attn = neuron("attention_neuron", votes, threshold)
         masked = [attn[:, c if is_elementwise else c // 4] * k[:, c] for c in range(D)]
-        out = plain.linear(torch.stack(masked, 1), module.projection)
-        return plain.batch_norm(out, module.projection_bn)
+        return plain.linear_norm(torch.stack(masked, 1), module.projection)
 
     plain.assert_as_by_the_equations(module, step, tokens())
 
@@ -152,7 +150,7 @@ def test_spike_driven_attention_lets_channels_of_q_go_on_where_k_and_v_coincide(
     made = SpikeDrivenAttention(**SIZES, num_heads=HEADS, neuron=lif, event_pooling=has_pools)
     module = plain.randomised(made)
     with torch.no_grad():
-        for bn in (module.k_bn, module.v_bn):
+        for bn in (module.k.norm, module.v.norm):
             bn.bias.sub_(1.5 if has_pools else 0.0)  # else every channel coincides
 
     def step(x, neuron):
@@ -163,7 +161,7 @@ def test_spike_driven_attention_lets_channels_of_q_go_on_where_k_and_v_coincide(
         gate = neuron("attention_neuron", sum(kv), 0.5)
         masked = torch.stack([gate * token for token in q])
         masked = over_planes(masked) if has_pools else masked
-        return plain.batch_norm(plain.linear(masked, module.projection), module.projection_bn)
+        return plain.linear_norm(masked, module.projection)
 
     plain.assert_as_by_the_equations(module, step, tokens())
 
@@ -174,10 +172,10 @@ def test_stm_multiplies_each_heads_channels_by_its_own_matrix_over_tokens():
         module.mixing.weight.mul_(4.0)  # else no sum reaches the threshold
 
     def step(x, neuron):
-        before = neuron("before", plain.batch_norm(plain.linear(x, module.fc1), module.bn1))
+        before = neuron("fc1.neuron", plain.linear_norm(x, module.fc1))
         mixed = [module.mixing.weight[c // 4] @ before[:, c] for c in range(D)]
-        after = neuron("after", torch.stack(mixed, 1))
-        return plain.batch_norm(plain.linear(after, module.fc2), module.bn2)
+        after = neuron("neuron", torch.stack(mixed, 1))
+        return plain.linear_norm(after, module.fc2)
 
     plain.assert_as_by_the_equations(module, step, tokens())
 
@@ -187,7 +185,7 @@ def test_the_convolution_sees_the_tokens_as_a_map_in_raster_order():
 
     def step(x, neuron):
         image = torch.stack([x[:3], x[3:]]).permute(2, 0, 1)  # [D, 2, 3]
-        out = plain.on_map(plain.conv(image, module.conv), module.bn)
+        out = plain.conv_norm(image, module.conv)
         return torch.stack([out[:, n // 3, n % 3] for n in range(6)])
 
     plain.assert_as_by_the_equations(module, step, tokens())

@@ -46,11 +46,9 @@ def sps(module, patch_size, place=""):
 
     def step(x, neuron):
         for i in range(4):
-            convolution, bn = module.stages[i][:2]
-            x = neuron(f"{place}stages.{i}.2", plain.on_map(plain.conv(x, convolution), bn))
+            x = neuron(f"{place}stages.{i}.0.neuron", plain.conv_norm(x, module.stages[i][0]))
             x = plain.max_pool(x) if i >= first_pooled else x
-        convolution, bn = module.position[:2]
-        return x + neuron(f"{place}position.2", plain.on_map(plain.conv(x, convolution), bn))
+        return x + neuron(f"{place}position.neuron", plain.conv_norm(x, module.position))
 
     return step
 
@@ -61,13 +59,11 @@ def sps_membrane(module, patch_size, place=""):
 
     def step(x, neuron):
         for i in range(4):
-            convolution, bn = module.stages[i][:2]
-            x = plain.on_map(plain.conv(x, convolution), bn)
-            x = neuron(f"{place}stages.{i}.2", x) if i < 3 else x
+            x = plain.conv_norm(x, module.stages[i][0])
+            x = neuron(f"{place}stages.{i}.0.neuron", x) if i < 3 else x
             x = plain.max_pool(x) if i >= first_pooled else x
-        convolution, bn = module.position[:2]
         spikes = neuron(f"{place}position_neuron", x)
-        return x + plain.on_map(plain.conv(spikes, convolution), bn)
+        return x + plain.conv_norm(spikes, module.position)
 
     return step
 
@@ -120,14 +116,15 @@ def test_the_deformed_shortcut_leaves_the_trunk_beside_the_branch(patch_size):
     def layers(x, place, plan, neuron):
         for i, has_pool in enumerate(plan):
             made = getattr(module, place)[i]
-            x = plain.on_map(plain.conv(x, made[0]), made[1])
-            x = neuron(f"{place}.{i}.{3 if has_pool else 2}", plain.max_pool(x) if has_pool else x)
+            x = plain.conv_norm(x, made[0])
+            x = plain.max_pool(x) if has_pool else x
+            x = neuron(f"{place}.{i}.{'2' if has_pool else '0.neuron'}", x)
         return x
 
     def step(image, neuron):
         f = layers(image, "trunk", trunk, neuron)
-        side = plain.conv(f, module.shortcut[0], 2 ** sum(branch), padding=0)
-        side = neuron("shortcut.2", plain.on_map(side, module.shortcut[1]))
+        side = plain.conv_norm(f, module.shortcut, 2 ** sum(branch), padding=0)
+        side = neuron("shortcut.neuron", side)
         return layers(f, "branch", branch, neuron) + side
 
     plain.assert_as_by_the_equations(module, step, images(patch_size))
@@ -143,11 +140,9 @@ def test_conv_side_puts_the_raw_patches_before_the_convolutions(patch_size):
     def step(image, neuron):
         x = image
         for i, stride in enumerate(strides):
-            convolution, bn = module.main[3 * i : 3 * i + 2]
-            x = plain.on_map(plain.conv(x, convolution, stride), bn)
-            x = neuron(f"main.{3 * i + 2}", x) if i < 4 else x
-        patches = plain.conv(image, module.side[0], patch_size, padding=0)
-        return torch.cat([plain.on_map(patches, module.side[1]), x])
+            x = plain.conv_norm(x, module.main[i], stride)
+            x = neuron(f"main.{i}.neuron", x) if i < 4 else x
+        return torch.cat([plain.conv_norm(image, module.side, patch_size, padding=0), x])
 
     plain.assert_as_by_the_equations(module, step, images(patch_size))
 
@@ -160,10 +155,9 @@ def test_the_conv_stem_strides_and_ends_as_the_residual_needs(patch_size, residu
 
     def step(x, neuron):
         for i in range(count):
-            convolution, bn = module.layers[3 * i : 3 * i + 2]
-            x = plain.on_map(plain.conv(x, convolution, stride), bn)
+            x = plain.conv_norm(x, module.layers[i], stride)
             if residual == "spike" or i < count - 1:
-                x = neuron(f"layers.{3 * i + 2}", x)
+                x = neuron(f"layers.{i}.neuron", x)
         return x
 
     plain.assert_as_by_the_equations(module, step, images(patch_size))

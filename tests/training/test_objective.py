@@ -13,7 +13,7 @@ from spikenas.evaluation import State
 from spikenas.evaluator import Job, evaluate
 from spikenas.exceptions import UsageError
 from spikenas.nn.network import build_network
-from spikenas.nn.residuals import Residual
+from spikenas.nn.residuals import MembraneResidual, SpikeResidual
 from spikenas.training import recipe, train
 from spikenas.training.objective import TrainingObjective
 
@@ -57,7 +57,8 @@ def batch():
 
 
 def drops(net):
-    return [m.drop_probability for m in net.modules() if isinstance(m, Residual)]
+    joined = (m for m in net.modules() if isinstance(m, MembraneResidual | SpikeResidual))
+    return [m.drop_probability for m in joined]
 
 
 def same(first, second):
@@ -205,7 +206,7 @@ def test_a_resumed_training_with_side_heads_equals_the_undisturbed_one(few):
 
     assert same(resumed.state_dict(), whole.state_dict())
     assert same(load(end.checkpoint), load(result.checkpoint))
-    assert "weights.surrogates.heads.0.fc.weight" in load(end.checkpoint)
+    assert "weights.surrogates.heads.0.fc.linear.weight" in load(end.checkpoint)
 
 
 def test_side_heads_do_not_depend_on_the_state_of_the_global_generator(few):

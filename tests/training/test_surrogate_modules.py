@@ -111,7 +111,7 @@ def test_with_several_stages_a_head_has_the_width_of_the_stage_it_reads():
 
     logits, side = heads(network, torch.rand(2, 1, 8, 8))
 
-    assert [len(each.bn.weight) for each in heads.heads.values()] == [8, 16]
+    assert [len(each.fc.norm.weight) for each in heads.heads.values()] == [8, 16]
     assert [tuple(z.shape) for z in (logits, *side)] == [(2, 3)] * 3
 
 

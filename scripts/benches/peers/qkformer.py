@@ -12,20 +12,18 @@ from peers.neurons import lif
 from spikenas.architecture import Architecture, InputSpec, Stage
 
 NAMES = (
-    (r"^stem\.trunk\.0\.([01])\.", r"embedding.0.trunk.0.\1."),
+    (r"\.(conv|linear)\.(weight|bias)$", r".0.\2"),
+    (r"\.norm\.", r".1."),
+    (r"^stem\.trunk\.0\.0\.([01])\.", r"embedding.0.trunk.0.\1."),
     (r"^stem\.", r"embedding.0."),
     (r"^downsampling\.0\.", r"embedding.1."),
     (r"^downsampling\.1\.", r"embedding.2."),
-    (r"\.branch\.(\d)\.([01])\.", r".branch.\1.0.\2."),
     (r"\.shortcut\.([01])\.", r".shortcut.0.\1."),
     (r"\.sub_blocks\.0\.branch\.", r".mixer."),
     (r"\.sub_blocks\.1\.branch\.", r".mlp."),
-    (r"\.(q|k|v|projection)\.(weight|bias)$", r".\1.0.0.\2"),
-    (r"\.(q|k|v|projection)_bn\.", r".\1.0.1."),
-    (r"\.mlp\.fc1\.", r".mlp.0.0."),
-    (r"\.mlp\.bn1\.", r".mlp.0.1."),
-    (r"\.mlp\.fc2\.", r".mlp.2.0."),
-    (r"\.mlp\.bn2\.", r".mlp.2.1."),
+    (r"\.(q|k|v|projection)\.", r".\1.0."),
+    (r"\.mlp\.fc1\.", r".mlp.0."),
+    (r"\.mlp\.fc2\.", r".mlp.2."),
     (r"^head\.classifier\.", r"head."),
 )
 

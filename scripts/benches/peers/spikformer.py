@@ -13,16 +13,14 @@ from peers.neurons import lif
 from spikenas.architecture import Architecture, InputSpec, Stage
 
 NAMES = (
-    (r"^stem\.stages\.(\d)\.([01])\.", r"stem.\1.0.\2."),
-    (r"^stem\.position\.([01])\.", r"position.0.\1."),
+    (r"^stem\.stages\.(\d)\.0\.conv\.", r"stem.\1.0.0."),
+    (r"^stem\.stages\.(\d)\.0\.norm\.", r"stem.\1.0.1."),
+    (r"^stem\.position\.conv\.", r"position.0.0."),
+    (r"^stem\.position\.norm\.", r"position.0.1."),
     (r"^stages\.0\.(\d+)\.sub_blocks\.0\.branch\.", r"blocks.\1."),
     (r"^stages\.0\.(\d+)\.sub_blocks\.1\.branch\.", r"blocks.\1.mlp."),
-    (r"\.(q|k|v|projection)\.(weight|bias)$", r".\1.linear.\2"),
-    (r"\.(q|k|v|projection)_bn\.", r".\1.norm."),
-    (r"\.mlp\.fc1\.", r".mlp.0.linear."),
-    (r"\.mlp\.fc2\.", r".mlp.1.linear."),
-    (r"\.mlp\.bn1\.", r".mlp.0.norm."),
-    (r"\.mlp\.bn2\.", r".mlp.1.norm."),
+    (r"\.mlp\.fc1\.", r".mlp.0."),
+    (r"\.mlp\.fc2\.", r".mlp.1."),
     (r"^head\.classifier\.", r"head."),
 )
 

@@ -15,25 +15,19 @@ from peers.neurons import stmixer_lif
 from spikenas.architecture import Architecture, InputSpec, Stage
 
 NAMES = (
+    (r"\.(conv|linear)\.(weight|bias)$", r".0.\2"),
+    (r"\.norm\.", r".1."),
     (r"^stem\.side\.", r"side."),
     (r"^stages\.0\.(\d+)\.sub_blocks\.0\.branch\.", r"blocks.\1.token_mixing."),
     (r"^stages\.0\.(\d+)\.sub_blocks\.1\.branch\.", r"blocks.\1.channel_mixing."),
-    (r"\.token_mixing\.fc1\.", r".token_mixing.1.0."),
-    (r"\.token_mixing\.bn1\.", r".token_mixing.1.1."),
+    (r"\.token_mixing\.fc1\.", r".token_mixing.1."),
     (r"\.token_mixing\.mixing\.", r".token_mixing.3."),
-    (r"\.token_mixing\.fc2\.", r".token_mixing.5.0."),
-    (r"\.token_mixing\.bn2\.", r".token_mixing.5.1."),
-    (r"\.channel_mixing\.fc1\.", r".channel_mixing.1.0."),
-    (r"\.channel_mixing\.bn1\.", r".channel_mixing.1.1."),
-    (r"\.channel_mixing\.fc2\.", r".channel_mixing.3.0."),
-    (r"\.channel_mixing\.bn2\.", r".channel_mixing.3.1."),
+    (r"\.token_mixing\.fc2\.", r".token_mixing.5."),
+    (r"\.channel_mixing\.fc1\.", r".channel_mixing.1."),
+    (r"\.channel_mixing\.fc2\.", r".channel_mixing.3."),
     (r"^head\.classifier\.", r"head."),
-    # Ours counts conv, norm, neuron, conv, ...; here conv and norm are one layer.
-    *(
-        (rf"^stem\.main\.{3 * layer + part}\.", rf"main.{2 * layer}.{part}.")
-        for layer in range(5)
-        for part in range(2)
-    ),
+    # Here neurons are counted among the layers.
+    *((rf"^stem\.main\.{layer}\.", rf"main.{2 * layer}.") for layer in reversed(range(5))),
 )
 
 

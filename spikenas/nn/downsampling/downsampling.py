@@ -5,8 +5,8 @@ Axes: T steps, B batch, C channels, H, W map.
 
 from torch import Tensor, nn
 
+from spikenas.nn.layers import ConvNorm
 from spikenas.nn.neurons.neuron import NeuronFactory
-from spikenas.nn.operations import BatchNorm, Conv
 
 
 class Downsampling(nn.Module):
@@ -18,9 +18,14 @@ class Downsampling(nn.Module):
         self, *, in_channels: int, embed_dim: int, residual: str, neuron: NeuronFactory
     ) -> None:
         super().__init__()
-        conv = [Conv(in_channels, embed_dim, stride=self.stride), BatchNorm(embed_dim)]
-        layers = [neuron(), *conv] if residual == "membrane" else [*conv, neuron()]
-        self.layers = nn.Sequential(*layers, *self.pool())
+        is_membrane = residual == "membrane"
+        conv = ConvNorm(
+            in_channels,
+            embed_dim,
+            stride=self.stride,
+            neuron=None if is_membrane else neuron(),
+        )
+        self.layers = nn.Sequential(*([neuron()] if is_membrane else []), conv, *self.pool())
 
     def pool(self) -> tuple[nn.Module, ...]:
         """Return what follows."""

@@ -19,8 +19,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
-from spikenas.nn.active_tokens import MaskedTokens, PackedTokens
-from spikenas.nn.layout import ActiveTokens, only
+from spikenas.nn.active_tokens import ActiveTokens, MaskedTokens, PackedTokens, only
 from spikenas.nn.operations import Count, Facts, Leaf
 from spikenas.workload import Kind
 
@@ -63,7 +62,7 @@ class AdaptiveComputation(nn.Module):
         self.is_compact = True
 
     def forward(
-        self, blocks: Sequence[nn.Module], head: Callable[[Tensor], Tensor], x: Tensor
+        self, blocks: Sequence[nn.Module], head: Callable[..., Tensor], x: Tensor
     ) -> tuple[Tensor, Tensor | None]:
         """Return logits [B, classes], and in training the ponder loss rho."""
         run = self._run
@@ -72,17 +71,16 @@ class AdaptiveComputation(nn.Module):
         return run(blocks, head, x)
 
     def _run(
-        self, blocks: Sequence[nn.Module], head: Callable[[Tensor], Tensor], x: Tensor
+        self, blocks: Sequence[nn.Module], head: Callable[..., Tensor], x: Tensor
     ) -> tuple[Tensor, Tensor | None]:
         active: ActiveTokens | None = None
         sums = [x.new_zeros(x.shape[:3])]  # H of 0, 1, ... blocks, each [T, B, N]
         passed = [torch.ones_like(sums[0])]  # where blocks 1, 2, ... compute
         for i, block in enumerate(blocks):
-            with only(active):
-                x = block(x)
-                if i == len(self.scores):
-                    break
-                score = self.scores[i](x)
+            x = block(x, **only(active))
+            if i == len(self.scores):
+                break
+            score = self.scores[i](x)
             if x.shape[1] == 0:  # a trace has no samples, so nothing halts
                 continue
             if isinstance(active, PackedTokens):
@@ -90,8 +88,7 @@ class AdaptiveComputation(nn.Module):
             sums.append(sums[-1] + (score * passed[-1]).cumsum(0))
             x, active = self._halted(x, sums[-1], active)
             passed.append((sums[-1] < self.threshold).to(x.dtype))
-        with only(active):
-            logits = head(x)
+        logits = head(x, **only(active))
         return logits, ponder(sums, passed, self.threshold) if self.training else None
 
     def _halted(

@@ -7,6 +7,7 @@ the weights start as PyTorch's default (STMixer); else from a normal of 0.02 (Sp
 from torch import Tensor, nn
 
 from spikenas.nn import initialisation
+from spikenas.nn.active_tokens import ActiveTokens
 from spikenas.nn.neurons.neuron import NeuronFactory
 from spikenas.nn.operations import Linear, MeanOverSteps, MeanOverTokens
 
@@ -23,7 +24,8 @@ class MeanLinearHead(nn.Module):
         if residual != "membrane":
             initialisation.spikformer(self)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, *, active: ActiveTokens | None = None) -> Tensor:
         """Return logits [B, classes]."""
-        out: Tensor = self.classifier(self.over_steps(self.over_tokens(x)))
+        x = self.over_steps(self.over_tokens(x, active=active), active=active)  # [B, D]
+        out: Tensor = self.classifier(x)
         return out

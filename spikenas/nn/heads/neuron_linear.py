@@ -6,6 +6,7 @@ Axes: T steps, B batch, N tokens, D width.
 
 from torch import Tensor, nn
 
+from spikenas.nn.active_tokens import ActiveTokens
 from spikenas.nn.neurons.neuron import NeuronFactory
 from spikenas.nn.operations import Linear, MeanOverSteps, MeanOverTokens
 
@@ -21,8 +22,8 @@ class NeuronLinearHead(nn.Module):
         self.neuron = neuron()
         self.classifier = Linear(embed_dim, num_classes)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, *, active: ActiveTokens | None = None) -> Tensor:
         """Return logits [B, classes]."""
-        spikes = self.neuron(self.over_tokens(x))  # [T, B, D]
-        out: Tensor = self.over_steps(self.classifier(spikes))
+        spikes = self.neuron(self.over_tokens(x, active=active))  # [T, B, D]
+        out: Tensor = self.over_steps(self.classifier(spikes), active=active)
         return out

@@ -7,8 +7,10 @@ The logits are the spike counts of each class, 0 to T.
 
 from torch import Tensor, nn
 
+from spikenas.nn.active_tokens import ActiveTokens
+from spikenas.nn.layers import LinearNorm
 from spikenas.nn.neurons.neuron import NeuronFactory
-from spikenas.nn.operations import BatchNorm, Linear, MeanOverSteps, MeanOverTokens
+from spikenas.nn.operations import MeanOverSteps, MeanOverTokens
 
 
 class SpikingHead(nn.Module):
@@ -20,13 +22,11 @@ class SpikingHead(nn.Module):
         super().__init__()
         self.before = neuron() if residual == "membrane" else None
         self.over_tokens, self.over_steps = MeanOverTokens(), MeanOverSteps()
-        self.classifier = Linear(embed_dim, num_classes, bias=False)
-        self.bn = BatchNorm(num_classes)
-        self.neuron = neuron()
+        self.classifier = LinearNorm(embed_dim, num_classes, bias=False, neuron=neuron())
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, *, active: ActiveTokens | None = None) -> Tensor:
         """Return logits [B, classes]."""
-        spikes = x if self.before is None else self.before(x)
-        currents: Tensor = self.bn(self.classifier(self.over_tokens(spikes)))  # [T, B, classes]
-        rates: Tensor = self.over_steps(self.neuron(currents))
-        return rates * currents.shape[0]
+        x = x if self.before is None else self.before(x, active=active)
+        spikes: Tensor = self.classifier(self.over_tokens(x, active=active))  # [T, B, classes]
+        rates: Tensor = self.over_steps(spikes, active=active)
+        return rates * spikes.shape[0]

@@ -176,7 +176,7 @@ def _adds_up(library: Any) -> bool:
     weight = numbers(18, 3, 3, 3, modulus=11) - 5.0
     grad = numbers(2, 3, 2, 18, modulus=5) - 2.0
     shape = _Shape(2, 5, 4, 3, 3, 2, 18, 3, 2, 1)
-    y, of_weight = torch.empty_like(grad), torch.empty_like(weight)
+    y, of_weight = (torch.full_like(known, torch.nan) for known in (grad, weight))
     _forward(library, x, weight, y, shape)
     _weight_gradient(library, x, grad, of_weight, shape)
     maps = x.movedim(-1, 1)

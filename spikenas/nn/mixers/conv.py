@@ -6,10 +6,10 @@ runs it.
 
 from torch import Tensor
 
+from spikenas.nn.layers import ConvNorm
 from spikenas.nn.layout import to_map, to_tokens
 from spikenas.nn.mixers.mixer import Mixer
 from spikenas.nn.neurons.neuron import NeuronFactory
-from spikenas.nn.operations import BatchNorm, Conv
 
 
 class ConvMixer(Mixer):
@@ -18,8 +18,12 @@ class ConvMixer(Mixer):
     def __init__(self, *, embed_dim: int, grid: tuple[int, int], neuron: NeuronFactory) -> None:
         super().__init__()
         self.grid = grid
-        self.conv, self.bn = Conv(embed_dim, embed_dim), BatchNorm(embed_dim)
+        self.conv = ConvNorm(embed_dim, embed_dim)
+
+    def end(self) -> ConvNorm:
+        """Return the convolution."""
+        return self.conv
 
     def forward(self, x: Tensor) -> Tensor:
         """Return currents [T, B, N, D]."""
-        return to_tokens(self.bn(self.conv(to_map(x, self.grid))))
+        return to_tokens(self.conv(to_map(x, self.grid)))

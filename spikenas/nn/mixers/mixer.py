@@ -5,9 +5,10 @@ from typing import ClassVar
 from torch import nn
 
 from spikenas.nn import initialisation
+from spikenas.nn.branch import Branch
 
 
-class Mixer(nn.Module):
+class Mixer(Branch):
     """A branch without its outer neuron, and the conventions of the system it comes from.
 
     Attributes:

@@ -14,10 +14,11 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
+from spikenas.nn.layers import ConvOverTokensNorm, LinearNorm
 from spikenas.nn.layout import repeat_heads
 from spikenas.nn.mixers.mixer import Mixer
 from spikenas.nn.neurons.neuron import NeuronFactory
-from spikenas.nn.operations import Add, BatchNorm, ConvOverTokens, HeadMask, HeadSum, Linear
+from spikenas.nn.operations import Add, HeadMask, HeadSum
 
 
 class MultiScaleAttention(Mixer):
@@ -37,17 +38,19 @@ class MultiScaleAttention(Mixer):
         attention_threshold: float = 1.0,
     ) -> None:
         super().__init__()
-        self.scales = nn.ModuleList(_Scale(embed_dim, size, neuron) for size in scales)
+        self.scales = nn.ModuleList(_scale(embed_dim, size, neuron()) for size in scales)
         summed = len(scales) - elementwise
         self.sums = nn.ModuleList(HeadSum(num_heads) for _ in range(summed))
         self.adds = nn.ModuleList(Add() for _ in scales[1:])
-        self.k = Linear(embed_dim, embed_dim, bias=False)
-        self.k_bn, self.k_neuron = BatchNorm(embed_dim), neuron()
+        self.k = LinearNorm(embed_dim, embed_dim, bias=False, neuron=neuron())
         self.attention_neuron = neuron(attention_threshold)
         self.mask = HeadMask()
-        self.projection = Linear(embed_dim, embed_dim)
-        self.projection_bn = BatchNorm(embed_dim)
+        self.projection = LinearNorm(embed_dim, embed_dim, bias=True)
         self._head_dim = embed_dim // num_heads if elementwise else 1
+
+    def end(self) -> LinearNorm:
+        """Return the projection."""
+        return self.projection
 
     def forward(self, x: Tensor) -> Tensor:
         """Return currents [T, B, N, D]."""
@@ -58,24 +61,14 @@ class MultiScaleAttention(Mixer):
         attn = votes[0]
         for add, vote in zip(self.adds, votes[1:], strict=True):
             attn = add(attn, vote)
-        k = self.k_neuron(self.k_bn(self.k(x)))
+        k = self.k(x)  # [T, B, N, D], spikes
         attn = self.attention_neuron(attn)  # [T, B, N, h], spikes
-        out: Tensor = self.projection_bn(self.projection(self.mask(attn, k)))
+        out: Tensor = self.projection(self.mask(attn, k))
         return out
 
 
-class _Scale(nn.Module):
-    """``S(BN(conv_s(x)))``; of size 1 a linear map."""
-
-    def __init__(self, embed_dim: int, size: int, neuron: NeuronFactory) -> None:
-        super().__init__()
-        self.conv = (
-            Linear(embed_dim, embed_dim, bias=False)
-            if size == 1
-            else ConvOverTokens(embed_dim, embed_dim, size)
-        )
-        self.bn, self.neuron = BatchNorm(embed_dim), neuron()
-
-    def forward(self, x: Tensor) -> Tensor:
-        out: Tensor = self.neuron(self.bn(self.conv(x)))
-        return out
+def _scale(embed_dim: int, size: int, neuron: nn.Module) -> nn.Module:
+    """Return ``S(BN(conv_s(x)))``; of size 1 a linear map."""
+    if size == 1:
+        return LinearNorm(embed_dim, embed_dim, bias=False, neuron=neuron)
+    return ConvOverTokensNorm(embed_dim, embed_dim, size, neuron=neuron)

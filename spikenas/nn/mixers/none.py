@@ -2,6 +2,7 @@
 
 from torch import Tensor
 
+from spikenas.nn.active_tokens import ActiveTokens
 from spikenas.nn.mixers.mixer import Mixer
 from spikenas.nn.neurons.neuron import NeuronFactory
 
@@ -12,6 +13,6 @@ class NoMixer(Mixer):
     def __init__(self, *, embed_dim: int, grid: tuple[int, int], neuron: NeuronFactory) -> None:
         super().__init__()
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, *, active: ActiveTokens | None = None) -> Tensor:
         """Return ``x``."""
         return x

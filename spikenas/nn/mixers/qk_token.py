@@ -7,9 +7,11 @@ No V and no scale. q and k have no bias, the projection has; PyTorch's default i
 
 from torch import Tensor
 
+from spikenas.nn.active_tokens import ActiveTokens
+from spikenas.nn.layers import LinearNorm
 from spikenas.nn.mixers.mixer import Mixer
 from spikenas.nn.neurons.neuron import NeuronFactory
-from spikenas.nn.operations import BatchNorm, HeadMask, HeadSum, Linear
+from spikenas.nn.operations import HeadMask, HeadSum
 
 
 class QKTokenAttention(Mixer):
@@ -27,20 +29,20 @@ class QKTokenAttention(Mixer):
         attention_threshold: float = 0.5,
     ) -> None:
         super().__init__()
-        self.q = Linear(embed_dim, embed_dim, bias=False)
-        self.q_bn, self.q_neuron = BatchNorm(embed_dim), neuron()
-        self.k = Linear(embed_dim, embed_dim, bias=False)
-        self.k_bn, self.k_neuron = BatchNorm(embed_dim), neuron()
+        self.q = LinearNorm(embed_dim, embed_dim, bias=False, neuron=neuron())
+        self.k = LinearNorm(embed_dim, embed_dim, bias=False, neuron=neuron())
         self.sum = HeadSum(num_heads)
         self.attention_neuron = neuron(attention_threshold)
         self.mask = HeadMask()
-        self.projection = Linear(embed_dim, embed_dim)
-        self.projection_bn = BatchNorm(embed_dim)
+        self.projection = LinearNorm(embed_dim, embed_dim, bias=True)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def end(self) -> LinearNorm:
+        """Return the projection."""
+        return self.projection
+
+    def forward(self, x: Tensor, *, active: ActiveTokens | None = None) -> Tensor:
         """Return currents [T, B, N, D]."""
-        q = self.q_neuron(self.q_bn(self.q(x)))  # [T, B, N, D], spikes
-        k = self.k_neuron(self.k_bn(self.k(x)))
-        attn = self.attention_neuron(self.sum(q))  # [T, B, N, h], spikes
-        out: Tensor = self.projection_bn(self.projection(self.mask(attn, k)))
+        q, k = self.q(x, active=active), self.k(x, active=active)  # [T, B, N, D], spikes
+        attn = self.attention_neuron(self.sum(q), active=active)  # [T, B, N, h], spikes
+        out: Tensor = self.projection(self.mask(attn, k), active=active)
         return out

@@ -11,15 +11,15 @@ each head. Only there do heads change anything.
 from torch import Tensor, nn
 
 from spikenas.nn import initialisation
+from spikenas.nn.active_tokens import ActiveTokens
+from spikenas.nn.layers import LinearNorm
 from spikenas.nn.layout import to_map, to_tokens
 from spikenas.nn.mixers.mixer import Mixer
 from spikenas.nn.neurons.neuron import NeuronFactory
 from spikenas.nn.operations import (
-    BatchNorm,
     ChannelMask,
     Coincidence,
     HeadPlanePool,
-    Linear,
     MaxPool,
     TokenSum,
 )
@@ -41,30 +41,31 @@ class SpikeDrivenAttention(Mixer):
         event_pooling: bool = False,
     ) -> None:
         super().__init__()
-        self.q = Linear(embed_dim, embed_dim, bias=False)
-        self.q_bn, self.q_neuron = BatchNorm(embed_dim), neuron()
-        self.k = Linear(embed_dim, embed_dim, bias=False)
-        self.k_bn, self.k_neuron = BatchNorm(embed_dim), neuron()
-        self.v = Linear(embed_dim, embed_dim, bias=False)
-        self.v_bn, self.v_neuron = BatchNorm(embed_dim), neuron()
+        self.q = LinearNorm(embed_dim, embed_dim, bias=False, neuron=neuron())
+        self.k = LinearNorm(embed_dim, embed_dim, bias=False, neuron=neuron())
+        self.v = LinearNorm(embed_dim, embed_dim, bias=False, neuron=neuron())
         self.coincidence, self.sum = Coincidence(), TokenSum()
         self.attention_neuron = neuron(attention_threshold)
         self.mask = ChannelMask()
-        self.projection = Linear(embed_dim, embed_dim)
-        self.projection_bn = BatchNorm(embed_dim)
+        self.projection = LinearNorm(embed_dim, embed_dim, bias=True)
         self.k_pool = _MapPool(grid) if event_pooling else nn.Identity()
         self.v_pool = _MapPool(grid) if event_pooling else nn.Identity()
         self.kv_pool = HeadPlanePool(num_heads) if event_pooling else nn.Identity()
         self.out_pool = HeadPlanePool(num_heads) if event_pooling else nn.Identity()
 
-    def forward(self, x: Tensor) -> Tensor:
+    def end(self) -> LinearNorm:
+        """Return the projection."""
+        return self.projection
+
+    def forward(self, x: Tensor, *, active: ActiveTokens | None = None) -> Tensor:
         """Return currents [T, B, N, D]."""
-        q = self.q_neuron(self.q_bn(self.q(x)))  # [T, B, N, D], spikes
-        k = self.k_pool(self.k_neuron(self.k_bn(self.k(x))))
-        v = self.v_pool(self.v_neuron(self.v_bn(self.v(x))))
+        q = self.q(x, active=active)  # [T, B, N, D], spikes
+        k = self.k_pool(self.k(x, active=active))
+        v = self.v_pool(self.v(x, active=active))
         kv = self.kv_pool(self.coincidence(k, v))
-        gate = self.attention_neuron(self.sum(kv))  # [T, B, D], spikes
-        out: Tensor = self.projection_bn(self.projection(self.out_pool(self.mask(gate, q))))
+        gate = self.attention_neuron(self.sum(kv, active=active))  # [T, B, D], spikes
+        y = self.out_pool(self.mask(gate, q, active=active))
+        out: Tensor = self.projection(y, active=active)
         return out
 
     def initialise(self, block: nn.Module) -> None:

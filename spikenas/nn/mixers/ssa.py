@@ -10,9 +10,10 @@ layers, normal of 0.02), false the ImageNet and event code (1x1 convolutions, Py
 from torch import Tensor, nn
 
 from spikenas.nn import initialisation
+from spikenas.nn.active_tokens import ActiveTokens
+from spikenas.nn.layers import LinearNorm, SpikeAttention
 from spikenas.nn.mixers.mixer import Mixer
 from spikenas.nn.neurons.neuron import NeuronFactory
-from spikenas.nn.operations import BatchNorm, Linear, TokenAggregation, TokenSimilarity
 
 
 class SpikingSelfAttention(Mixer):
@@ -32,27 +33,25 @@ class SpikingSelfAttention(Mixer):
         attention_threshold: float = 0.5,
     ) -> None:
         super().__init__()
-        self.q = Linear(embed_dim, embed_dim, bias=qkv_bias)
-        self.q_bn, self.q_neuron = BatchNorm(embed_dim), neuron()
-        self.k = Linear(embed_dim, embed_dim, bias=qkv_bias)
-        self.k_bn, self.k_neuron = BatchNorm(embed_dim), neuron()
-        self.v = Linear(embed_dim, embed_dim, bias=qkv_bias)
-        self.v_bn, self.v_neuron = BatchNorm(embed_dim), neuron()
-        self.similarity = TokenSimilarity(num_heads, scale)
-        self.aggregation = TokenAggregation()
+        self.q = LinearNorm(embed_dim, embed_dim, bias=qkv_bias, neuron=neuron())
+        self.k = LinearNorm(embed_dim, embed_dim, bias=qkv_bias, neuron=neuron())
+        self.v = LinearNorm(embed_dim, embed_dim, bias=qkv_bias, neuron=neuron())
+        self.attention = SpikeAttention(num_heads, scale)
         self.attention_neuron = neuron(attention_threshold)
-        self.projection = Linear(embed_dim, embed_dim)
-        self.projection_bn = BatchNorm(embed_dim)
+        self.projection = LinearNorm(embed_dim, embed_dim, bias=True)
         self._is_linear = qkv_bias
 
-    def forward(self, x: Tensor) -> Tensor:
+    def end(self) -> LinearNorm:
+        """Return the projection."""
+        return self.projection
+
+    def forward(self, x: Tensor, *, active: ActiveTokens | None = None) -> Tensor:
         """Return currents [T, B, N, D]."""
-        q = self.q_neuron(self.q_bn(self.q(x)))  # [T, B, N, D], spikes
-        k = self.k_neuron(self.k_bn(self.k(x)))
-        v = self.v_neuron(self.v_bn(self.v(x)))
-        attn = self.similarity(q, k)  # [T, B, h, N, N], scaled counts of common spikes
-        y = self.attention_neuron(self.aggregation(attn, v))  # [T, B, N, D], spikes
-        out: Tensor = self.projection_bn(self.projection(y))
+        q = self.q(x, active=active)  # [T, B, N, D], spikes
+        k = self.k(x, active=active)
+        v = self.v(x, active=active)
+        y = self.attention(q, k, v, active=active)  # [T, B, N, D], scaled counts of common spikes
+        out: Tensor = self.projection(self.attention_neuron(y, active=active), active=active)
         return out
 
     def initialise(self, block: nn.Module) -> None:

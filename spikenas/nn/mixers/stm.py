@@ -9,9 +9,10 @@ resolution.
 from torch import Tensor, nn
 
 from spikenas.nn import initialisation
+from spikenas.nn.layers import LinearNorm
 from spikenas.nn.mixers.mixer import Mixer
 from spikenas.nn.neurons.neuron import NeuronFactory
-from spikenas.nn.operations import BatchNorm, Linear, TokenMixing
+from spikenas.nn.operations import TokenMixing
 
 
 class SpikingTokenMixing(Mixer):
@@ -21,17 +22,19 @@ class SpikingTokenMixing(Mixer):
         self, *, embed_dim: int, num_heads: int, grid: tuple[int, int], neuron: NeuronFactory
     ) -> None:
         super().__init__()
-        self.fc1, self.bn1 = Linear(embed_dim, embed_dim, bias=False), BatchNorm(embed_dim)
-        self.before = neuron()
+        self.fc1 = LinearNorm(embed_dim, embed_dim, bias=False, neuron=neuron())
         self.mixing = TokenMixing(grid[0] * grid[1], num_heads)
-        self.after = neuron()
-        self.fc2, self.bn2 = Linear(embed_dim, embed_dim, bias=False), BatchNorm(embed_dim)
+        self.neuron = neuron()
+        self.fc2 = LinearNorm(embed_dim, embed_dim, bias=False)
+
+    def end(self) -> LinearNorm:
+        """Return the second map."""
+        return self.fc2
 
     def forward(self, x: Tensor) -> Tensor:
         """Return currents [T, B, N, D]."""
-        spikes = self.before(self.bn1(self.fc1(x)))  # [T, B, N, D]
-        spikes = self.after(self.mixing(spikes))
-        out: Tensor = self.bn2(self.fc2(spikes))
+        spikes = self.fc1(x)  # [T, B, N, D]
+        out: Tensor = self.fc2(self.neuron(self.mixing(spikes)))
         return out
 
     def initialise(self, block: nn.Module) -> None:

@@ -4,24 +4,21 @@ At each step the membrane charges, fires and resets, v_0 = 0:
     H_t = charge(x_t, v_{t-1});  S_t = 1[H_t >= v_threshold];  v_t = H_t - S_t J_t
 where J_t = H_t for a reset to zero and v_threshold for one by subtraction (``soft``).
 Axes: [T, ...] in and out; T is first and nothing else is touched. `Neuron.definition` is that
-equation under autograd; `Neuron.forward` gives the same by a kernel (`spikenas.nn.kernels`), which
-also does the batch norm before the neuron, with a backward written by hand:
+equation under autograd; `Neuron.forward` gives the same by a kernel (`spikenas.nn.kernels`), and
+`Neuron.fire` with the batch norm before it, with a backward written by hand:
     dL/dH_t = dL/dv_t (dv_t/dH_t - r J_t S'_t) + S'_t dL/dS_t,   r = 0 where the reset is detached
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Callable, Sequence
 from math import prod
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
-from spikenas.nn import layout
-from spikenas.nn.active_tokens import MaskedTokens, PackedTokens
-from spikenas.nn.deferred import Normalised, from_rows, steps_of, taken, to_rows, valued
-from spikenas.nn.kernels import Law, multi_step
+from spikenas.nn.active_tokens import ActiveTokens, MaskedTokens, PackedTokens
+from spikenas.nn.kernels import Law, Norm, multi_step
+from spikenas.nn.layout import from_rows, once, to_rows
 from spikenas.nn.operations import Facts, Leaf
 from spikenas.nn.surrogate import SURROGATES, Spike, Surrogate
 from spikenas.workload import Kind, Signal
@@ -29,17 +26,6 @@ from spikenas.workload import Kind, Signal
 # (threshold: float = 1.0), in units of the gene; makes a neuron, or what stands in for one
 NeuronFactory = Callable[..., nn.Module]
 RESETS = ("subtract", "zero")
-_told: ContextVar[Callable[[Tensor, Tensor | int], None] | None] = ContextVar("told", default=None)
-
-
-@contextmanager
-def telling(told: Callable[[Tensor, Tensor | int], None]) -> Iterator[None]:
-    """Let neurons tell how many spikes they fired, where a kernel has counted them."""
-    token = _told.set(told)
-    try:
-        yield
-    finally:
-        _told.reset(token)
 
 
 class Neuron(Leaf):
@@ -50,6 +36,7 @@ class Neuron(Leaf):
         dh_dx, dh_dv: the derivatives of the charge.
         detach_reset: whether the gradient treats the spike in the reset as a constant.
         reset: ``zero``, or ``subtract`` for a soft one, which keeps what lies above the threshold.
+        spike_count: of the last call, where the kernel has counted; parts of it in a tensor.
     """
 
     kind = Kind.NEURON
@@ -67,6 +54,7 @@ class Neuron(Leaf):
         self.v_threshold, self.reset = v_threshold, reset
         self.surrogate: Surrogate = SURROGATES[surrogate]
         self._slope = surrogate
+        self.spike_count: Tensor | int | None = None
 
     def charge(self, x: Tensor, v: Tensor) -> Tensor:
         """Return the membrane H_t before it fires."""
@@ -93,7 +81,7 @@ class Neuron(Leaf):
         """Return the learnt part k of H = v + k (x - v), where the neuron learns it."""
         return None
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, *, active: ActiveTokens | None = None) -> Tensor:
         """Return spikes [T, ...] for currents [T, ...]; of tokens, those of the active ones.
 
         Batch norm has a bias, so a halted token would fire: its spikes [T, B, N, D] are masked.
@@ -101,34 +89,33 @@ class Neuron(Leaf):
         Raises:
             ValueError: there is no step, or currents are no floating-point numbers.
         """
-        active = layout.active_tokens()
+        self.spike_count = None
         if isinstance(active, PackedTokens) and x.dim() == 2:
-            rows: Tensor = _Rows.apply(valued(x), active, self)  # type: ignore[no-untyped-call]
+            rows: Tensor = _Rows.apply(x, active, self)  # type: ignore[no-untyped-call]
             return rows
         if x.dim() == 0 or x.shape[0] == 0 or not x.is_floating_point():
             raise ValueError(
                 "a neuron needs currents [T, ...] of floating point with T >= 1, but has "
                 f"{x.dtype} of shape {[*x.shape]}"
             )
-        is_plain = torch.compiler.is_exporting()  # graphs for others hold plain operations only
-        spikes = self.definition(valued(x)) if is_plain else self._at_once(x)
+        if torch.compiler.is_exporting():  # graphs for others hold plain operations only
+            spikes = self.definition(x)
+        else:
+            spikes = self.fire(once(x), x.shape[0])
         if isinstance(active, MaskedTokens) and x.dim() == 4:
+            self.spike_count = None
             return active.masked(spikes)
         return spikes
 
-    def _at_once(self, x: Tensor) -> Tensor:
-        """Run all steps in one kernel, with the batch norm that x waits for."""
-        x = taken(x)
-        source, norm = (x.source, x.batch_norm) if isinstance(x, Normalised) else (x, None)
-        once, num_steps = steps_of(source)
-        is_dense = norm is None and once.is_contiguous()
-        rows = once if is_dense else to_rows(once)
-        spikes, count = multi_step(rows, num_steps, self.kernel_law(), self.leak(), norm)
-        if not is_dense:
-            spikes = from_rows(spikes, like=once)
-        if count is not None and (tell := _told.get()):
-            tell(spikes, count if isinstance(count, int) else count.sum())
-        return spikes
+    def fire(self, x: Tensor, num_steps: int, norm: Norm | None = None) -> Tensor:
+        """Return spikes [T, ...] by a kernel, which does the batch norm of x on the way.
+
+        x is [T, ...], or [1, ...] for T equal steps.
+        """
+        is_dense = norm is None and x.is_contiguous()
+        rows = x if is_dense else to_rows(x)
+        spikes, self.spike_count = multi_step(rows, num_steps, self.kernel_law(), self.leak(), norm)
+        return spikes if is_dense else from_rows(spikes, like=x)
 
     def definition(self, x: Tensor) -> Tensor:
         """Return the same as `forward`, step by step under autograd."""

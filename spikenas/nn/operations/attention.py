@@ -1,28 +1,21 @@
 """What attention on spikes is made of: products, sums and masks of data-dependent operands.
 
 Axes: T steps, B batch, N tokens, D width, h heads, d = D / h. Tokens [T, B, N, D] may also be the
-rows [R, D] of the active ones; products then see each sample's own (`layout.by_sample`).
+rows [R, D] of the active ones; products then see each sample's own (`active_tokens.by_sample`).
 """
 
 from collections.abc import Sequence
-from math import frexp
 
-import torch
 from torch import Tensor
 
-from spikenas.nn.deferred import Similarity, taken
-from spikenas.nn.kernels import attended, meetings, weighed
-from spikenas.nn.layout import as_rows, by_sample, is_deferring
+from spikenas.nn.active_tokens import ActiveTokens, as_rows, by_sample
+from spikenas.nn.kernels import meetings, weighed
 from spikenas.nn.operations.leaf import Count, Facts, Leaf
 from spikenas.workload import Kind, Signal
 
 
 class TokenSimilarity(Leaf):
-    """``A = scale Q K^T`` per head, from tokens [T, B, N, D] to [T, B, h, N, N]; no softmax.
-
-    Where N > d it waits for V: ``Q (K^T V)`` costs less, and is the same sum of the same integers
-    (times a power of two, as the published scale is one).
-    """
+    """``A = scale Q K^T`` per head, from tokens [T, B, N, D] to [T, B, h, N, N]; no softmax."""
 
     kind = Kind.SPIKE_PRODUCT
 
@@ -30,13 +23,9 @@ class TokenSimilarity(Leaf):
         super().__init__()
         self.num_heads, self.scale = num_heads, scale
 
-    def forward(self, q: Tensor, k: Tensor) -> Tensor:
+    def forward(self, q: Tensor, k: Tensor, *, active: ActiveTokens | None = None) -> Tensor:
         """Return counts of common spikes, scaled."""
-        q, k = (_heads(by_sample(x), self.num_heads) for x in (q, k))
-        T, B, h, N, d = q.shape
-        is_exact = q.dtype in (torch.float32, torch.float64) and frexp(self.scale)[0] == 0.5
-        if d < N and is_exact and is_deferring(q):
-            return Similarity((T, B, h, N, N), q, k, self.scale)
+        q, k = (heads(by_sample(x, active), self.num_heads) for x in (q, k))
         return (q @ k.mT) * self.scale
 
     def facts(self, inputs: Sequence[Tensor], output: Tensor) -> Facts:
@@ -46,8 +35,7 @@ class TokenSimilarity(Leaf):
 
     def events(self, inputs: Sequence[Tensor], output: Tensor, count: Count) -> Tensor | int:
         """Count the pairs of a non-zero of Q and one of K in the same channel."""
-        q, k = inputs
-        return meetings(by_sample(q), by_sample(k))
+        return meetings(*inputs)
 
     def carries(self, signals: Sequence[Signal]) -> Signal:
         """Sums of products of spikes are counts."""
@@ -59,14 +47,10 @@ class TokenAggregation(Leaf):
 
     kind = Kind.SPIKE_PRODUCT
 
-    def forward(self, attn: Tensor, v: Tensor) -> Tensor:
+    def forward(self, attn: Tensor, v: Tensor, *, active: ActiveTokens | None = None) -> Tensor:
         """Return the sums of V's spikes, weighted by A."""
-        attn, heads = taken(attn), _heads(by_sample(v), attn.shape[2])
-        if isinstance(attn, Similarity):
-            y = attn.q @ ((attn.k.mT @ heads) * attn.scale)
-        else:
-            y = attn @ heads
-        return as_rows(y.transpose(2, 3).flatten(3))  # [T, B, N, D]
+        y = attn @ heads(by_sample(v, active), attn.shape[2])
+        return as_rows(y.transpose(2, 3).flatten(3), active)  # [T, B, N, D]
 
     def facts(self, inputs: Sequence[Tensor], output: Tensor) -> Facts:
         """Count N N D coincidences."""
@@ -75,10 +59,8 @@ class TokenAggregation(Leaf):
 
     def events(self, inputs: Sequence[Tensor], output: Tensor, count: Count) -> Tensor | int:
         """Count the pairs of a non-zero of A and one of V at the same token."""
-        attn, v = taken(inputs[0]), _heads(by_sample(inputs[1]), inputs[0].shape[2])
-        if isinstance(attn, Similarity):  # of spikes, where no sum of products vanishes
-            return attended(attn.q, attn.k, v)
-        return weighed(attn, v)
+        attn, v = inputs
+        return weighed(attn, heads(v, attn.shape[2]))
 
     def carries(self, signals: Sequence[Signal]) -> Signal:
         """Sums of products of counts and spikes are counts."""
@@ -114,9 +96,9 @@ class TokenSum(Leaf):
 
     kind = Kind.SPIKE_SUM
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, *, active: ActiveTokens | None = None) -> Tensor:
         """Return the counts."""
-        return by_sample(x).sum(2)
+        return by_sample(x, active).sum(2)
 
     def facts(self, inputs: Sequence[Tensor], output: Tensor) -> Facts:
         """Count N D additions."""
@@ -169,9 +151,9 @@ class HeadMask(_Mask):
 class ChannelMask(_Mask):
     """Keep the channels that spike, of every token: mask [T, B, D], tokens [T, B, N, D]."""
 
-    def forward(self, mask: Tensor, x: Tensor) -> Tensor:
+    def forward(self, mask: Tensor, x: Tensor, *, active: ActiveTokens | None = None) -> Tensor:
         """Return [T, B, N, D]."""
-        return as_rows(by_sample(x) * mask.unsqueeze(2))
+        return as_rows(by_sample(x, active) * mask.unsqueeze(2), active)
 
 
 class Coincidence(_Mask):
@@ -182,6 +164,7 @@ class Coincidence(_Mask):
         return x * y
 
 
-def _heads(x: Tensor, num_heads: int) -> Tensor:
-    heads: Tensor = x.unflatten(3, (num_heads, -1)).transpose(2, 3)  # [T, B, h, N, d]
-    return heads
+def heads(x: Tensor, num_heads: int) -> Tensor:
+    """Part tokens [T, B, N, D] into heads [T, B, h, N, d]."""
+    parted: Tensor = x.unflatten(3, (num_heads, -1)).transpose(2, 3)
+    return parted

@@ -1,8 +1,6 @@
 """Batch normalisation (Ioffe 2015), one set of statistics for all steps: T and B are merged.
 
     y = weight (x - mean) / sqrt(var + eps) + bias
-Only the statistics are computed here; a neuron that follows normalises on the way, and a constant
-before it has no part in the sums, as it changes nothing but the mean (`spikenas.nn.deferred`).
 Axes: T steps, B batch, C = D channels, H, W map, N tokens.
 """
 
@@ -12,10 +10,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from spikenas.nn import layout
-from spikenas.nn.active_tokens import MaskedTokens
-from spikenas.nn.deferred import Biased, Normalised, steps_of, taken, to_rows, valued
-from spikenas.nn.kernels import Norm, backend_of, normalise
+from spikenas.nn.active_tokens import ActiveTokens, MaskedTokens
+from spikenas.nn.kernels import Norm, backend_of
+from spikenas.nn.layout import to_rows
 from spikenas.nn.operations.leaf import Facts, Leaf
 from spikenas.workload import Kind
 
@@ -35,36 +32,46 @@ class BatchNorm(Leaf):
         self.register_buffer("running_mean", torch.zeros(channels))
         self.register_buffer("running_var", torch.ones(channels))
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, *, active: ActiveTokens | None = None) -> Tensor:
         """Normalise; in training with the batch's statistics over T, B and positions.
 
         Of tokens it sees the active ones; where a token has halted it returns zero.
         """
-        x = taken(x)
-        product, constant = (x.product, x.bias) if isinstance(x, Biased) else (x, None)
-        active = layout.active_tokens()
-        masked = active if isinstance(active, MaskedTokens) and x.dim() == 4 else None
-        if not layout.is_deferring(product):
-            y = self._plain(valued(x))  # where a graph is written, how many are active is unknown
-            return y if masked is None else masked.masked(y)
-        if masked is None:
-            norm = self._norm(product, constant)
-            return self._plain(valued(x)) if norm is None else Normalised(x.shape, product, norm)
-        rows = masked.rows(product)
-        norm = self._norm(rows, constant)
-        if norm is None:  # no statistics to be had
-            return product * 0.0
-        return masked.from_rows(normalise(rows, norm), product)
+        if not isinstance(active, MaskedTokens) or x.dim() != 4:
+            return self._normalised(x)
+        if torch.compiler.is_exporting():  # where a graph is written, how many are is unknown
+            return active.masked(self._normalised(x))
+        rows = active.rows(x)
+        if self.training and len(rows) < 2:  # no statistics to be had
+            return x * 0.0
+        return active.from_rows(self._normalised(rows), x)
 
-    def _norm(self, x: Tensor, constant: Tensor | None) -> Norm | None:
-        """Return the norm of ``x + constant`` as one of x; None where x is not of our type."""
+    def _normalised(self, x: Tensor) -> Tensor:
+        maps = x.flatten(0, 1) if x.dim() == 5 else x.flatten(0, -2)  # [T B, C, H, W] or [rows, D]
+        y = F.batch_norm(
+            maps,
+            self.running_mean,
+            self.running_var,
+            self.weight,
+            self.bias,
+            training=self.training,
+            momentum=self.momentum,
+            eps=self.eps,
+        )
+        return y.view(x.shape)
+
+    def of(self, x: Tensor, num_steps: int, constant: Tensor | None) -> Norm | None:
+        """Return what it does to ``x + constant``, in numbers of x, as a kernel takes them.
+
+        A constant changes nothing but the mean. x is [T, ...], or [1, ...] for T equal steps. In
+        training the running statistics move on. None where x has another type, or one row.
+        """
         if backend_of(x).norm_dtype(x) is not self.weight.dtype:
             return None
         mean, variance = self.running_mean, self.running_var
         if self.training:
-            once, _ = steps_of(x)
-            rows = to_rows(once).detach().contiguous()
-            n = x.numel() // rows.shape[-1]
+            rows = to_rows(x).detach().contiguous()
+            n = x.numel() // rows.shape[-1] * (num_steps // len(x))
             if n < 2:
                 return None
             mean, variance = backend_of(rows).moments(rows)
@@ -82,20 +89,6 @@ class BatchNorm(Leaf):
             is_of_batch=self.training,
             constant=constant,
         )
-
-    def _plain(self, x: Tensor) -> Tensor:
-        maps = x.flatten(0, 1) if x.dim() == 5 else x.flatten(0, -2)  # [T B, C, H, W] or [rows, D]
-        y = F.batch_norm(
-            maps,
-            self.running_mean,
-            self.running_var,
-            self.weight,
-            self.bias,
-            training=self.training,
-            momentum=self.momentum,
-            eps=self.eps,
-        )
-        return y.view(x.shape)
 
     def facts(self, inputs: Sequence[Tensor], output: Tensor) -> Facts:
         """Scales and shifts count as biases: they fold into the weights before them."""

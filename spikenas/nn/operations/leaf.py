@@ -39,7 +39,8 @@ class Leaf(nn.Module):
         """Return how many multiply-accumulates had two non-zero factors, weights being non-zero.
 
         None where each element of the first input meets equally many weights, so that the part
-        of them that is not zero tells as much. ``count`` remembers what it has counted.
+        of them that is not zero tells as much. ``count`` remembers what it has counted; products
+        of tokens get those that are active by sample.
         """
         return None
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-from spikenas.nn.layout import active_tokens, by_sample
+from spikenas.nn.active_tokens import ActiveTokens, by_sample
 from spikenas.nn.operations.leaf import Facts, Leaf, joined
 from spikenas.workload import Kind, Signal
 
@@ -17,12 +17,11 @@ class MeanOverTokens(Leaf):
 
     kind = Kind.MEAN
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, *, active: ActiveTokens | None = None) -> Tensor:
         """Return [T, B, D]; zero where no token of a sample is active."""
-        active = active_tokens()
         if active is None:
             return x.mean(2)
-        x = by_sample(x)
+        x = by_sample(x, active)
         if x.shape[2] == 0:
             return x.sum(2)
         share = active.counts.clamp(min=1).to(x.dtype) / x.shape[2]  # [T, B]
@@ -38,9 +37,8 @@ class MeanOverSteps(Leaf):
 
     kind = Kind.MEAN
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, *, active: ActiveTokens | None = None) -> Tensor:
         """Return [B, D], the mean over those steps at which a sample has active tokens."""
-        active = active_tokens()
         if active is None:
             return x.mean(0)
         is_active = active.counts > 0  # [T, B]

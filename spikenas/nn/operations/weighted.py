@@ -1,7 +1,8 @@
 """Operations with trained weights: convolutions, linear maps, matrices over tokens.
 
 Axes: T steps, B batch, C = D channels, H, W map, N tokens, h heads, d = D / h. Linear maps see the
-last axis only, so they also take the rows of active tokens [R, D] (see ``spikenas.nn.layout``).
+last axis only, so they also take the rows of active tokens [R, D]. `product` is what of an
+operation the norm behind it needs: the sums without their bias (`spikenas.nn.layers`).
 """
 
 from collections.abc import Sequence
@@ -11,9 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from spikenas.nn.deferred import Biased, at_each_step, steps_of
 from spikenas.nn.kernels import convolution, non_zero
-from spikenas.nn.layout import active_tokens, is_deferring
+from spikenas.nn.layout import once
 from spikenas.nn.operations.leaf import Count, Facts, Leaf
 from spikenas.workload import Kind
 
@@ -40,16 +40,13 @@ class Conv(nn.Conv2d, Leaf):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return [T, B, C', H', W']."""
-        return at_each_step(self._of_steps, x)
+        out: Tensor = super().forward(x.flatten(0, 1)).unflatten(0, x.shape[:2])
+        return out
 
-    def _of_steps(self, x: Tensor) -> Tensor:
-        images = x.flatten(0, 1)
-        if is_deferring(x):
-            stride, padding = int(self.stride[0]), int(self.padding[0])
-            y = convolution(images, self.weight, stride, padding)  # [T B, C', H', W']
-            y = y if self.bias is None else y + self.bias[:, None, None]
-        else:
-            y = super().forward(images)
+    def product(self, x: Tensor) -> Tensor:
+        """Return [T, B, C', H', W'], without the bias, by events where these are few."""
+        stride, padding = int(self.stride[0]), int(self.padding[0])
+        y = convolution(x.flatten(0, 1), self.weight, stride, padding)
         out: Tensor = y.unflatten(0, x.shape[:2])
         return out
 
@@ -68,10 +65,9 @@ class Conv(nn.Conv2d, Leaf):
 
     def events(self, inputs: Sequence[Tensor], output: Tensor, count: Count) -> Tensor | int:
         """Count the weights that each non-zero element meets: fewer at the border of the map."""
-        x, num_steps = steps_of(inputs[0])
+        x = once(inputs[0])
         kernel = (int(self.kernel_size[0]), int(self.stride[0]), int(self.padding[0]))
-        sizes = zip(x.shape[-2:], output.shape[-2:], strict=True)
-        high, wide = (_reach(size, out, *kernel).to(x.device) for size, out in sizes)
+        high, wide = (_reach(size, *kernel).to(x.device) for size in x.shape[-2:])
         events = high.max() * wide.max() * count(x)  # as if there were no border
         for row in (high < high.max()).nonzero().flatten().tolist():
             met = wide * non_zero(x[..., row, :]).sum((0, 1, 2))
@@ -79,7 +75,7 @@ class Conv(nn.Conv2d, Leaf):
         for column in (wide < wide.max()).nonzero().flatten().tolist():
             met = high.max() * non_zero(x[..., column]).sum((0, 1, 2))
             events = events - (wide.max() - wide[column]) * met.sum(dtype=torch.float64)
-        return events * self.out_channels * (num_steps // len(x))
+        return events * self.out_channels * (len(inputs[0]) // len(x))
 
 
 class Linear(nn.Linear, Leaf):
@@ -87,16 +83,9 @@ class Linear(nn.Linear, Leaf):
 
     kind = Kind.LINEAR
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Return [..., D']; over tokens the bias waits for the batch norm that may follow."""
-        is_of_tokens = x.dim() == 4 or (x.dim() == 2 and active_tokens() is not None)
-        if not is_of_tokens or not is_deferring(x) or torch.is_autocast_enabled(x.device.type):
-            return at_each_step(super().forward, x)
-        product = at_each_step(self._product, x)
-        return product if self.bias is None else Biased(product.shape, product, self.bias)
-
-    def _product(self, x: Tensor) -> Tensor:
-        if x.dim() == 2 or x.device.type != "cpu":
+    def product(self, x: Tensor) -> Tensor:
+        """Return [..., D'], without the bias, by events where these are few."""
+        if x.dim() != 4 or x.device.type != "cpu" or torch.is_autocast_enabled("cpu"):
             return F.linear(x, self.weight)
         # On CPUs a convolution of rows with channels last is 10 to 30 % faster than BLAS.
         maps = x.flatten(0, 1).unsqueeze(2).permute(0, 3, 1, 2)  # [T B, D, N, 1]
@@ -128,6 +117,12 @@ class ConvOverTokens(Leaf):
         self.weight = nn.Parameter(torch.empty(out_channels, in_channels, kernel_size))
         nn.init.kaiming_uniform_(self.weight, a=5**0.5)
 
+    bias = None  # as of the other operations with weights
+
+    def product(self, x: Tensor) -> Tensor:
+        """Return [T, B, N, D']."""
+        return self.forward(x)
+
     def forward(self, x: Tensor) -> Tensor:
         """Return [T, B, N, D']."""
         rows = x.flatten(0, 1).mT  # [T B, D, N]
@@ -152,7 +147,7 @@ class ConvOverTokens(Leaf):
         """Count the weights that each non-zero element meets: fewer at both ends."""
         tokens = non_zero(inputs[0]).sum((0, 1, 3), dtype=torch.float64)  # [N]
         N = len(tokens)
-        reached = _reach(N, N, self.kernel_size, 1, self.kernel_size // 2).to(tokens.device)
+        reached = _reach(N, self.kernel_size, 1, self.kernel_size // 2).to(tokens.device)
         return (tokens * reached).sum() * self.weight.shape[0]
 
 
@@ -184,8 +179,9 @@ class TokenMixing(Leaf):
 
 
 @lru_cache(maxsize=256)
-def _reach(size: int, out: int, kernel_size: int, stride: int, padding: int) -> Tensor:
+def _reach(size: int, kernel_size: int, stride: int, padding: int) -> Tensor:
     """Return how many outputs along one axis each of its ``size`` inputs takes part in."""
+    out = (size + 2 * padding - kernel_size) // stride + 1
     starts = stride * torch.arange(out).unsqueeze(1) - padding
     inputs = (starts + torch.arange(kernel_size)).flatten()
     return torch.bincount(inputs[(inputs >= 0) & (inputs < size)], minlength=size)

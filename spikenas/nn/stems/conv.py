@@ -9,8 +9,8 @@ from itertools import pairwise
 
 from torch import Tensor, nn
 
+from spikenas.nn.layers import ConvNorm
 from spikenas.nn.neurons.neuron import NeuronFactory
-from spikenas.nn.operations import BatchNorm, Conv
 
 
 class ConvStem(nn.Module):
@@ -30,10 +30,15 @@ class ConvStem(nn.Module):
         widths = [in_channels] + [embed_dim >> (count - 1 - i) for i in range(count)]
         self.layers = nn.Sequential()
         for i, (before, after) in enumerate(pairwise(widths)):
-            self.layers.append(Conv(before, after, stride=1 if patch_size == 1 else 2))
-            self.layers.append(BatchNorm(after))
-            if i < count - 1 or residual != "membrane":
-                self.layers.append(neuron())
+            fires = i < count - 1 or residual != "membrane"
+            self.layers.append(
+                ConvNorm(
+                    before,
+                    after,
+                    stride=1 if patch_size == 1 else 2,
+                    neuron=neuron() if fires else None,
+                )
+            )
 
     def forward(self, x: Tensor) -> Tensor:
         """Return [T, B, D, H / P, W / P]."""

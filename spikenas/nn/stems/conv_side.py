@@ -11,8 +11,9 @@ from itertools import pairwise
 from torch import Tensor, nn
 
 from spikenas.nn import initialisation
+from spikenas.nn.layers import ConvNorm
 from spikenas.nn.neurons.neuron import NeuronFactory
-from spikenas.nn.operations import BatchNorm, Concat, Conv
+from spikenas.nn.operations import Concat
 
 
 class ConvSideStem(nn.Module):
@@ -33,13 +34,11 @@ class ConvSideStem(nn.Module):
         first_strided = 5 - (patch_size.bit_length() - 1)
         self.main = nn.Sequential()
         for i, (before, after) in enumerate(pairwise(widths)):
-            self.main.append(Conv(before, after, stride=2 if i >= first_strided else 1))
-            self.main.append(BatchNorm(after))
-            if i < 4:
-                self.main.append(neuron())
-        self.side = nn.Sequential(
-            Conv(in_channels, D // 8, patch_size, stride=patch_size, padding=0), BatchNorm(D // 8)
-        )
+            stride = 2 if i >= first_strided else 1
+            self.main.append(
+                ConvNorm(before, after, stride=stride, neuron=neuron() if i < 4 else None)
+            )
+        self.side = ConvNorm(in_channels, D // 8, patch_size, stride=patch_size, padding=0)
         self.concat = Concat()
         initialisation.stmixer(self)
 

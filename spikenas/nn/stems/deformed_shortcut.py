@@ -13,8 +13,9 @@ No biases; PyTorch's default initialisation.
 
 from torch import Tensor, nn
 
+from spikenas.nn.layers import ConvNorm
 from spikenas.nn.neurons.neuron import NeuronFactory
-from spikenas.nn.operations import Add, BatchNorm, Conv, MaxPool
+from spikenas.nn.operations import Add, MaxPool
 
 # Of each layer: the divisor of E that is its width, and whether it pools.
 _TRUNK = {1: ((2, False),), 2: ((2, False),), 4: ((2, True),), 8: ((8, False), (4, True))}
@@ -65,14 +66,13 @@ def layer(
     in_channels: int, out_channels: int, neuron: NeuronFactory, *, has_pool: bool
 ) -> nn.Sequential:
     """Return conv3x3 -> BN -> [max pool] -> S."""
-    pool = [MaxPool()] if has_pool else []
-    conv = Conv(in_channels, out_channels)
-    return nn.Sequential(conv, BatchNorm(out_channels), *pool, neuron())
+    if has_pool:
+        return nn.Sequential(ConvNorm(in_channels, out_channels), MaxPool(), neuron())
+    return nn.Sequential(ConvNorm(in_channels, out_channels, neuron=neuron()))
 
 
 def shortcut(
     in_channels: int, out_channels: int, neuron: NeuronFactory, *, stride: int
-) -> nn.Sequential:
+) -> ConvNorm:
     """Return conv1x1 of ``stride`` -> BN -> S."""
-    conv = Conv(in_channels, out_channels, 1, stride=stride)
-    return nn.Sequential(conv, BatchNorm(out_channels), neuron())
+    return ConvNorm(in_channels, out_channels, 1, stride=stride, neuron=neuron())

@@ -10,7 +10,7 @@ docs/explanation/halting.md. The stem inside is its host's: `sps`, in a membrane
 
 from torch import Tensor, nn
 
-from spikenas.nn.layout import first_step, hold
+from spikenas.nn.layout import hold
 from spikenas.nn.neurons.neuron import NeuronFactory
 from spikenas.nn.stems.sps import SpikingPatchSplitting
 from spikenas.nn.stems.sps_membrane import MembranePatchSplitting
@@ -40,5 +40,5 @@ class IntegratedPatchSplitting(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return [T, B, D, H / P, W / P]."""
-        once: Tensor = self.host(first_step(x))  # [1, B, D, H / P, W / P]
+        once: Tensor = self.host(x[:1])  # [1, B, D, H / P, W / P]
         return hold(once, x.shape[0])

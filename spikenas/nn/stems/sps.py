@@ -10,8 +10,9 @@ from itertools import pairwise
 
 from torch import Tensor, nn
 
+from spikenas.nn.layers import ConvNorm
 from spikenas.nn.neurons.neuron import NeuronFactory
-from spikenas.nn.operations import Add, BatchNorm, Conv, MaxPool
+from spikenas.nn.operations import Add, MaxPool
 
 
 class SpikingPatchSplitting(nn.Module):
@@ -31,11 +32,11 @@ class SpikingPatchSplitting(nn.Module):
         first_pooled = 4 - (patch_size.bit_length() - 1)
         self.stages = nn.Sequential()
         for i, (before, after) in enumerate(pairwise(widths)):
-            stage = nn.Sequential(Conv(before, after), BatchNorm(after), neuron())
+            stage = nn.Sequential(ConvNorm(before, after, neuron=neuron()))
             if i >= first_pooled:
                 stage.append(MaxPool())
             self.stages.append(stage)
-        self.position = nn.Sequential(Conv(embed_dim, embed_dim), BatchNorm(embed_dim), neuron())
+        self.position = ConvNorm(embed_dim, embed_dim, neuron=neuron())
         self.add = Add()
 
     def forward(self, x: Tensor) -> Tensor:

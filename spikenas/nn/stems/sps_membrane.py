@@ -12,8 +12,9 @@ from itertools import pairwise
 from torch import Tensor, nn
 
 from spikenas.nn import initialisation
+from spikenas.nn.layers import ConvNorm
 from spikenas.nn.neurons.neuron import NeuronFactory
-from spikenas.nn.operations import Add, BatchNorm, Conv, MaxPool
+from spikenas.nn.operations import Add, MaxPool
 
 
 class MembranePatchSplitting(nn.Module):
@@ -33,14 +34,12 @@ class MembranePatchSplitting(nn.Module):
         first_pooled = 4 - (patch_size.bit_length() - 1)
         self.stages = nn.Sequential()
         for i, (before, after) in enumerate(pairwise(widths)):
-            stage = nn.Sequential(Conv(before, after), BatchNorm(after))
-            if i < 3:
-                stage.append(neuron())
+            stage = nn.Sequential(ConvNorm(before, after, neuron=neuron() if i < 3 else None))
             if i >= first_pooled:
                 stage.append(MaxPool())
             self.stages.append(stage)
         self.position_neuron = neuron()
-        self.position = nn.Sequential(Conv(embed_dim, embed_dim), BatchNorm(embed_dim))
+        self.position = ConvNorm(embed_dim, embed_dim)
         self.add = Add()
         initialisation.sdt(self)
 

@@ -29,11 +29,11 @@ def graph_of(a: Architecture):
             architecture(),
             "a product of two signals",
             [
-                "stages.0.0.sub_blocks.0.branch.similarity",
-                "stages.0.0.sub_blocks.0.branch.aggregation",
+                "stages.0.0.sub_blocks.0.branch.attention.similarity",
+                "stages.0.0.sub_blocks.0.branch.attention.aggregation",
             ],
         ),
-        (architecture(stem="sps", stages=(SMALL,)), "a maximum", ["stem.stages.3.3"]),
+        (architecture(stem="sps", stages=(SMALL,)), "a maximum", ["stem.stages.3.1"]),
         (
             architecture(stem="conv_side", residual="membrane", stages=(SMALL,)),
             "concatenation",
@@ -100,7 +100,7 @@ def test_a_lif_whose_input_does_not_decay_has_a_smaller_threshold():
 def test_batch_norm_is_in_the_weights_before_it_with_its_own_eps(eps):
     a = for_chips()
     network = build_network(a).eval()
-    norm = network.stem.layers[1]
+    norm = network.stem.layers[0].norm
     norm.eps = eps
     with torch.no_grad():
         norm.weight.fill_(3.0)
@@ -110,8 +110,8 @@ def test_batch_norm_is_in_the_weights_before_it_with_its_own_eps(eps):
 
     graph, _ = build(trace(network), network.state_dict(), (1, 8, 8))
 
-    node = graph.nodes["stem_layers_0"]
+    node = graph.nodes["stem_layers_0_conv"]
     torch.testing.assert_close(
-        torch.tensor(node.weight), network.stem.layers[0].weight.detach() * 1.5
+        torch.tensor(node.weight), network.stem.layers[0].conv.weight.detach() * 1.5
     )
     torch.testing.assert_close(torch.tensor(node.bias), torch.full((len(node.bias),), -2.5))

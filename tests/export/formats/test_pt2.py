@@ -66,7 +66,7 @@ def test_halting_networks_that_see_events_are_written_with_masks(tmp_path):
 @pytest.mark.parametrize("neuron", ["if", "lif", "plif", "stmixer_lif"])
 def test_a_neuron_under_export_is_the_neuron(neuron):
     network = trained(architecture(neuron=neuron, stages=DEEP[:1]), batches=2)
-    layer = network.stem.layers[2]
+    layer = network.stem.layers[0].neuron
     currents = torch.randn(5, 2, 3, generator=torch.Generator().manual_seed(0))
 
     with torch.no_grad():

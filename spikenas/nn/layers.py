@@ -1,0 +1,235 @@
+"""Layers of several operations that a kernel runs at once: ``S(BN(W x))`` and ``s Q K^T V``.
+
+Each says what it is in `definition`, one line of operations; `forward` gives the same, faster. A
+graph that is written down, a module that is watched by hooks, another type than the weights' and
+rows of active tokens take the definition. Axes: T steps, B batch, C = D channels, H, W map,
+N tokens, h heads, d = D / h.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from math import frexp
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.module import _global_backward_hooks, _global_forward_hooks
+
+from spikenas.nn.active_tokens import (
+    ActiveTokens,
+    MaskedTokens,
+    PackedTokens,
+    as_rows,
+    by_sample,
+    only,
+)
+from spikenas.nn.kernels import attended, meetings, normalise
+from spikenas.nn.layout import from_rows, hold, once, to_rows
+from spikenas.nn.neurons.neuron import Neuron
+from spikenas.nn.operations import (
+    BatchNorm,
+    Conv,
+    ConvOverTokens,
+    Leaf,
+    Linear,
+    TokenAggregation,
+    TokenSimilarity,
+)
+from spikenas.nn.operations.attention import heads
+
+Weighted = Conv | ConvOverTokens | Linear
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """A number that stands for a tensor which nobody made: of its non-zeros, or of events."""
+
+    number: Tensor | int
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """An operation inside a layer, as a measurement sees it; None is what it does not count."""
+
+    name: str
+    leaf: Leaf
+    inputs: Sequence[Tensor | Counted | None]
+    output: Tensor | Counted | None
+    events: Counted | None = None
+
+
+class Layer(nn.Module):
+    """What all of them share: when to take the definition, and what a measurement sees inside."""
+
+    def seen(
+        self, inputs: Sequence[Tensor], output: Tensor, active: ActiveTokens | None
+    ) -> Iterator[Seen]:
+        """Yield the operations that are counted."""
+        raise NotImplementedError
+
+    def is_written_out(self, x: Tensor) -> bool:
+        """Whether the operations must run one by one."""
+        if torch.compiler.is_compiling() or torch.compiler.is_exporting():
+            return True
+        if x.is_meta or x.numel() == 0 or torch.is_autocast_enabled(x.device.type):
+            return True
+        if _global_forward_hooks or _global_backward_hooks:
+            return True
+        return any(
+            inner._forward_hooks
+            or inner._forward_pre_hooks
+            or inner._backward_hooks
+            or inner._backward_pre_hooks
+            for inner in self.children()
+        )
+
+
+class _Normed(Layer):
+    """``S(BN(W x))``; without a neuron ``BN(W x)``, with a dense function in its place that.
+
+    Attributes:
+        neuron: the residual whose branch ends here may hand it over later.
+    """
+
+    _place: ClassVar[str]  # of the operation with weights
+
+    def __init__(self, weighted: nn.Module, channels: int, neuron: nn.Module | None) -> None:
+        super().__init__()
+        self.add_module(self._place, weighted)
+        self.norm, self.neuron = BatchNorm(channels), neuron
+
+    @property
+    def weighted(self) -> Weighted:
+        """The operation with weights."""
+        found: Weighted = getattr(self, self._place)
+        return found
+
+    def definition(self, x: Tensor, *, active: ActiveTokens | None = None) -> Tensor:
+        """Return ``neuron(norm(weighted(x)))``."""
+        currents: Tensor = self.norm(self.weighted(x), active=active)
+        return self._fired(currents, active=active)
+
+    def forward(self, x: Tensor, *, active: ActiveTokens | None = None) -> Tensor:
+        """Return spikes, or currents where there is no neuron."""
+        if isinstance(active, PackedTokens) or self.is_written_out(x):
+            return self.definition(x, active=active)
+        weighted, T = self.weighted, x.shape[0]
+        if active is not None and x.dim() == 4:
+            return self._fired(self._masked(weighted.product(x), active), active=active)
+        product = weighted.product(once(x))  # one step where all are the same
+        norm = self.norm.of(product, T, weighted.bias)
+        if norm is None:
+            return self.definition(x)
+        if isinstance(self.neuron, Neuron):
+            return self.neuron.fire(product, T, norm)
+        currents = from_rows(normalise(to_rows(product), norm), like=product)
+        return self._fired(hold(currents, T) if len(currents) < T else currents)
+
+    def _masked(self, product: Tensor, active: MaskedTokens) -> Tensor:
+        """Return the currents of the active tokens, zero for the others."""
+        rows = active.rows(product)
+        norm = self.norm.of(rows, len(rows), self.weighted.bias) if len(rows) else None
+        if norm is None:  # no statistics to be had
+            return product * 0.0
+        return active.from_rows(normalise(rows, norm), product)
+
+    def _fired(self, currents: Tensor, *, active: ActiveTokens | None = None) -> Tensor:
+        if self.neuron is None:
+            return currents
+        out: Tensor = self.neuron(currents, **only(active))
+        return out
+
+    def seen(
+        self, inputs: Sequence[Tensor], output: Tensor, active: ActiveTokens | None
+    ) -> Iterator[Seen]:
+        """Yield the product and the neuron; the currents between them count nowhere."""
+        yield Seen(self._place, self.weighted, inputs, None)
+        if isinstance(self.neuron, Neuron):
+            yield Seen("neuron", self.neuron, (None,), output)
+
+
+class ConvNorm(_Normed):
+    """``BN(conv(x))`` of a map [T, B, C, H, W], and the neuron that it is given."""
+
+    _place = "conv"
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int = 3,
+        *,
+        stride: int = 1,
+        padding: int | None = None,
+        neuron: nn.Module | None = None,
+    ) -> None:
+        conv = Conv(in_channels, out_channels, kernel_size, stride=stride, padding=padding)
+        super().__init__(conv, out_channels, neuron)
+
+
+class LinearNorm(_Normed):
+    """``BN(W x + b)`` of tokens [T, B, N, D], and the neuron that it is given."""
+
+    _place = "linear"
+
+    def __init__(
+        self, in_dim: int, out_dim: int, *, bias: bool, neuron: nn.Module | None = None
+    ) -> None:
+        super().__init__(Linear(in_dim, out_dim, bias=bias), out_dim, neuron)
+
+
+class ConvOverTokensNorm(_Normed):
+    """``BN(conv(x))`` along the raster order of tokens [T, B, N, D], and the neuron given."""
+
+    _place = "conv"
+
+    def __init__(
+        self, in_dim: int, out_dim: int, kernel_size: int, *, neuron: nn.Module | None = None
+    ) -> None:
+        super().__init__(ConvOverTokens(in_dim, out_dim, kernel_size), out_dim, neuron)
+
+
+class SpikeAttention(Layer):
+    """``s Q K^T V`` per head of spikes [T, B, N, D]; no softmax.
+
+    Where N > d it is computed as ``Q (K^T V s)``: that costs less, and is the same sum of the same
+    integers where the scale is a power of two, as the published one is.
+    """
+
+    def __init__(self, num_heads: int, scale: float) -> None:
+        super().__init__()
+        self.similarity = TokenSimilarity(num_heads, scale)
+        self.aggregation = TokenAggregation()
+
+    def definition(
+        self, q: Tensor, k: Tensor, v: Tensor, *, active: ActiveTokens | None = None
+    ) -> Tensor:
+        """Return the sums of V's spikes, weighted by the common spikes of Q and K."""
+        attn = self.similarity(q, k, active=active)  # [T, B, h, N, N]
+        out: Tensor = self.aggregation(attn, v, active=active)
+        return out
+
+    def forward(
+        self, q: Tensor, k: Tensor, v: Tensor, *, active: ActiveTokens | None = None
+    ) -> Tensor:
+        """Return counts [T, B, N, D]."""
+        num_heads, scale = self.similarity.num_heads, self.similarity.scale
+        tokens = [by_sample(x, active) for x in (q, k, v)]
+        N, d = tokens[0].shape[2], tokens[0].shape[3] // num_heads
+        is_exact = q.dtype in (torch.float32, torch.float64) and frexp(scale)[0] == 0.5
+        if d >= N or not is_exact or self.is_written_out(q):
+            return self.definition(q, k, v, active=active)
+        of_q, of_k, of_v = (heads(x, num_heads) for x in tokens)
+        y = of_q @ ((of_k.mT @ of_v) * scale)  # [T, B, h, N, d]
+        return as_rows(y.transpose(2, 3).flatten(3), active)
+
+    def seen(
+        self, inputs: Sequence[Tensor], output: Tensor, active: ActiveTokens | None
+    ) -> Iterator[Seen]:
+        """Yield both products; A is not zero where Q and K meet, as sums of spikes never vanish."""
+        q, k, v = (by_sample(x, active) for x in inputs)
+        of_q, of_k, of_v = (heads(x, self.similarity.num_heads) for x in (q, k, v))
+        attn = Counted(attended(of_q, of_k))
+        yield Seen("similarity", self.similarity, inputs[:2], attn, Counted(meetings(q, k)))
+        events = Counted(attended(of_q, of_k, of_v))
+        yield Seen("aggregation", self.aggregation, (attn, inputs[2]), output, events)
