@@ -3,7 +3,7 @@
 A file is complete once it bears its name (written aside, flushed, renamed), and only then is its
 candidate recorded as complete, in one transaction with the SHA-256 of the bytes that were written.
 A file that was found on disk is never given a new digest: where the driver was killed before the
-record, the candidate is trained again.
+record, the candidate is trained again. Only files with such a record are deleted, and drafts.
 """
 
 import hashlib
@@ -33,11 +33,8 @@ class FrontWeights:
         self._kept = {each.row: each for each in complete if each.weights_path is not None}
         self.front: list[Candidate] = []
         self.settle()
-        named = {self._path(member.key) for member in self.front}
         for candidate in writer.run.candidates():  # left by a driver that was killed
-            for path in (self._path(candidate.key), self._aside(candidate.key)):
-                if path not in named and path.is_file():
-                    path.unlink()
+            self._aside(candidate.key).unlink(missing_ok=True)
 
     def save(self, key: str, weights: bytes, evaluation: Evaluation) -> KeptFile | None:
         """Write the weights of a new result, if it joins the front; before it is recorded."""
@@ -67,7 +64,8 @@ class FrontWeights:
         for row in [row for row in self._kept if row not in rows]:
             left = self._kept.pop(row)
             self._writer.drop_artifact(row, _KIND)
-            self._path(left.key).unlink(missing_ok=True)
+            if left.weights_path == self._path(left.key):  # nothing that the run did not write
+                left.weights_path.unlink(missing_ok=True)
 
     def read(self, member: Candidate) -> bytes:
         """Return the weights of a member of the front; raises as `read_weights` does."""
