@@ -63,7 +63,8 @@ def find_folder(database: Database, given: Path | None) -> Path:
 def claim(database: Database, folder: Path) -> None:
     """Make the folder and mark it as this store's; called by who begins to write.
 
-    Raises StoreError where it cannot be written, or is that of a store which this one is a copy of.
+    Raises StoreError where it cannot be written, is that of a store which this one is a copy of, or
+    is a second one.
     """
     try:
         str(folder).encode()
@@ -74,6 +75,7 @@ def claim(database: Database, folder: Path) -> None:
     uuid, recorded = _identity(database)
     _refuse_copy(database, folder, uuid)
     try:
+        _refuse_second(database, find_folder(database, None), folder)
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         place = str(folder.resolve())
         wanted = {"store": uuid, "database": _whereabouts(database), "folder": place}
@@ -186,6 +188,18 @@ def _refuse_copy(database: Database, folder: Path, uuid: str) -> None:
         f"of its own: {shlex.join(['cp', '-r', str(folder), str(own)])}, and name that with "
         f"{shlex.join(['--artifacts', str(own)])}"
     )
+
+
+def _refuse_second(database: Database, first: Path, folder: Path) -> None:
+    """Raise where weights that lie in the folder that the store knows are not in the other one."""
+    with database.reading() as connection:
+        kept = connection.execute(select(artifacts.c.path)).scalars().all()
+    if any((first / path).exists() and not (folder / path).exists() for path in kept):
+        cure = shlex.join(["cp", "-r", f"{first}/.", str(folder)])
+        raise StoreError(
+            f"{database.url} keeps its weights in {first}, and in one folder only; leave out "
+            f"--artifacts (SPIKENAS_ARTIFACTS), or copy them to {folder} first: {cure}"
+        )
 
 
 def _is_original(original: Path, path: Path, uuid: str) -> bool:

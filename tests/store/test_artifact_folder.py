@@ -123,6 +123,19 @@ def test_a_copy_without_a_folder_is_read_and_not_written_until_it_has_one(
     assert weights(url) == weights(url, "second") == b"weights"
 
 
+def test_a_store_has_one_folder_and_finds_it_wherever_it_is(tmp_path, keep):
+    url, big = f"sqlite:///{tmp_path}/runs.db", tmp_path / "big"
+    keep(url)
+
+    with Store.open(url, artifacts=big) as store, pytest.raises(StoreError) as refused:
+        store.begin_run("second", **RUN)
+    subprocess.run(shlex.split(str(refused.value).rpartition(": ")[2]), check=True)
+    second = keep(url, "second", artifacts=big)
+
+    assert second.is_relative_to(big)
+    assert weights(url) == weights(url, "second") == b"weights"
+
+
 def test_a_restored_dump_is_refused_the_folder_of_its_original(
     tmp_path, monkeypatch, keep, postgresql
 ):
