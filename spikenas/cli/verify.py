@@ -35,7 +35,7 @@ def verify(
         kept = [
             candidate
             for name in names
-            for candidate in opened.run(name).candidates()
+            for candidate in opened.run(name).candidates(all_generations=True)
             if candidate.weights_path is not None
         ]
     faults = weights_faults(kept)

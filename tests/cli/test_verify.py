@@ -54,3 +54,15 @@ def test_weights_that_are_damaged_or_gone_are_named(spikenas, kept, status):
     assert ended.code == 5
     assert [fault["status"] for fault in json.loads(ended.out)["faults"]] == [status]
     assert str(path) in standing.err
+
+
+def test_weights_of_an_earlier_generation_are_verified_too(spikenas, kept):
+    url, path = kept
+    with Store.open(url) as store:
+        store.resume_run("mine", new_generation=True).finish("finished")
+    path.write_bytes(b"Weights")
+
+    ended = spikenas("verify", "--store", url, "--json")
+
+    assert ended.code == 5
+    assert [fault["status"] for fault in json.loads(ended.out)["faults"]] == ["damaged"]
