@@ -20,6 +20,7 @@ from spikenas.exceptions import (
     ArtefactError,
     DataError,
     InfeasibleError,
+    MachineError,
     NotFoundError,
     SpikeNASError,
     UsageError,
@@ -103,12 +104,13 @@ def export(
 def _write_front(run: "Run", to: Path, beside: list[str], write: "Callable[..., Path]") -> None:
     """Write every member that can be written; raise the gravest error at the end for the others.
 
-    Damaged weights are graver than a format that cannot express a network, that is graver than
-    weights that are not there, and these than a folder that is taken.
+    From the gravest: weights that are damaged, that cannot be read, a format that cannot express a
+    network, weights that are not there, a folder that is taken.
     """
     front = run.pareto_front()
     failed: dict[type[SpikeNASError], list[str]] = {
         ArtefactError: [],
+        MachineError: [],
         InfeasibleError: [],
         NotFoundError: [],
         UsageError: [],
@@ -124,6 +126,7 @@ def _write_front(run: "Run", to: Path, beside: list[str], write: "Callable[..., 
             next(ids for kind, ids in failed.items() if isinstance(error, kind)).append(member.id)
     reasons = {
         ArtefactError: "damaged",
+        MachineError: "unreadable",
         InfeasibleError: f"cannot be written as {', '.join(beside)}",
         NotFoundError: "without weights",
         UsageError: "not overwritten",
