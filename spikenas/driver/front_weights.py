@@ -34,7 +34,7 @@ class FrontWeights:
         self.front: list[Candidate] = []
         self.settle()
         for candidate in writer.run.candidates():  # left by a driver that was killed
-            self._aside(candidate.key).unlink(missing_ok=True)
+            self._delete(self._aside(candidate.key))
 
     def save(self, key: str, weights: bytes, evaluation: Evaluation) -> KeptFile | None:
         """Write the weights of a new result, if it joins the front; before it is recorded."""
@@ -49,10 +49,7 @@ class FrontWeights:
                 os.fsync(file.fileno())
             aside.replace(path)
         except OSError as error:
-            raise MachineError(
-                f"weights cannot be written to {path}: {error.strerror}; mend that, then "
-                f"`{self._writer.run.command('resume')}`"
-            ) from error
+            raise self._fault(f"weights cannot be written to {path}", error) from error
         return KeptFile(_KIND, path, hashlib.sha256(weights).hexdigest(), len(weights))
 
     def settle(self) -> None:
@@ -65,7 +62,7 @@ class FrontWeights:
             left = self._kept.pop(row)
             self._writer.drop_artifact(row, _KIND)
             if left.weights_path == self._path(left.key):  # nothing that the run did not write
-                left.weights_path.unlink(missing_ok=True)
+                self._delete(left.weights_path)
 
     def read(self, member: Candidate) -> bytes:
         """Return the weights of a member of the front; raises as `read_weights` does."""
@@ -78,6 +75,16 @@ class FrontWeights:
             for found in (evaluation, *self.front)
         ]
         return bool(pareto.is_non_dominated(points)[0])
+
+    def _delete(self, path: Path) -> None:
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            raise self._fault(f"{path} cannot be deleted", error) from error
+
+    def _fault(self, what: str, error: OSError) -> MachineError:
+        cure = self._writer.run.command("resume")
+        return MachineError(f"{what}: {error.strerror}; mend that, then `{cure}`")
 
     def _path(self, key: str) -> Path:
         return self._folder / f"{key}.safetensors"
