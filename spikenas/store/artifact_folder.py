@@ -16,7 +16,6 @@ import shlex
 import sqlite3
 from contextlib import closing, suppress
 from pathlib import Path
-from uuid import uuid4
 
 from sqlalchemy import select, text, update
 
@@ -27,11 +26,6 @@ from spikenas.store.schema import artifacts, store
 MARKER = ".spikenas-store.json"
 _SUFFIXES = (".db", ".sqlite", ".sqlite3")
 _SHOWN = 8  # digits of the UUID in a folder's name
-
-
-def new_uuid() -> str:
-    """Return the identity of a new store."""
-    return str(uuid4())
 
 
 def find_folder(database: Database, given: Path | None) -> Path:
