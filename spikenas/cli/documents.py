@@ -50,7 +50,7 @@ class WeightsFault:
 
     candidate: str  # RUN/ID
     path: str
-    status: Literal["damaged", "missing"]
+    status: Literal["damaged", "missing", "unreadable"]
     detail: str
 
 

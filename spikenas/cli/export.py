@@ -20,6 +20,7 @@ from spikenas.exceptions import (
     ArtefactError,
     DataError,
     InfeasibleError,
+    MachineError,
     NotFoundError,
     SpikeNASError,
     UsageError,
@@ -103,25 +104,32 @@ def export(
 def _write_front(run: "Run", to: Path, beside: list[str], write: "Callable[..., Path]") -> None:
     """Write every member that can be written; raise the gravest error at the end for the others.
 
-    Damaged weights are graver than a format that cannot express a network, and that is graver
-    than weights that are not there.
+    From the gravest: weights that are damaged, that cannot be read, a format that cannot express a
+    network, weights that are not there, a folder that is taken.
     """
     front = run.pareto_front()
     failed: dict[type[SpikeNASError], list[str]] = {
         ArtefactError: [],
+        MachineError: [],
         InfeasibleError: [],
         NotFoundError: [],
+        UsageError: [],
     }
     for member in front:
+        folder = to / member.id
         try:
-            print(write(run, member, to / member.id), flush=True)
+            print(write(run, member, folder), flush=True)
         except tuple(failed) as error:
+            if isinstance(error, UsageError) and not (folder.exists() or folder.is_symlink()):
+                raise  # it is the same for every member
             say(f"not written: {member.id}: {error}")
             next(ids for kind, ids in failed.items() if isinstance(error, kind)).append(member.id)
     reasons = {
         ArtefactError: "damaged",
+        MachineError: "unreadable",
         InfeasibleError: f"cannot be written as {', '.join(beside)}",
         NotFoundError: "without weights",
+        UsageError: "not overwritten",
     }
     parts = [f"{len(ids)} {reasons[kind]}: {', '.join(ids)}" for kind, ids in failed.items() if ids]
     for kind, ids in failed.items():

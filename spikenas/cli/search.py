@@ -1,7 +1,6 @@
 """The commands that run a search: search, resume."""
 
 import os
-import shlex
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -179,7 +178,7 @@ def search(
             on_progress=on_progress,
         )
 
-    _conduct(run, store=store, allow_plugins=allow_plugins, as_json=as_json, quiet=quiet)
+    _conduct(run, store=store, as_json=as_json, quiet=quiet)
 
 
 def resume(
@@ -219,14 +218,13 @@ def resume(
             on_progress=on_progress,
         )
 
-    _conduct(go_on, store=store, allow_plugins=allow_plugins, as_json=as_json, quiet=quiet)
+    _conduct(go_on, store=store, as_json=as_json, quiet=quiet)
 
 
 def _conduct(
     search: Callable[[Callable[["Progress"], None]], "Run"],
     *,
     store: str | None,
-    allow_plugins: bool,
     as_json: bool,
     quiet: bool,
 ) -> None:
@@ -239,8 +237,10 @@ def _conduct(
             run = search(display)
     except (KeyboardInterrupt, SystemExit) as stop:  # SystemExit: SIGTERM, by our handler or Ray's
         if display.run:
-            consent = " --allow-plugins" * allow_plugins
-            go_on = f"spikenas resume {shlex.quote(display.run)}{_option(store)}{consent}"
+            from spikenas.store import Store
+
+            with Store.open(store, create=False) as opened:
+                go_on = opened.run(display.run).command("resume")
             say(f"stopped; the state is saved. resume with: {go_on}")
         else:
             say("stopped before anything was recorded")
@@ -276,11 +276,6 @@ def _say_what_next(run: "Run", front: list["Candidate"]) -> None:
     say(f"  {run.command('pareto', *plotted)}")
     say(f"  {run.command('energy', candidate=front[0].id)}")
     say(f"  {run.command('export', '--best', 'accuracy', '--to', to)}")
-
-
-def _option(store: str | None) -> str:
-    """Return ``--store URL`` for a command to type; a URL with a password is not repeated."""
-    return f" --store {shlex.quote(store)}" if store and redacted(store) == store else ""
 
 
 def _told(store: str | None) -> str:

@@ -1,14 +1,14 @@
 """verify: whether the kept weights of a store are the bytes that were recorded."""
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from spikenas.cli import documents
 from spikenas.cli.options import ArtifactsOption, JsonOption, StoreOption
 from spikenas.cli.output import print_document, print_table, say
-from spikenas.exceptions import ArtefactError, NotFoundError
+from spikenas.exceptions import ArtefactError, MachineError, NotFoundError, SpikeNASError
 
 if TYPE_CHECKING:
     from spikenas.store import Candidate
@@ -26,7 +26,7 @@ def verify(
 ) -> None:
     """Compare the kept weights with their recorded SHA-256.
 
-    Exit code 5 where one is damaged or not there.
+    Exit code 5 where one is damaged or not there, 4 where one cannot be read.
     """
     from spikenas.store import Store
 
@@ -35,7 +35,7 @@ def verify(
         kept = [
             candidate
             for name in names
-            for candidate in opened.run(name).candidates()
+            for candidate in opened.run(name).candidates(all_generations=True)
             if candidate.weights_path is not None
         ]
     faults = weights_faults(kept)
@@ -51,7 +51,14 @@ def verify(
         )
         say(f"{len(kept) - len(faults)} of {len(kept)} files of weights are as recorded")
     if faults:
-        raise typer.Exit(5)
+        raise typer.Exit(4 if all(fault.status == "unreadable" for fault in faults) else 5)
+
+
+_STATUS: dict[type[SpikeNASError], Literal["damaged", "missing", "unreadable"]] = {
+    ArtefactError: "damaged",
+    NotFoundError: "missing",
+    MachineError: "unreadable",
+}
 
 
 def weights_faults(candidates: "Iterable[Candidate]") -> list[documents.WeightsFault]:
@@ -64,12 +71,12 @@ def weights_faults(candidates: "Iterable[Candidate]") -> list[documents.WeightsF
             continue
         try:
             read_weights(candidate)
-        except (ArtefactError, NotFoundError) as error:
+        except tuple(_STATUS) as error:
             faults.append(
                 documents.WeightsFault(
                     candidate=f"{candidate.run}/{candidate.id}",
                     path=str(candidate.weights_path),
-                    status="missing" if isinstance(error, NotFoundError) else "damaged",
+                    status=_STATUS[type(error)],
                     detail=str(error),
                 )
             )

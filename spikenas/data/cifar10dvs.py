@@ -67,7 +67,7 @@ class Cifar10Dvs:
         """Read one recording."""
         suffix = path.suffix.lower()
         if suffix == ".npz":
-            return read_npz(path, self.sensor)
+            return read_npz(path)
         if suffix == ".aedat":
             return read_aedat2(path)
         if suffix == ".mat":

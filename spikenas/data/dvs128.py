@@ -55,7 +55,7 @@ class Dvs128:
     def read(self, path: Path) -> Events:
         """Read one recording."""
         if path.suffix.lower() == ".npz":
-            return read_npz(path, self.sensor)
+            return read_npz(path)
         try:
             with path.open("rb") as file:
                 array = np.lib.format.read_array(file, allow_pickle=False)
@@ -107,7 +107,7 @@ def _is_user(path: Path) -> bool:
 
 
 def _checked(path: Path, array: NDArray[np.generic]) -> NDArray[np.int64]:
-    """Return whole numbers [n, 4] of polarity 0 or 1; what could mean another thing is refused."""
+    """Return whole numbers [n, 4], -1 of the polarity as 0; another layout is refused."""
 
     def refusal(found: str) -> DataError:
         return DataError(
@@ -128,10 +128,6 @@ def _checked(path: Path, array: NDArray[np.generic]) -> NDArray[np.int64]:
     polarity = events[:, 2]
     if len(events) and polarity.min() == -1 and not np.any(polarity == 0):
         events[:, 2] = np.where(polarity == -1, 0, polarity)
-    for column, name, size in ((0, "x", 128), (1, "y", 128), (2, "polarity", 2)):
-        values = events[:, column]
-        if len(values) and not 0 <= values.min() <= values.max() < size:
-            raise refusal(f"{name} (column {column}) from {values.min()} to {values.max()}")
     return events
 
 

@@ -44,7 +44,7 @@ class NMnist:
     def read(self, path: Path) -> Events:
         """Read one recording."""
         if path.suffix.lower() == ".npz":
-            return read_npz(path, self.sensor)
+            return read_npz(path)
         content = np.fromfile(path, np.uint8)
         if len(content) % _BYTES:
             raise DataError(f"{path} changed while it was read; try again")

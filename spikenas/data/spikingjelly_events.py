@@ -61,7 +61,7 @@ def arrays_in(path: Path, keys: Sequence[str]) -> list[NDArray[np.int64]]:
         ) from error
 
 
-def read_npz(path: Path, sensor: tuple[int, int]) -> Events:
+def read_npz(path: Path) -> Events:
     """Read one recording; raises DataError where it is none."""
     x, y, polarity, t = arrays_in(path, _KEYS)
     for key, array in zip(_KEYS, (x, y, polarity, t), strict=True):
@@ -69,13 +69,6 @@ def read_npz(path: Path, sensor: tuple[int, int]) -> Events:
             raise DataError(f"{path}: {key} has the shape {[*array.shape]}; needed: [n]")
     if len({len(x), len(y), len(polarity), len(t)}) != 1:
         raise DataError(f"{path} has t, x, y and p of different lengths; get it again")
-    if not len(t):
-        raise DataError(f"{path} has no event, so nothing in it tells its class; delete it")
-    for name, values, size in (("x", x, sensor[1]), ("y", y, sensor[0]), ("p", polarity, 2)):
-        if not 0 <= values.min() <= values.max() < size:
-            raise DataError(
-                f"{path} has {name} from {values.min()} to {values.max()}; needed: 0 to {size - 1}"
-            )
     return Events(x, y, polarity=polarity, t=t)
 
 

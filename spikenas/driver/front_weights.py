@@ -3,7 +3,7 @@
 A file is complete once it bears its name (written aside, flushed, renamed), and only then is its
 candidate recorded as complete, in one transaction with the SHA-256 of the bytes that were written.
 A file that was found on disk is never given a new digest: where the driver was killed before the
-record, the candidate is trained again.
+record, the candidate is trained again. Only files with such a record are deleted, and drafts.
 """
 
 import hashlib
@@ -33,11 +33,8 @@ class FrontWeights:
         self._kept = {each.row: each for each in complete if each.weights_path is not None}
         self.front: list[Candidate] = []
         self.settle()
-        named = {self._path(member.key) for member in self.front}
         for candidate in writer.run.candidates():  # left by a driver that was killed
-            for path in (self._path(candidate.key), self._aside(candidate.key)):
-                if path not in named and path.is_file():
-                    path.unlink()
+            self._delete(self._aside(candidate.key))
 
     def save(self, key: str, weights: bytes, evaluation: Evaluation) -> KeptFile | None:
         """Write the weights of a new result, if it joins the front; before it is recorded."""
@@ -52,10 +49,7 @@ class FrontWeights:
                 os.fsync(file.fileno())
             aside.replace(path)
         except OSError as error:
-            raise MachineError(
-                f"weights cannot be written to {path}: {error.strerror}; mend that, then "
-                f"`{self._writer.run.command('resume')}`"
-            ) from error
+            raise self._fault(f"weights cannot be written to {path}", error) from error
         return KeptFile(_KIND, path, hashlib.sha256(weights).hexdigest(), len(weights))
 
     def settle(self) -> None:
@@ -67,7 +61,8 @@ class FrontWeights:
         for row in [row for row in self._kept if row not in rows]:
             left = self._kept.pop(row)
             self._writer.drop_artifact(row, _KIND)
-            self._path(left.key).unlink(missing_ok=True)
+            if left.weights_path == self._path(left.key):  # nothing that the run did not write
+                self._delete(left.weights_path)
 
     def read(self, member: Candidate) -> bytes:
         """Return the weights of a member of the front; raises as `read_weights` does."""
@@ -80,6 +75,16 @@ class FrontWeights:
             for found in (evaluation, *self.front)
         ]
         return bool(pareto.is_non_dominated(points)[0])
+
+    def _delete(self, path: Path) -> None:
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            raise self._fault(f"{path} cannot be deleted", error) from error
+
+    def _fault(self, what: str, error: OSError) -> MachineError:
+        cure = self._writer.run.command("resume")
+        return MachineError(f"{what}: {error.strerror}; mend that, then `{cure}`")
 
     def _path(self, key: str) -> Path:
         return self._folder / f"{key}.safetensors"

@@ -10,6 +10,7 @@ import platform
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -211,8 +212,27 @@ def _refuse_taken(to: Path, *, overwrite: bool) -> None:
         return
     if not overwrite:
         raise UsageError(f"{to}: exists; choose another folder, or give --overwrite")
-    if not to.is_dir() or (any(to.iterdir()) and not (to / PROVENANCE).is_file()):
-        raise UsageError(f"{to}: is no export, so it is not overwritten; choose another folder")
+    foreign = _foreign(to) if to.is_dir() else to.name
+    if foreign is not None:
+        raise UsageError(
+            f"{to}: {foreign} is of no export, so the folder is not overwritten; move it out, or "
+            "choose another folder"
+        )
+
+
+def _foreign(folder: Path) -> str | None:
+    """Return the name of what an export did not write there, damaged or not; None if all is."""
+    recorded = set()
+    with suppress(OSError, ArtefactError):
+        record = parse((folder / PROVENANCE).read_bytes(), PROVENANCE)
+        files = record.get("files")
+        if record.get("format") == "spikenas-export" and isinstance(files, dict):
+            recorded = {PROVENANCE, *files}
+    for entry in sorted(folder.iterdir()):
+        is_systems = entry.name.startswith(".") and entry.is_file()  # .DS_Store, but no .git
+        if not is_systems and (entry.name not in recorded or entry.is_dir()):
+            return entry.name
+    return None
 
 
 def _write_files(folder: Path, contents: Mapping[str, bytes]) -> None:

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Row, Select, select
 
 from spikenas.architecture import Architecture
 from spikenas.evaluation import State
-from spikenas.exceptions import ArtefactError, NotFoundError
+from spikenas.exceptions import ArtefactError, MachineError, NotFoundError
 from spikenas.store.schema import architectures, artifacts, attempts, evaluations, runs
 
 _SHOWN = (
@@ -131,6 +131,7 @@ def read_weights(candidate: Candidate) -> bytes:
     Raises:
         NotFoundError: they were not kept, or the file is not where it is looked for.
         ArtefactError: the file is damaged or cut off.
+        MachineError: the machine does not let it be read.
     """
     name, path = f"{candidate.run}/{candidate.id}", candidate.weights_path
     if path is None:
@@ -142,12 +143,13 @@ def read_weights(candidate: Candidate) -> bytes:
         content = path.read_bytes()
     except FileNotFoundError:
         raise NotFoundError(
-            f"the weights of {name} are not at {path}; put the artefact folder {path.parents[1]} "
-            "back beside its database, or name it with --artifacts (SPIKENAS_ARTIFACTS)"
+            f"the weights of {name} are not at {path}; put the artefact folder of the store back "
+            "there, or name it with --artifacts (SPIKENAS_ARTIFACTS)"
         ) from None
     except OSError as error:
-        raise ArtefactError(
-            f"the weights of {name} cannot be read: {path}: {error.strerror}"
+        raise MachineError(
+            f"the weights of {name} cannot be read: {path}: {error.strerror}; mend that, or name "
+            "another copy of the artefact folder with --artifacts (SPIKENAS_ARTIFACTS)"
         ) from error
     found = hashlib.sha256(content).hexdigest()
     if found != candidate.weights_sha256:

@@ -13,7 +13,7 @@ import shutil
 import sqlite3
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -221,29 +221,40 @@ def _is_read_only(path: Path) -> bool:
 
 
 def _sqlite_read_only(path: Path) -> Engine:
-    """Read a database that cannot be written; in WAL mode SQLite would write beside it.
+    """Read a database that cannot be written, and make no file beside it.
 
-    What is still in its write-ahead log is read from a copy of both.
+    While somebody else writes it, SQLite reads the write-ahead log with its index, as always. It
+    would make them where they are not both there, so the file is then taken for one that nobody
+    writes; what is left in a log is read from a copy of both.
     """
-    log = path.with_name(f"{path.name}-wal")
-    if log.is_file() and log.stat().st_size:
-        folder = Path(tempfile.mkdtemp(prefix="spikenas-"))
-        atexit.register(shutil.rmtree, folder, ignore_errors=True)
-        for file in (path, log):
-            shutil.copyfile(file, folder / file.name)
-        return _sqlite(URL.create("sqlite", database=str(folder / path.name)))
-
-    def connect() -> sqlite3.Connection:
-        return sqlite3.connect(
-            f"{path.as_uri()}?mode=ro&immutable=1",
-            uri=True,
-            isolation_level=None,
-            check_same_thread=False,
-        )
-
-    engine = create_engine("sqlite://", creator=connect, poolclass=QueuePool)
+    uri = f"{path.as_uri()}?mode=ro"
+    log, index = (path.with_name(f"{path.name}-{part}") for part in ("wal", "shm"))
+    if not (log.is_file() and index.is_file() and _is_readable(uri)):
+        if log.is_file() and log.stat().st_size:
+            folder = Path(tempfile.mkdtemp(prefix="spikenas-"))
+            atexit.register(shutil.rmtree, folder, ignore_errors=True)
+            for file in (path, log):
+                shutil.copyfile(file, folder / file.name)
+            return _sqlite(URL.create("sqlite", database=str(folder / path.name)))
+        uri += "&immutable=1"
+    engine = create_engine("sqlite://", creator=partial(_connect, uri), poolclass=QueuePool)
     event.listen(engine, "begin", _begin)
     return engine
+
+
+def _is_readable(uri: str) -> bool:
+    try:
+        with closing(_connect(uri)) as connection:
+            connection.execute("SELECT count(*) FROM sqlite_master")
+    except sqlite3.Error:
+        return False
+    return True
+
+
+def _connect(uri: str) -> sqlite3.Connection:
+    return sqlite3.connect(
+        uri, uri=True, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
+    )
 
 
 def _obey_foreign_keys(connection: sqlite3.Connection, _: object) -> None:

@@ -20,9 +20,10 @@ from spikenas.store.clock import DatabaseTime
 from spikenas.store.connection import Database
 from spikenas.store.evaluation_rows import read_evaluation
 from spikenas.store.lease import Holder, take_over
+from spikenas.store.migrations import HEAD
 from spikenas.store.run import STATUS, Run, RunSummary, read_counts
 from spikenas.store.schema import evaluations, runs
-from spikenas.store.versions import prepare
+from spikenas.store.versions import prepare, read_revision
 from spikenas.store.writer import RunWriter, begin_generation, requeue_running
 
 DEFAULT_URL = "sqlite:///spikenas.db"
@@ -71,13 +72,26 @@ class Store:
 
     @classmethod
     def look(cls, url: str | None = None) -> str:
-        """Say what a store holds; raises StoreError where it cannot be used. No file is made."""
+        """Say what a store holds, and change nothing; StoreError where it cannot be used."""
         database = _database(url)
         path = database.path
-        database.close()
         if path is None or path.exists():
-            with cls.open(url) as store:
-                return f"{store.url}, {len(store.runs())} runs"
+            try:
+                revision = read_revision(database)
+                if revision != HEAD:
+                    database.require_writable()
+            finally:
+                database.close()
+            if revision is None:
+                return f"{database.url}, which is empty: the first search will make its tables"
+            if revision != HEAD:
+                return (
+                    f"{database.url}, with tables of an older spikenas (revision {revision}): the "
+                    f"first command that opens it will bring them to {HEAD}"
+                )
+            with cls.open(url, create=False) as store:
+                standing = ", can be read, but not written" if database.is_read_only else ""
+                return f"{store.url}, {len(store.runs())} runs{standing}"
         try:
             with tempfile.TemporaryFile(dir=path.parent):
                 return f"{database.url}, which the first search will make"

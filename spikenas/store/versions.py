@@ -34,8 +34,7 @@ def prepare(database: Database, *, create: bool) -> None:
     with _alone(database):
         if database.path is not None and not database.is_read_only:
             _prefer_wal(database)
-        with database.reading() as connection:
-            revision = _revision(connection, database.url)
+        revision = _known_revision(database)
         if revision == HEAD:
             return
         if revision is None and not create:
@@ -43,8 +42,6 @@ def prepare(database: Database, *, create: bool) -> None:
                 f"{database.url} holds no runs yet; start one with `spikenas search`, "
                 "or name the store of an earlier one"
             )
-        if revision is not None and revision not in KNOWN:
-            raise StoreError(_other_version(database.url, revision))
         if revision is not None and database.path is not None:
             _back_up(database.path, revision)
         with database.writing() as connection:
@@ -52,6 +49,22 @@ def prepare(database: Database, *, create: bool) -> None:
                 connection.execute(text("SELECT pg_advisory_xact_lock(:n)"), {"n": _ADVISORY_LOCK})
             if _revision(connection, database.url) != HEAD:  # none came first
                 _migrate(connection)
+
+
+def read_revision(database: Database) -> str | None:
+    """Return the revision of the schema, None for an empty database; nothing is changed."""
+    if database.path is not None:
+        _require_file(database.path, database.url, create=False)
+    with _alone(database):
+        return _known_revision(database)
+
+
+def _known_revision(database: Database) -> str | None:
+    with database.reading() as connection:
+        revision = _revision(connection, database.url)
+    if revision not in (None, *KNOWN):
+        raise StoreError(_other_version(database.url, str(revision)))
+    return revision
 
 
 def _require_file(path: Path, url: str, create: bool) -> None:

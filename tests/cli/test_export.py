@@ -113,6 +113,28 @@ def test_a_front_is_written_past_a_member_whose_weights_are_gone(spikenas, tmp_p
     assert f"1 without weights: {first.id}" in ended.err
 
 
+def test_a_front_that_grew_is_written_beside_what_was_written_before(spikenas, tmp_path):
+    (tmp_path / "two.toml").write_text(TWO_MEMBERS)
+    store = f"sqlite:///{tmp_path}/runs.db"
+    searched = spikenas(
+        *("search", "--space", tmp_path / "two.toml", "--data", "digits", "--workers", "inline"),
+        *("--epochs", 1, "--trials", 2, "--store", store),
+        *("--objectives", "parameters,energy_uj", "--name", "two"),
+    )
+    assert searched.code == 0, searched.err
+    with Store.open(store) as opened:
+        first, second = opened.run("two").pareto_front()
+    export = ("export", "two", "--store", store, "--to")
+    assert spikenas(*export, tmp_path / "x" / first.id, "--candidate", first.id).code == 0
+
+    grown = spikenas(*export, tmp_path / "x", "--front")
+    wrong = spikenas(*export, tmp_path / "y", "--front", "--format", "none")
+
+    assert (grown.code, grown.out) == (2, f"{tmp_path / 'x' / second.id}\n")
+    assert f"1 not overwritten: {first.id}" in grown.err
+    assert (wrong.code, "not written" in wrong.err) == (2, False)
+
+
 def test_an_older_run_whose_data_are_gone_is_exported_without_preprocessing(spikenas, tmp_path):
     store = f"sqlite:///{tmp_path}/runs.db"
     data = tmp_path / "pictures"

@@ -40,17 +40,30 @@ def test_weights_as_they_were_recorded_are_verified(spikenas, kept, schema):
     assert schema("verify")["title"]
 
 
-@pytest.mark.parametrize("status", ["damaged", "missing"])
-def test_weights_that_are_damaged_or_gone_are_named(spikenas, kept, status):
+@pytest.mark.parametrize(("status", "code"), [("damaged", 5), ("missing", 5), ("unreadable", 4)])
+def test_weights_that_are_damaged_gone_or_unreadable_are_named(spikenas, kept, status, code):
     url, path = kept
+    path.unlink()
     if status == "damaged":
         path.write_bytes(b"Weights")
-    else:
-        path.unlink()
+    if status == "unreadable":
+        path.symlink_to(path)  # also root cannot read it
 
     ended = spikenas("verify", "mine", "--store", url, "--json")
     standing = spikenas("status", "mine", "--store", url)
 
-    assert ended.code == 5
+    assert ended.code == code
     assert [fault["status"] for fault in json.loads(ended.out)["faults"]] == [status]
     assert str(path) in standing.err
+
+
+def test_weights_of_an_earlier_generation_are_verified_too(spikenas, kept):
+    url, path = kept
+    with Store.open(url) as store:
+        store.resume_run("mine", new_generation=True).finish("finished")
+    path.write_bytes(b"Weights")
+
+    ended = spikenas("verify", "--store", url, "--json")
+
+    assert ended.code == 5
+    assert [fault["status"] for fault in json.loads(ended.out)["faults"]] == ["damaged"]

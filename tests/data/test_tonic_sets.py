@@ -165,9 +165,9 @@ ROWS = np.array([(5, 127, t % 2, 200 + t) for t in range(20)], np.float64)
         (np.full((10, 4), np.nan), "no whole numbers"),
         (ROWS + 0.5, "no whole numbers"),
         (ROWS * 1e30, "too large"),
-        (ROWS[:, [3, 0, 1, 2]], r"x \(column 0\) from 200 to 219"),
-        (ROWS[:, [0, 1, 3, 2]], r"polarity \(column 2\) from 200 to 219"),
-        (ROWS - [0, 0, 1, 0] + [0, 0, 3, 0], r"polarity \(column 2\) from 2 to 3"),
+        (ROWS[:, [3, 0, 1, 2]], "x from 200 to 219"),
+        (ROWS[:, [0, 1, 3, 2]], "polarity from 200 to 219"),
+        (ROWS - [0, 0, 1, 0] + [0, 0, 3, 0], "polarity from 2 to 3"),
         (ROWS.astype(complex), "values of complex128"),
         (np.zeros((0, 4)), "no events"),
     ],
@@ -176,7 +176,7 @@ def test_an_array_of_another_layout_is_named_and_never_reshaped(gestures, array,
     path = gestures / "DVSGesture" / "ibmGestureTrain" / "user01_led" / "5.npy"
     np.save(path, array)
 
-    with pytest.raises(DataError, match=rf"user01_led/5\.npy has .*{found}"):
+    with pytest.raises(DataError, match=rf"user01_led/5\.npy .*{found}"):
         load(DataSpec(name="dvs128", root=str(gestures), num_steps=2))
 
 

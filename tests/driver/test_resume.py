@@ -7,7 +7,7 @@ import pytest
 from spikenas import driver
 from spikenas.driver import Progress, SearchSettings
 from spikenas.evaluation import State
-from spikenas.exceptions import NotFoundError
+from spikenas.exceptions import MachineError, NotFoundError
 from spikenas.store import Run, Store
 
 from .conftest import EvaluateBy, Search
@@ -128,6 +128,14 @@ def test_files_that_belong_to_no_member_of_the_front_are_cleared_away(
     driver.resume("mine", store=url)
 
     assert not stray.exists()
+
+
+def test_a_file_that_cannot_be_cleared_away_is_the_machines_fault(search: Search, url: str) -> None:
+    run = search(name="mine", trials=1)
+    (run.artifact_folder / "mine" / f"{run.candidates()[0].key}.part").mkdir()
+
+    with pytest.raises(MachineError, match=r"\.part cannot be deleted: .*; mend that, then"):
+        driver.resume("mine", store=url)
 
 
 def test_resuming_a_finished_run_trains_nothing(

@@ -287,6 +287,28 @@ def test_a_folder_that_is_no_export_is_never_overwritten(write, tmp_path):
     assert (mine / "thesis.tex").read_text() == "years of work"
 
 
+@pytest.mark.parametrize("name", ["notes.txt", ".git/config", "logs/a.txt"])
+def test_an_export_that_holds_what_is_not_its_own_is_not_overwritten(write, name):
+    folder = write()
+    (folder / ".DS_Store").write_text("of the system")
+    mine = folder / name
+    mine.parent.mkdir(exist_ok=True)
+    mine.write_text("years of work")
+
+    with pytest.raises(UsageError, match=name.partition("/")[0]):
+        write(overwrite=True)
+    assert mine.read_text() == "years of work"
+
+
+@pytest.mark.parametrize("text", ["{}", "no JSON", '{"format": "spikenas-export", "files": [[]]}'])
+def test_a_folder_with_another_provenance_is_not_overwritten(write, tmp_path, text):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "provenance.json").write_text(text)
+
+    with pytest.raises(UsageError, match=r"provenance\.json is of no export"):
+        write(overwrite=True)
+
+
 def test_a_disk_that_fails_at_any_sync_leaves_the_old_export_and_no_litter(
     write, tmp_path, monkeypatch
 ):

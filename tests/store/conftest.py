@@ -39,6 +39,13 @@ class Server:
             connection.execute(f"CREATE DATABASE {name}")
         return self.url(name)
 
+    def copied_database(self, url: str) -> str:
+        """Return the URL of a copy, as a dump that was restored under another name."""
+        name = f"t{next(_numbers)}"
+        with psycopg.connect(self._dsn("postgres"), autocommit=True) as connection:
+            connection.execute(f"CREATE DATABASE {name} TEMPLATE {url.rpartition('/')[2]}")
+        return self.url(name)
+
     def emptied_database(self, name: str) -> str:
         """Return the URL of a shared database without runs, much faster than a new one."""
         with psycopg.connect(self._dsn(name)) as connection:

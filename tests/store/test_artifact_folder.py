@@ -1,7 +1,10 @@
 """Weights lie in a folder that says whose it is."""
 
 import hashlib
+import re
+import shlex
 import shutil
+import subprocess
 
 import pytest
 
@@ -17,8 +20,8 @@ RUN = {"settings": {}, "space_toml": "", "seed": 0, "objectives": ["accuracy"]}
 def keep(architecture, evaluation):
     """Begin a run in a store, and keep weights of a candidate there."""
 
-    def keep(url, name="first", content=b"weights"):
-        with Store.open(url) as store:
+    def keep(url, name="first", content=b"weights", **options):
+        with Store.open(url, **options) as store:
             writer = store.begin_run(name, **RUN)
             path = store.artifact_folder / name / "w.safetensors"
             path.parent.mkdir(parents=True)
@@ -65,11 +68,11 @@ def test_a_store_that_is_copied_with_its_folder_works_and_is_apart(tmp_path, kee
     there.mkdir()
     shutil.copy(tmp_path / "runs.db", there)
     shutil.copytree(tmp_path / "runs-artifacts", there / "runs-artifacts")
-    shutil.rmtree(tmp_path / "runs-artifacts")
-
     url = f"sqlite:///{there}/runs.db"
-    assert weights(url) == b"weights"
+
     assert keep(url, "second").is_relative_to(there)
+    shutil.rmtree(tmp_path / "runs-artifacts")
+    assert weights(url) == b"weights"
 
 
 def test_a_store_that_is_moved_alone_says_where_it_looked_and_is_mended(tmp_path, keep):
@@ -95,17 +98,55 @@ def test_the_folder_of_another_store_is_refused(tmp_path, keep):
         Store.open(f"sqlite:///{tmp_path}/a.db", artifacts=tmp_path / "b-artifacts")
 
 
-def test_a_copy_without_a_folder_reads_and_does_not_write(tmp_path, keep):
-    keep(f"sqlite:///{tmp_path}/runs.db")
-    shutil.copy(tmp_path / "runs.db", tmp_path / "copy.db")
-    url = f"sqlite:///{tmp_path}/copy.db"
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [("a/copy.db", {}), ("a/runs.sqlite", {}), ("b/runs.db", {"artifacts": "big"})],
+)
+def test_a_copy_without_a_folder_is_read_and_not_written_until_it_has_one(
+    tmp_path, monkeypatch, keep, name, options
+):
+    monkeypatch.chdir(tmp_path)
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+    kept = keep("sqlite:///a/runs.db", **options)
+    shutil.copy("a/runs.db", name)
+    url = f"sqlite:///{name}"
 
     assert weights(url) == b"weights"
-    with Store.open(url) as store, pytest.raises(StoreError, match=r"is a copy of .*cp -r"):
+    with Store.open(url) as store, pytest.raises(StoreError, match="is a copy of") as refused:
         store.begin_run("second", **RUN)
 
-    shutil.copytree(tmp_path / "runs-artifacts", tmp_path / "copy-artifacts")
-    assert keep(url, "second").is_relative_to(tmp_path / "copy-artifacts")
+    cure, own = re.search(r"(cp -r \S+ (\S+)), ", str(refused.value)).groups()
+    subprocess.run(shlex.split(cure), check=True)
+    assert keep(url, "second", artifacts=own).is_relative_to(own)
+    assert keep("sqlite:///a/runs.db", "third").parents[1] == kept.parents[1]
+    assert weights(url) == weights(url, "second") == b"weights"
+
+
+def test_a_store_has_one_folder_and_finds_it_wherever_it_is(tmp_path, keep):
+    url, big = f"sqlite:///{tmp_path}/runs.db", tmp_path / "big"
+    keep(url)
+
+    with Store.open(url, artifacts=big) as store, pytest.raises(StoreError) as refused:
+        store.begin_run("second", **RUN)
+    subprocess.run(shlex.split(str(refused.value).rpartition(": ")[2]), check=True)
+    second = keep(url, "second", artifacts=big)
+
+    assert second.is_relative_to(big)
+    assert weights(url) == weights(url, "second") == b"weights"
+
+
+def test_a_restored_dump_is_refused_the_folder_of_its_original(
+    tmp_path, monkeypatch, keep, postgresql
+):
+    monkeypatch.chdir(tmp_path)
+    url = postgresql.new_database()
+    keep(url)
+    copy = postgresql.copied_database(url)
+
+    with Store.open(copy) as store, pytest.raises(StoreError, match="is a copy of another"):
+        store.resume_run("first")
+    keep(url.replace("127.0.0.1", "localhost"), "second")  # the same under another name
 
 
 def test_weights_of_0_1_0_are_found_where_it_kept_them(tmp_path, keep):
