@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.image import imread
 
 from spikenas.exceptions import SpikeNASError
+from spikenas.figures import FIGURES
 from spikenas.report import plots
 from spikenas.report.plots import plot_front
 from spikenas.store import Store
@@ -54,7 +55,12 @@ def test_no_label_of_a_crowded_front_covers_another_or_is_cut_off(tmp_path, monk
         for number, (accuracy, energy_uj) in enumerate(places)
     ]
     picture = plots._Picture(
-        title="crowd", caption="", across="energy_uj", up="accuracy", others=[], front=front
+        title="crowd",
+        caption="",
+        across=FIGURES["energy_uj"],
+        up=FIGURES["accuracy"],
+        others=[],
+        front=front,
     )
 
     plots._draw_png(picture, tmp_path / "front.png")

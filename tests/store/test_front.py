@@ -8,7 +8,7 @@ from sqlalchemy import insert
 
 from spikenas.evaluation import State
 from spikenas.exceptions import UnknownNameError
-from spikenas.objectives import OBJECTIVES
+from spikenas.figures import OBJECTIVES
 from spikenas.pareto import is_non_dominated
 from spikenas.store.clock import DatabaseTime
 from spikenas.store.schema import evaluations
