@@ -84,18 +84,12 @@ class Verify(Document):
 Member = make_dataclass(
     "Member",
     [
-        ("id", str),
-        ("key", str),
-        ("architecture", dict[str, Any]),
+        *(("id", str), ("key", str), ("architecture", dict[str, Any])),
         *((name, f.type if f.source else f.type | None) for name, f in FIGURES.items()),
-        ("fidelity", int),  # epochs trained
-        ("seed", int),
+        *(("fidelity", int), ("seed", int)),  # fidelity: epochs trained
     ],
 )
-Member.__doc__ = """One member of a front.
-
-The CSV has the same names, ``architecture`` as JSON text.
-"""
+Member.__doc__ = "One member of a front. The CSV has the same names, ``architecture`` as JSON text."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

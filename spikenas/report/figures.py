@@ -12,11 +12,6 @@ Member = TypeVar("Member")
 _UNITS_UJ = ((1e6, "J"), (1e3, "mJ"), (1.0, "µJ"), (1e-3, "nJ"), (0.0, "pJ"))
 
 
-def shown(name: str, value: float) -> float:
-    """Return the value on the scale of its label: shares in percent."""
-    return 100 * value if FIGURES[name].unit == "%" else value
-
-
 def text(name: str, value: float | None) -> str:
     """Return the value as a table shows it, or a dash where there is none."""
     if value is None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from spikenas.evaluation import State
 from spikenas.exceptions import NotFoundError, UsageError
 from spikenas.figures import Figure, objective
-from spikenas.report.figures import columns, energy_text, energy_unit, genes, shown, text
+from spikenas.report.figures import columns, energy_text, energy_unit, genes, text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -59,7 +59,8 @@ class _Picture:
 
     @staticmethod
     def _values(candidates: Sequence["Candidate"], figure: Figure) -> list[float]:
-        return [shown(figure.name, getattr(each, figure.name)) for each in candidates]
+        scale = 100 if figure.unit == "%" else 1
+        return [scale * getattr(each, figure.name) for each in candidates]
 
 
 def plot_front(
@@ -120,13 +121,15 @@ def _picture(run: "Run", objectives: Sequence[str] | None, where: str | None) ->
             f"see: {run.command('status')}"
         )
     rows = {member.row for member in front}
+    # Not those that are older than a figure, and lack it.
+    drawn = run.candidates([State.COMPLETE], where=f"{up.name} >= 0 and {across.name} >= 0")
     counts = run.counts()
     return _Picture(
         title=f"{run.name}: {len(front)} on the front of {counts['complete']} trained",
         caption=f"{counts['refused']} candidates were refused before training",
         across=across,
         up=up,
-        others=[c for c in run.candidates(states=[State.COMPLETE]) if c.row not in rows],
+        others=[each for each in drawn if each.row not in rows],
         front=sorted(front, key=lambda member: float(getattr(member, across.name))),
     )
 
