@@ -61,8 +61,7 @@ class Evaluation(Figures[Never]):
         record["history"] = [dict(epoch) for epoch in self.history]
         record["energy_variants_uj"] = dict(self.energy_variants_uj)
         record["versions"] = dict(self.versions)
-        record["workload"] = self.workload.to_dict()
-        return record
+        return {**record, "workload": self.workload.to_dict()}
 
     @classmethod
     def from_dict(cls, record: Mapping[str, Any]) -> "Evaluation":
