@@ -1,10 +1,11 @@
 """`Evaluation`: what one trained candidate was found to be; `State`: how a candidate stands."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from enum import StrEnum
-from typing import Any
+from typing import Any, Never
 
+from spikenas.figures import OBJECTIVES, Figures
 from spikenas.workload import Workload
 
 
@@ -29,31 +30,18 @@ class State(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Evaluation:
+class Evaluation(Figures[Never]):
     """What one candidate scored, and under what conditions.
 
     Attributes:
-        accuracy: on the validation split, 0 to 1.
-        energy_uj: per inference, by ``energy_model`` with its default knobs.
+        energy_model: what ``energy_uj`` is by.
         energy_variants_uj: by every setting of the model's knobs, ``first_layer=once,...``.
-        spike_rate: spikes per neuron and step.
-        synops: synaptic operations per inference.
-        latency_steps: time steps until the answer.
-        test_accuracy: on the test set; only front members have it.
         fidelity: epochs trained.
         history: one record per epoch: epoch, loss, learning rate, seconds.
     """
 
-    accuracy: float
-    energy_uj: float
     energy_model: str
     energy_variants_uj: Mapping[str, float] = field(default_factory=dict)
-    spike_rate: float
-    synops: float
-    macs: int
-    parameters: int
-    latency_steps: int
-    test_accuracy: float | None = None
     fidelity: int
     seed: int
     train_seconds: float
@@ -62,9 +50,14 @@ class Evaluation:
     versions: Mapping[str, str] = field(default_factory=dict)
     workload: Workload
 
+    def complaint(self) -> str | None:
+        """Say which figure is no result, and why."""
+        complaints = (f.complaint(getattr(self, name)) for name, f in OBJECTIVES.items())
+        return next(filter(None, complaints), None)
+
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON form."""
-        record = {name: getattr(self, name) for name in self.__slots__ if name != "workload"}
+        record = {each.name: getattr(self, each.name) for each in fields(self)}
         record["history"] = [dict(epoch) for epoch in self.history]
         record["energy_variants_uj"] = dict(self.energy_variants_uj)
         record["versions"] = dict(self.versions)

@@ -17,6 +17,8 @@ from dataclasses import dataclass, fields, replace
 from importlib import import_module
 from importlib.metadata import version
 from math import isfinite
+from operator import attrgetter
+from types import SimpleNamespace
 from typing import Any, Literal
 
 import torch
@@ -29,6 +31,7 @@ from spikenas.code import sources
 from spikenas.data import DataSpec, Splits, load
 from spikenas.evaluation import Evaluation, State
 from spikenas.exceptions import DataError, DivergedError, MachineError, UsageError
+from spikenas.figures import OBJECTIVES
 from spikenas.hardware import energy_model
 from spikenas.measurement import Measurement, measure
 from spikenas.nn.network import SpikingTransformer, build_network
@@ -266,21 +269,14 @@ def _evaluation(
 ) -> Evaluation:
     model = energy_model(job.energy_model)
     workload = found.workload
-    assert workload.spike_rate is not None
-    assert workload.synops is not None
-    energy_uj = model.estimate(workload).total_uj
-    if energy_uj is None:
+    energy = model.estimate(workload)
+    if energy.total_uj is None:
         raise UsageError(f"energy model {model.name!r} gives no joules")
+    sources = SimpleNamespace(measurement=found, workload=workload, energy=energy)
     return Evaluation(
-        accuracy=found.accuracy,
-        energy_uj=energy_uj,
+        **{name: attrgetter(str(figure.source))(sources) for name, figure in OBJECTIVES.items()},
         energy_model=job.energy_model,
         energy_variants_uj=model.variants(workload),
-        spike_rate=workload.spike_rate,
-        synops=workload.synops,
-        macs=workload.macs,
-        parameters=workload.parameters,
-        latency_steps=workload.num_steps,
         fidelity=job.epochs,
         seed=job.seed,
         train_seconds=trained,

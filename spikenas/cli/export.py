@@ -42,7 +42,7 @@ def export(
         str | None, typer.Option(metavar="ID", help="This candidate; 8 digits of its id or more.")
     ] = None,
     best: Annotated[
-        str | None, typer.Option(metavar="OBJECTIVE", help="The best in accuracy or energy_uj.")
+        str | None, typer.Option(metavar="OBJECTIVE", help="The best in this objective.")
     ] = None,
     front: Annotated[
         bool, typer.Option("--front", help="Every front member, each in a folder of its own.")

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from spikenas.cli.output import redacted, say
+from spikenas.figures import OBJECTIVES
 
 _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
@@ -78,7 +79,7 @@ ObjectivesOption = Annotated[
     typer.Option(
         "--objectives",
         metavar="NAME,NAME",
-        help="accuracy, energy_uj, spike_rate, synops, parameters, latency_steps.",
+        help=f"{', '.join(OBJECTIVES)}.",
     ),
 ]
 WhereOption = Annotated[

@@ -157,7 +157,7 @@ def pareto(
             from spikenas.report import tables
 
             heading = f"{found.name}: Pareto front over {', '.join(chosen)}"
-            print_table(tables.front(members, total=len(front)), heading)
+            print_table(tables.front(members, objectives=chosen, total=len(front)), heading)
             if not front:
                 say(_why_empty(found))
 

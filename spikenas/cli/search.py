@@ -253,7 +253,8 @@ def _conduct(
 
     front = run.pareto_front()
     heading = f"{run.name}: Pareto front over {', '.join(run.objectives)}"
-    print_table(tables.front(spread(front, _ROWS), total=len(front)), heading)
+    table = tables.front(spread(front, _ROWS), objectives=run.objectives, total=len(front))
+    print_table(table, heading)
     if front and not quiet:
         _say_what_next(run, front)
 

@@ -6,10 +6,10 @@ spikenas on a node, becomes one failed job and never a row of nonsense in the st
 
 import json
 from dataclasses import replace
-from math import isfinite
 
-from spikenas.evaluation import Evaluation, State
+from spikenas.evaluation import State
 from spikenas.evaluator import Job, Outcome
+from spikenas.figures import FIGURES
 
 Message = tuple[str, bytes | None]
 
@@ -57,19 +57,7 @@ def _complaint(outcome: Outcome, job: Job) -> str | None:
     if outcome.state is not State.COMPLETE:
         return None
     if job.kind == "test":
-        return _not_a_share("test_accuracy", outcome.test_accuracy)
-    return _evaluation_complaint(outcome.evaluation)
-
-
-def _evaluation_complaint(evaluation: Evaluation | None) -> str | None:
-    if evaluation is None:
+        return FIGURES["test_accuracy"].complaint(outcome.test_accuracy)
+    if outcome.evaluation is None:
         return "it is complete, but without an evaluation"
-    if not isfinite(evaluation.energy_uj) or evaluation.energy_uj < 0:
-        return f"energy_uj = {evaluation.energy_uj!r}; needed: a number from 0"
-    return _not_a_share("accuracy", evaluation.accuracy)
-
-
-def _not_a_share(name: str, score: float | None) -> str | None:
-    if score is not None and 0 <= score <= 1:
-        return None
-    return f"{name} = {score!r}; needed: a number from 0 to 1"
+    return outcome.evaluation.complaint()

@@ -18,8 +18,8 @@ from spikenas.driver.settings import SearchSettings, code_of
 from spikenas.evaluation import State
 from spikenas.exceptions import UsageError
 from spikenas.export import check_claims
+from spikenas.figures import DEFAULT_OBJECTIVES, objective
 from spikenas.hardware import chip as load_chip
-from spikenas.objectives import DEFAULT_OBJECTIVES, objective
 from spikenas.plugins import import_plugins, plugins_in
 from spikenas.search_space import SearchSpace
 from spikenas.store import Candidate, Run, Store

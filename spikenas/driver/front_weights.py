@@ -14,7 +14,7 @@ from pathlib import Path
 from spikenas import pareto
 from spikenas.evaluation import Evaluation, State
 from spikenas.exceptions import MachineError
-from spikenas.objectives import Objective
+from spikenas.figures import Figure
 from spikenas.store import Candidate, KeptFile, RunWriter, read_weights
 
 _KIND = "weights"
@@ -23,7 +23,7 @@ _KIND = "weights"
 class FrontWeights:
     """Keeps one file for each member of the front and none for the others."""
 
-    def __init__(self, writer: RunWriter, objectives: Sequence[Objective]) -> None:
+    def __init__(self, writer: RunWriter, objectives: Sequence[Figure]) -> None:
         self._writer = writer
         self._folder = writer.run.artifact_folder / writer.run.name
         if writer.run.generation > 1:  # an equal key may be in each

@@ -26,7 +26,7 @@ from spikenas.exceptions import (
     NotFoundError,
     StoreError,
 )
-from spikenas.objectives import objective
+from spikenas.figures import objective
 from spikenas.store import Candidate, RunWriter, Store, read_weights
 from spikenas.strategy.sampler import OptunaSampler
 

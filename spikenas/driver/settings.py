@@ -19,8 +19,8 @@ from spikenas.distributed import WorkerProfile
 from spikenas.driver.seeds import Seed
 from spikenas.evaluator import Job, code_of_candidate, code_sha256, modules
 from spikenas.exceptions import UnknownNameError, UsageError
+from spikenas.figures import objective
 from spikenas.hardware import ChipProfile, energy_models
-from spikenas.objectives import objective
 from spikenas.plugins import plugins_in
 from spikenas.search_space import SearchSpace
 from spikenas.strategy.sampler import METHODS

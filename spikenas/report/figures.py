@@ -1,41 +1,30 @@
-"""Figures as people read them: names with units, values with the digits that mean something."""
+"""Figures as people read them: values with their unit and the digits that mean something."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from spikenas.figures import FIGURES, Figure
+
 if TYPE_CHECKING:
     from spikenas.hardware import EnergyEstimate
 
-LABELS = {
-    "accuracy": "validation accuracy (%)",
-    "test_accuracy": "test accuracy (%)",
-    "energy_uj": "energy per inference (µJ)",
-    "spike_rate": "spikes per neuron and step (%)",
-    "synops": "synaptic operations per inference",
-    "parameters": "parameters",
-    "latency_steps": "latency (time steps)",
-}
 Member = TypeVar("Member")
 _UNITS_UJ = ((1e6, "J"), (1e3, "mJ"), (1.0, "µJ"), (1e-3, "nJ"), (0.0, "pJ"))
-_SHARES = ("accuracy", "test_accuracy", "spike_rate")
-
-
-def shown(name: str, value: float) -> float:
-    """Return the value on the scale of its label: shares in percent."""
-    return 100 * value if name in _SHARES else value
 
 
 def text(name: str, value: float | None) -> str:
     """Return the value as a table shows it, or a dash where there is none."""
     if value is None:
         return "-"
-    if name in _SHARES:
+    unit = FIGURES[name].unit
+    if unit == "%":
         return f"{100 * value:.1f} %"
-    if name in ("parameters", "synops"):
-        return count(value)
-    if name == "energy_uj":
-        return energy(value)
-    return f"{value:g}"
+    return {"µJ": energy, "": count}.get(unit, "{:g}".format)(value)
+
+
+def columns(objectives: Sequence[str]) -> list[Figure]:
+    """Return the figures that a table of candidates shows."""
+    return [f for name, f in FIGURES.items() if f.heading or name in objectives]
 
 
 def energy(microjoules: float) -> str:

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 from spikenas.evaluation import State
 from spikenas.exceptions import NotFoundError, UsageError
-from spikenas.objectives import OBJECTIVES
-from spikenas.report.figures import LABELS, energy_text, energy_unit, genes, shown, text
+from spikenas.figures import Figure, objective
+from spikenas.report.figures import columns, energy_text, energy_unit, genes, text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+    from matplotlib.figure import Figure as Page
     from matplotlib.transforms import Bbox
 
     from spikenas.hardware import Comparison, EnergyEstimate
@@ -33,7 +33,6 @@ _LABEL_PLACES = (
 _PALE, _STRONG = "#b9c2cc", "#0b5cad"
 _ENERGY = "energy_uj"
 _COLOURS = (_STRONG, "#e08e2b", "#3a9e6e", "#a05195", "#d45087", "#8c6d4f", _PALE, "#444f5a")
-_HOVER = ("accuracy", "test_accuracy", "energy_uj", "spike_rate", "parameters")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,8 +41,8 @@ class _Picture:
 
     title: str
     caption: str
-    across: str
-    up: str
+    across: Figure
+    up: Figure
     others: Sequence["Candidate"]
     front: Sequence["Candidate"]  # in the order of the across axis
 
@@ -56,11 +55,12 @@ class _Picture:
 
     def steps_after(self) -> bool:
         """Whether a point's height holds from it to the right: what a budget can buy."""
-        return OBJECTIVES[self.across].direction == "minimize"
+        return self.across.direction == "minimize"
 
     @staticmethod
-    def _values(candidates: Sequence["Candidate"], name: str) -> list[float]:
-        return [shown(name, getattr(candidate, name)) for candidate in candidates]
+    def _values(candidates: Sequence["Candidate"], figure: Figure) -> list[float]:
+        scale = 100 if figure.unit == "%" else 1
+        return [scale * getattr(each, figure.name) for each in candidates]
 
 
 def plot_front(
@@ -113,7 +113,7 @@ def _picture(run: "Run", objectives: Sequence[str] | None, where: str | None) ->
     names = list(objectives or run.objectives)
     if len(names) < 2:
         raise UsageError(f"a plot needs two objectives, but has {', '.join(names)}; name another")
-    up, across = names[:2]
+    up, across = map(objective, names[:2])
     front = run.pareto_front(objectives=names, where=where)
     if not front:
         raise NotFoundError(
@@ -121,27 +121,29 @@ def _picture(run: "Run", objectives: Sequence[str] | None, where: str | None) ->
             f"see: {run.command('status')}"
         )
     rows = {member.row for member in front}
+    # Not those that are older than a figure, and lack it.
+    drawn = run.candidates([State.COMPLETE], where=f"{up.name} >= 0 and {across.name} >= 0")
     counts = run.counts()
     return _Picture(
         title=f"{run.name}: {len(front)} on the front of {counts['complete']} trained",
         caption=f"{counts['refused']} candidates were refused before training",
         across=across,
         up=up,
-        others=[c for c in run.candidates(states=[State.COMPLETE]) if c.row not in rows],
-        front=sorted(front, key=lambda member: float(getattr(member, across))),
+        others=[each for each in drawn if each.row not in rows],
+        front=sorted(front, key=lambda member: float(getattr(member, across.name))),
     )
 
 
-def _figure(width: float, height: float) -> "Figure":
+def _figure(width: float, height: float) -> "Page":
     """Return an empty figure that is drawn without a screen, whatever MPLBACKEND says."""
     backend = os.environ.pop("MPLBACKEND", None)  # a notebook's fails the import elsewhere
     try:
         from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415  (a second)
-        from matplotlib.figure import Figure  # noqa: PLC0415
+        from matplotlib.figure import Figure as Page  # noqa: PLC0415
     finally:
         if backend is not None:
             os.environ["MPLBACKEND"] = backend
-    figure = Figure(figsize=(width, height), dpi=150, layout="constrained")
+    figure = Page(figsize=(width, height), dpi=150, layout="constrained")
     FigureCanvasAgg(figure)
     return figure
 
@@ -166,8 +168,8 @@ def _draw_png(picture: _Picture, path: Path) -> None:
         axes.xaxis.set_major_formatter("{x:g}")
         axes.xaxis.set_minor_formatter(NullFormatter())
     axes.margins(x=0.1, y=0.1)
-    axes.set_xlabel(LABELS[picture.across])
-    axes.set_ylabel(LABELS[picture.up])
+    axes.set_xlabel(picture.across.axis)
+    axes.set_ylabel(picture.up.axis)
     axes.set_title(picture.title, fontsize=11, parse_math=False)
     axes.grid(visible=True, color="#eceff2")
     axes.set_axisbelow(True)
@@ -290,7 +292,7 @@ def _draw_html(picture: _Picture, path: Path) -> None:
 
     def trace(name: str, candidates: Sequence["Candidate"], **style: Any) -> go.Scatter:
         x, y = picture.points(candidates)
-        hover = [_hover(candidate) for candidate in candidates]
+        hover = [_hover(candidate, picture) for candidate in candidates]
         return go.Scatter(x=x, y=y, name=name, text=hover, hoverinfo="text", **style)
 
     figure = go.Figure(
@@ -307,14 +309,15 @@ def _draw_html(picture: _Picture, path: Path) -> None:
     )
     figure.update_layout(
         title={"text": escape(picture.title), "subtitle": {"text": escape(picture.caption)}},
-        xaxis={"title": LABELS[picture.across], "type": "log" if picture.is_log() else "linear"},
-        yaxis={"title": LABELS[picture.up]},
+        xaxis={"title": picture.across.axis, "type": "log" if picture.is_log() else "linear"},
+        yaxis={"title": picture.up.axis},
         template="plotly_white",
     )
     # The script is part of the file: it opens offline and asks no other server for anything.
     figure.write_html(path, include_plotlyjs=True)
 
 
-def _hover(candidate: "Candidate") -> str:
-    figures = (f"{name}: {text(name, getattr(candidate, name))}" for name in _HOVER)
+def _hover(candidate: "Candidate", picture: _Picture) -> str:
+    names = (figure.name for figure in columns([picture.across.name, picture.up.name]))
+    figures = (f"{name}: {text(name, getattr(candidate, name))}" for name in names)
     return "<br>".join([f"<b>{escape(candidate.id)}</b>", *figures, escape(genes(candidate.genes))])

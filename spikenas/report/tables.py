@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from rich.markup import escape
 from rich.table import Table
 
-from spikenas.report.figures import count, energy_range, genes, text
+from spikenas.report.figures import columns, count, energy_range, genes, text
 
 if TYPE_CHECKING:
     from spikenas.hardware import ChipProfile, Comparison, EnergyEstimate, Verdict
@@ -17,24 +17,22 @@ if TYPE_CHECKING:
 _FEW_TERMS, _MOST_TERMS = 2, 7  # two terms are the columns of synops and MACs in joules
 
 
-def front(members: Sequence["Candidate"], *, total: int | None = None) -> Table:
+def front(
+    members: Sequence["Candidate"], *, objectives: Sequence[str] = (), total: int | None = None
+) -> Table:
     """Return members of a Pareto front, one a row; ``total`` is how many the front has."""
+    figures = columns(objectives)
     is_part = total is not None and len(members) < total
     caption = f"{len(members)} of {total} members" if is_part else None
     table = _table(caption=caption)
     table.add_column("id", no_wrap=True)
-    for heading in ("accuracy", "test", "energy", "spike rate", "parameters", "T"):
-        table.add_column(heading, justify="right", no_wrap=True)
+    for figure in figures:
+        table.add_column(figure.heading or figure.name, justify="right", no_wrap=True)
     table.add_column("architecture", overflow="fold")
     for member in members:
         table.add_row(
             member.id,
-            text("accuracy", member.accuracy),
-            text("accuracy", member.test_accuracy),
-            text("energy_uj", member.energy_uj),
-            text("spike_rate", member.spike_rate),
-            text("parameters", member.parameters),
-            text("latency_steps", member.latency_steps),
+            *(text(figure.name, getattr(member, figure.name)) for figure in figures),
             genes(member.genes),
         )
     return table

@@ -13,16 +13,12 @@ from sqlalchemy import Connection, Row, Select, select
 from spikenas.architecture import Architecture
 from spikenas.evaluation import State
 from spikenas.exceptions import ArtefactError, MachineError, NotFoundError
+from spikenas.figures import FIGURES, Figures
 from spikenas.store.schema import architectures, artifacts, attempts, evaluations, runs
-
-_SHOWN = (
-    *("accuracy", "energy_uj", "spike_rate", "parameters", "latency_steps", "test_accuracy"),
-    *("fidelity", "seed"),
-)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Candidate:
+class Candidate(Figures[None]):
     """One proposal of a run: what it is, how it stands and what it scored.
 
     Figures are None until it was trained. ``row`` is its place in the store, over all runs;
@@ -39,13 +35,6 @@ class Candidate:
     genes: Mapping[str, Any]
     choices: Mapping[str, Any]
     margins: Mapping[str, float]
-    accuracy: float | None
-    energy_uj: float | None
-    spike_rate: float | None
-    synops: float | None
-    parameters: int | None
-    latency_steps: int | None
-    test_accuracy: float | None
     fidelity: int | None
     seed: int | None
     wall_seconds: float | None
@@ -67,7 +56,7 @@ class Candidate:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON form, as a member of ``pareto --json``."""
-        shown = {name: getattr(self, name) for name in _SHOWN}
+        shown = {name: getattr(self, name) for name in (*FIGURES, "fidelity", "seed")}
         return {"id": self.id, "key": self.key, "architecture": dict(self.genes), **shown}
 
 
@@ -84,13 +73,6 @@ class Attempt:
     traceback: str | None
 
 
-_COLUMNS = (
-    *("number", "state", "choices", "margins", "accuracy", "energy_uj", "spike_rate", "synops"),
-    *("parameters", "latency_steps", "test_accuracy", "fidelity", "seed", "wall_seconds"),
-    *("reason", "error", "duplicate_of"),
-)
-
-
 def select_candidates() -> Select[Any]:
     """Return the query whose rows `to_candidate` reads; filters are added to it."""
     weights = artifacts.alias("weights")
@@ -98,7 +80,7 @@ def select_candidates() -> Select[Any]:
     return (
         select(
             evaluations.c.id.label("row"),
-            *(evaluations.c[name] for name in _COLUMNS),
+            *(evaluations.c[f.name] for f in fields(Candidate) if f.name in evaluations.c),
             runs.c.name.label("run"),
             architectures.c.key,
             architectures.c.genes,

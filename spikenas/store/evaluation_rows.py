@@ -1,37 +1,26 @@
 """An `Evaluation` as columns of ``evaluations`` and rows of ``layer_workloads``, and back."""
 
-from math import isfinite
+from dataclasses import fields
 from typing import Any
 
 from sqlalchemy import Connection, insert, select
 
 from spikenas.evaluation import Evaluation, State
 from spikenas.exceptions import NotFoundError
+from spikenas.figures import FIGURES
 from spikenas.store.schema import architectures, evaluations, layer_workloads
 from spikenas.workload import Workload
 
-_INTEGERS = ("macs", "parameters", "latency_steps", "fidelity", "seed")
-_REALS = ("accuracy", "energy_uj", "spike_rate", "synops", "train_seconds", "wall_seconds")
-_JSON = ("energy_variants_uj", "history", "versions")
-
 
 def evaluation_columns(evaluation: Evaluation) -> dict[str, Any]:
-    """Return what goes into the candidate's row; raise ValueError for a figure not finite."""
-    record = evaluation.to_dict()
-    for name in _REALS:
-        if not isfinite(record[name]):
-            raise ValueError(f"{name} = {record[name]} is no result; record it as diverged")
-    if not 0 <= evaluation.accuracy <= 1:
-        raise ValueError(f"accuracy = {evaluation.accuracy}; needed: 0 to 1")
-    test_accuracy = evaluation.test_accuracy
-    return {
-        # Figures of numpy are no numbers to the drivers.
-        **{name: int(record[name]) for name in _INTEGERS},
-        **{name: float(record[name]) for name in _REALS},
-        **{name: record[name] for name in _JSON},
-        "energy_model": evaluation.energy_model,
-        "test_accuracy": None if test_accuracy is None else float(test_accuracy),
-    }
+    """Return what goes into the candidate's row; raise ValueError for a figure out of range."""
+    if complaint := evaluation.complaint():
+        raise ValueError(complaint)
+    columns = {name: value for name, value in evaluation.to_dict().items() if name != "workload"}
+    for name, figure in FIGURES.items():
+        if columns[name] is not None:  # a driver of a database knows no numpy
+            columns[name] = figure.type(columns[name])
+    return columns
 
 
 def insert_workload(connection: Connection, row: int, workload: Workload) -> None:
@@ -73,7 +62,7 @@ def read_evaluation(connection: Connection, row: int) -> Evaluation:
         .where(layer_workloads.c.evaluation_id == row)
         .order_by(layer_workloads.c.position)
     ).scalars()
-    names = (*_INTEGERS, *_REALS, *_JSON, "energy_model", "test_accuracy")
+    names = {each.name for each in fields(Evaluation)} - {"workload"}
     workload = {
         "operations": list(layers),
         "num_steps": found.num_steps,

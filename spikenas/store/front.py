@@ -9,11 +9,11 @@ three and more objectives.
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Select, and_, func, or_, select
 from sqlalchemy.sql.visitors import iterate
 
 from spikenas.evaluation import State
-from spikenas.objectives import Objective
+from spikenas.figures import Figure
 from spikenas.pareto import is_non_dominated
 from spikenas.store.schema import architectures, evaluations
 
@@ -21,10 +21,12 @@ from spikenas.store.schema import architectures, evaluations
 def front_rows(
     connection: Connection,
     run: int,
-    objectives: Sequence[Objective],
+    objectives: Sequence[Figure],
     where: ColumnElement[bool],
 ) -> list[int]:
     """Return the rows on the front of what ``where`` leaves of the run."""
+    # A row that is older than a figure lacks it, and cannot be compared.
+    where = and_(where, *(evaluations.c[each.name].is_not(None) for each in objectives))
     if len(objectives) <= 2:
         return list(connection.execute(_sweep(run, objectives, where)).scalars())
     columns = [evaluations.c[objective.name] for objective in objectives]
@@ -36,7 +38,7 @@ def front_rows(
     return [row[0] for row, is_on in zip(rows, is_non_dominated(losses), strict=True) if is_on]
 
 
-def _sweep(run: int, objectives: Sequence[Objective], where: ColumnElement[bool]) -> Select[Any]:
+def _sweep(run: int, objectives: Sequence[Figure], where: ColumnElement[bool]) -> Select[Any]:
     """Return the query for the ids on the front of one or two objectives."""
     # Energy gives the order where it is an objective: the index has that order.
     by, other = sorted((objectives[0], objectives[-1]), key=lambda o: o.name != "energy_uj")

@@ -13,7 +13,7 @@ from sqlalchemy import Select, case, func, literal, select
 
 from spikenas.evaluation import Evaluation, State
 from spikenas.exceptions import NotFoundError, UsageError
-from spikenas.objectives import Objective, objective
+from spikenas.figures import Figure, objective
 from spikenas.plugins import plugins_in
 from spikenas.store.candidate import (
     Attempt,
@@ -131,7 +131,7 @@ class Run:
         """Return the non-dominated candidates, best in the first objective first.
 
         Args:
-            objectives: names of `spikenas.objectives`; those of the run where None.
+            objectives: names of `spikenas.figures.OBJECTIVES`; those of the run where None.
             where: a filter that is applied before the front is taken.
         """
         sought = [objective(name) for name in dict.fromkeys(objectives or self.objectives)]
@@ -240,7 +240,7 @@ def read_counts(database: Database, *rows: int) -> dict[int, dict[str, int]]:
     return counts
 
 
-def _loss(sought: Objective, candidate: Candidate) -> float:
+def _loss(sought: Figure, candidate: Candidate) -> float:
     return sought.loss(getattr(candidate, sought.name))
 
 

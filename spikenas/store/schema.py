@@ -26,6 +26,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
+from spikenas.figures import FIGURES
 from spikenas.store.clock import UtcTime
 
 metadata = MetaData(
@@ -37,6 +38,7 @@ metadata = MetaData(
     }
 )
 _Json = JSON(none_as_null=True)
+_FIGURE_TYPES = {"double": Double, "integer": Integer, "bigint": BigInteger}
 
 store = Table(
     "store",
@@ -96,16 +98,9 @@ evaluations = Table(
     Column("margins", _Json, nullable=False),
     Column("reason", Text),  # why it was refused
     Column("error", Text),
-    Column("accuracy", Double),
-    Column("energy_uj", Double),
+    *(Column(name, _FIGURE_TYPES[figure.column]) for name, figure in FIGURES.items()),
     Column("energy_model", Text),
     Column("energy_variants_uj", _Json),
-    Column("spike_rate", Double),
-    Column("synops", Double),
-    Column("macs", BigInteger),
-    Column("parameters", BigInteger),
-    Column("latency_steps", Integer),
-    Column("test_accuracy", Double),
     Column("fidelity", Integer),
     Column("seed", BigInteger),
     Column("train_seconds", Double),

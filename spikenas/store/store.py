@@ -13,7 +13,7 @@ from sqlalchemy.exc import IntegrityError
 
 from spikenas.evaluation import Evaluation, State
 from spikenas.exceptions import NotFoundError, StoreError, UsageError, did_you_mean
-from spikenas.objectives import objective
+from spikenas.figures import objective
 from spikenas.store.artifact_folder import claim, find_folder
 from spikenas.store.candidate import Candidate, select_candidates, to_candidate
 from spikenas.store.clock import DatabaseTime

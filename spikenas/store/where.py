@@ -23,16 +23,13 @@ from sqlalchemy.sql.expression import ColumnElement
 
 from spikenas.evaluation import State
 from spikenas.exceptions import UsageError, did_you_mean
+from spikenas.figures import FIGURES
 from spikenas.store.schema import architectures, evaluations
 
 COLUMNS: dict[str, ColumnElement[Any]] = {
     **{
         name: evaluations.c[name]
-        for name in (
-            *("accuracy", "energy_uj", "spike_rate", "synops", "macs", "parameters"),
-            *("latency_steps", "test_accuracy", "fidelity", "seed", "number", "wall_seconds"),
-            "state",
-        )
+        for name in (*FIGURES, "fidelity", "seed", "number", "wall_seconds", "state")
     },
     **{
         name: architectures.c[name]

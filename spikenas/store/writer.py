@@ -9,6 +9,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from spikenas.architecture import Architecture
 from spikenas.evaluation import Evaluation, State
+from spikenas.figures import FIGURES
 from spikenas.store.clock import DatabaseTime
 from spikenas.store.connection import Database
 from spikenas.store.evaluation_rows import evaluation_columns, insert_workload
@@ -150,8 +151,8 @@ class RunWriter:
 
     def record_test_accuracy(self, candidate: int, value: float) -> None:
         """Write what a complete candidate scores on the test set, 0 to 1."""
-        if not 0 <= value <= 1:
-            raise ValueError(f"test accuracy = {value}; needed: 0 to 1")
+        if complaint := FIGURES["test_accuracy"].complaint(value):
+            raise ValueError(complaint)
         with self._lease.writing() as connection:
             self._move(connection, candidate, {State.COMPLETE}, test_accuracy=float(value))
 

@@ -27,7 +27,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from spikenas import pareto
 from spikenas.architecture import Architecture
 from spikenas.exceptions import UnknownNameError
-from spikenas.objectives import Objective
+from spikenas.figures import Figure
 from spikenas.registry import Option
 from spikenas.search_space import SearchSpace
 
@@ -95,7 +95,7 @@ class OptunaSampler:
         *,
         method: str = "tpe",
         seed: int,
-        objectives: Sequence[Objective],
+        objectives: Sequence[Figure],
         max_observations: int = 2000,
         first: Sequence[Architecture] = (),
     ) -> None:

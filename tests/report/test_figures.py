@@ -1,6 +1,6 @@
 import pytest
 
-from spikenas.report.figures import count, duration, energy_range, genes, shown, text
+from spikenas.report.figures import count, duration, energy_range, genes, text
 
 
 @pytest.mark.parametrize(
@@ -38,11 +38,6 @@ def test_a_figure_is_shown_with_its_unit(name, value, expected):
 )
 def test_a_range_shows_both_ends(low, high, expected):
     assert energy_range(low, high) == expected
-
-
-def test_only_shares_are_scaled_to_percent():
-    assert shown("accuracy", 0.5) == 50
-    assert shown("energy_uj", 0.5) == 0.5
 
 
 @pytest.mark.parametrize(

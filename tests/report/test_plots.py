@@ -1,7 +1,9 @@
 import os
 import subprocess
 import sys
+from contextlib import closing
 from itertools import combinations
+from sqlite3 import connect
 from types import SimpleNamespace
 
 import pytest
@@ -9,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.image import imread
 
 from spikenas.exceptions import SpikeNASError
+from spikenas.figures import FIGURES
 from spikenas.report import plots
 from spikenas.report.plots import plot_front
 from spikenas.store import Store
@@ -54,7 +57,12 @@ def test_no_label_of_a_crowded_front_covers_another_or_is_cut_off(tmp_path, monk
         for number, (accuracy, energy_uj) in enumerate(places)
     ]
     picture = plots._Picture(
-        title="crowd", caption="", across="energy_uj", up="accuracy", others=[], front=front
+        title="crowd",
+        caption="",
+        across=FIGURES["energy_uj"],
+        up=FIGURES["accuracy"],
+        others=[],
+        front=front,
     )
 
     plots._draw_png(picture, tmp_path / "front.png")
@@ -72,6 +80,22 @@ def test_any_two_objectives_make_a_plot(stored, tmp_path, objectives):
         path = plot_front(store.run(), tmp_path / "front.png", objectives=objectives)
 
     assert path.is_file()
+
+
+def test_a_candidate_that_is_older_than_an_objective_is_not_drawn(stored, tmp_path):
+    url = f"sqlite:///{tmp_path}/runs.db"
+    path = tmp_path / "runs.db"
+    with closing(connect(stored.removeprefix("sqlite:///"))) as old, closing(connect(path)) as new:
+        old.backup(new)
+        new.execute("UPDATE evaluations SET macs = NULL WHERE number = 5")
+        new.commit()
+
+    with Store.open(url) as store:
+        page = plot_front(store.run(), tmp_path / "front.html", objectives=["accuracy", "macs"])
+
+        old = store.run().candidates()[5]
+    assert old.macs is None
+    assert old.id not in page.read_text()
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from sqlalchemy import insert
 
 from spikenas.evaluation import State
 from spikenas.exceptions import UnknownNameError
-from spikenas.objectives import OBJECTIVES
+from spikenas.figures import OBJECTIVES
 from spikenas.pareto import is_non_dominated
 from spikenas.store.clock import DatabaseTime
 from spikenas.store.schema import evaluations
@@ -104,6 +104,14 @@ def test_equal_points_are_on_the_front_together(fill):
     run = fill([{"accuracy": 0.5, "energy_uj": 1.0}] * 3)
 
     assert [member.number for member in run.pareto_front()] == [0, 1, 2]
+
+
+@pytest.mark.parametrize("objectives", [("synops",), ("accuracy", "synops"), (*_PAIRS[6],)])
+def test_a_candidate_that_is_older_than_an_objective_is_on_no_front(fill, objectives):
+    kept = {"accuracy": 0.5, "energy_uj": 1.0, "synops": 2.0}
+    run = fill([{**kept, "accuracy": 1.0, "energy_uj": 0.0, "synops": None}, kept])
+
+    assert [member.number for member in run.pareto_front(objectives)] == [1]
 
 
 def test_the_front_begins_with_the_best_in_the_first_objective(fill):

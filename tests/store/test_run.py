@@ -208,8 +208,8 @@ def test_a_member_of_the_front_has_the_promised_keys(store, begin, train):
     record = store.run().pareto_front()[0].to_dict()
 
     assert list(record) == [
-        *("id", "key", "architecture", "accuracy", "energy_uj", "spike_rate", "parameters"),
-        *("latency_steps", "test_accuracy", "fidelity", "seed"),
+        *("id", "key", "architecture", "accuracy", "test_accuracy", "energy_uj", "spike_rate"),
+        *("synops", "macs", "parameters", "latency_steps", "fidelity", "seed"),
     ]
     assert record["architecture"]["num_steps"] == 1
     assert record["test_accuracy"] is None

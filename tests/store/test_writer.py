@@ -125,7 +125,7 @@ def test_a_figure_that_is_not_finite_is_never_stored(
     before = _everything(store)
 
     for value in (math.nan, math.inf, -math.inf):
-        with pytest.raises(ValueError, match=f"{figure} = .* is no result"):
+        with pytest.raises(ValueError, match=f"{figure} = .* needed: a number from 0"):
             writer.record(row, state=State.COMPLETE, evaluation=evaluation(**{figure: value}))
 
     assert _everything(store) == before

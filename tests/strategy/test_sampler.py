@@ -6,8 +6,8 @@ import pytest
 
 from spikenas.architecture import Architecture
 from spikenas.exceptions import UnknownNameError
+from spikenas.figures import objective
 from spikenas.hardware import chip
-from spikenas.objectives import objective
 from spikenas.search_space import SearchSpace
 from spikenas.strategy.sampler import METHODS, Observation, OptunaSampler, Proposal
 from spikenas.strategy.screening import Limits, Screening, screen
