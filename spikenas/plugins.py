@@ -8,12 +8,13 @@ the user who reads it, so a module is imported only where the user said so: by `
 import os
 import sys
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 
 from spikenas import registry
-from spikenas.exceptions import SpecError
+from spikenas.code import sources
+from spikenas.exceptions import SpecError, UsageError
 
 _CONSENT = "--allow-plugins (in Python: allow_plugins=True; or SPIKENAS_ALLOW_PLUGINS=1)"
 
@@ -43,12 +44,41 @@ def import_plugins(
     for module in modules:
         try:
             import_module(module)
-        except ImportError as error:
+        except (Exception, SystemExit) as error:
+            if not isinstance(error, ImportError):  # whatever the module does
+                raise SpecError(
+                    f"{of}: plugins names {module!r}, which fails when it is imported: "
+                    f"{type(error).__name__}: {error}; mend it"
+                ) from error
             raise SpecError(
                 f"{of}: plugins names {module!r}, which cannot be imported: {error}; "
                 "install it in this environment and on every worker, put its file into the working "
                 f"folder{' or beside the TOML' * bool(folder)}, or name its folder in PYTHONPATH"
             ) from error
+
+
+def refuse_changed(
+    modules: Sequence[str], recorded: Mapping[str, str], *, of: str, accept_changes: bool
+) -> None:
+    """Refuse plugins whose source is not the one that a network was trained with.
+
+    ``recorded`` is its code, by module; what it does not have is not compared.
+
+    Raises UsageError naming the modules.
+    """
+    own = {module.partition(".")[0] for module in modules}
+    now = sources(modules) if modules and not accept_changes else {}
+    changed = [
+        name
+        for name, digest in now.items()
+        if name.partition(".")[0] in own and recorded.get(name, digest) != digest
+    ]
+    if changed:
+        raise UsageError(
+            f"{of}: {', '.join(changed)} changed since the network was trained, so it would not "
+            "be that network; put the code back, or say --accept-changes (in Python: "
+            "accept_changes=True)"
+        )
 
 
 def plugins_in(space_toml: str) -> tuple[str, ...]:

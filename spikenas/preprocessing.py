@@ -26,7 +26,7 @@ class Preprocessing:
         value_range: what the network's input was before it was normalised: ``0..1``, or ``counts``
             of events.
         mean: per channel, of pixels in 0..1, taken off; input is then divided by ``std``. Events
-            are counts and keep them: 0 and 1/255 of a count / 255.
+            are counts and stay so: 0 and 1.
         binning: of events, ``time`` or ``count``.
         num_steps: frames that a recording is binned into.
         sensor_size: of events, height and width of the camera, whose pixels are added up where

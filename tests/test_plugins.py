@@ -92,6 +92,15 @@ def test_an_edited_plugin_is_another_operator_and_every_command_knows_it(lab: Pa
     shown = spikenas(lab, "show", "best", "--allow-plugins")
     refused = [spikenas(lab, *command.split()) for command in ("show best", "export edited --to b")]
     resumed = spikenas(lab, "resume", "first", "--allow-plugins")
+    stale = spikenas(lab, "export", "first", "--to", "old", "--allow-plugins")
+    edit(lab, kernel=5)
+    loaded = subprocess.run(
+        [sys.executable, "-c", "import spikenas; spikenas.load('best', allow_plugins=True)"],
+        cwd=lab,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
 
     assert [each.returncode for each in (first, same, edited, exported, shown)] == [0] * 5
     assert first.stdout.splitlines()[1:] == same.stdout.splitlines()[1:]
@@ -102,6 +111,9 @@ def test_an_edited_plugin_is_another_operator_and_every_command_knows_it(lab: Pa
         assert "--allow-plugins" in each.stderr
     assert resumed.returncode == 2
     assert "lab_mixers" in resumed.stderr
+    assert stale.returncode == 2
+    for each in (stale, loaded):
+        assert "lab_mixers changed since the network was trained" in each.stderr
 
 
 def test_a_run_s_plugins_are_never_imported_because_the_database_names_them(lab: Path) -> None:
@@ -112,3 +124,18 @@ def test_a_run_s_plugins_are_never_imported_because_the_database_names_them(lab:
 
     assert [each.returncode for each in ended] == [2, 2]
     assert not (lab / "sentinel").exists()
+
+
+@pytest.mark.parametrize(
+    ("ending", "told"), [("(", "SyntaxError"), ("raise RuntimeError('boom')", "RuntimeError: boom")]
+)
+def test_what_a_plugin_does_when_it_is_imported_is_told_as_its_own(
+    lab: Path, ending: str, told: str
+) -> None:
+    with (lab / "lab_mixers.py").open("a") as file:
+        file.write(f"\n{ending}\n")
+
+    ended = spikenas(lab, *SEARCH, "mine", "--allow-plugins")
+
+    assert ended.returncode == 2
+    assert f"'lab_mixers', which fails when it is imported: {told}" in ended.stderr

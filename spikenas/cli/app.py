@@ -148,6 +148,8 @@ def _told(error: Exception) -> int:
         return _MACHINE
     if isinstance(error, OSError) and error.errno is not None:
         where = f"{error.filename}: " if isinstance(error.filename, str) else ""
+        if not where and error.errno == errno.ENOSPC:
+            where = "stdout, or a file, cannot be written: "
         cure = f"; {_CURES[error.errno]}" if error.errno in _CURES else ""
         say(f"error: {where}{error.strerror}{cure}")
         return 2 if error.errno in _OF_THE_PATH else _MACHINE

@@ -25,7 +25,7 @@ from spikenas.exceptions import (
     SpikeNASError,
     UsageError,
 )
-from spikenas.plugins import import_plugins, plugins_in
+from spikenas.plugins import import_plugins, plugins_in, refuse_changed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -65,6 +65,10 @@ def export(
     store: StoreOption = None,
     artifacts: ArtifactsOption = None,
     allow_plugins: PluginsOption = False,
+    accept_changes: Annotated[
+        bool,
+        typer.Option("--accept-changes", help="Even where the code of a plugin has changed since."),
+    ] = False,
 ) -> None:
     """Write trained architectures as verified folders.
 
@@ -90,15 +94,17 @@ def export(
 
     with Store.open(store, create=False, artifacts=artifacts) as opened:
         found = opened.run(run)
-        import_plugins(
-            plugins_in(found.space_toml), of=f"run {found.name!r}", is_allowed=allow_plugins
+        plugins, of = plugins_in(found.space_toml), f"run {found.name!r}"
+        import_plugins(plugins, of=of, is_allowed=allow_plugins)
+        refuse_changed(
+            plugins, found.settings.get("code") or {}, of=of, accept_changes=accept_changes
         )
         if front:
             _write_front(found, to, beside, write)
             return
         chosen = found.candidate(candidate) if candidate else found.best(best or "accuracy")
         print(write(found, chosen, to))
-    say_how_to_load(to, has_plugins=bool(plugins_in(found.space_toml)))
+    say_how_to_load(to, has_plugins=bool(plugins))
 
 
 def _write_front(run: "Run", to: Path, beside: list[str], write: "Callable[..., Path]") -> None:

@@ -6,6 +6,7 @@ import re
 import shlex
 import shutil
 import sys
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,8 +22,9 @@ _NARROWEST = 8  # of a column whose text is folded
 
 
 def say(message: str) -> None:
-    """Write one message to stderr."""
-    print(redacted(message), file=sys.stderr, flush=True)
+    """Write one message to stderr; one that finds no room there ends no search."""
+    with suppress(OSError):
+        print(redacted(message), file=sys.stderr, flush=True)
 
 
 def say_how_to_load(export: Path, *, has_plugins: bool = False) -> None:

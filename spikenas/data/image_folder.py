@@ -54,11 +54,9 @@ class ImageFolder:
         """Read every image; broken ones are named."""
         assert image_size is not None
         found = listed_images(folder)
-        return Arrays(
-            *_read(found.train, image_size),
-            *_read(found.test, image_size),
-            *_read(found.validation, image_size),
-        )
+        images, labels = _read([*found.train, *found.test, *found.validation], image_size)
+        n, m = len(found.train), len(found.train) + len(found.test)
+        return Arrays(images[:n], labels[:n], images[n:m], labels[n:m], images[m:], labels[m:])
 
 
 def _read(listing: Labelled, image_size: int) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:

@@ -30,7 +30,7 @@ from spikenas.export.older_names import renamed
 from spikenas.export.provenance import (
     PROVENANCE,
     parse,
-    read_plugins,
+    read_plugins_and_code,
     read_verified,
     refuse_private,
     render,
@@ -38,7 +38,7 @@ from spikenas.export.provenance import (
 )
 from spikenas.export.samples import sample_images
 from spikenas.nn.network import SpikingTransformer, build_network
-from spikenas.plugins import import_plugins
+from spikenas.plugins import import_plugins, refuse_changed
 from spikenas.preprocessing import Preprocessing
 
 PREPROCESSING = "preprocessing.json"
@@ -109,7 +109,7 @@ def write(
         draft = Path(tempfile.mkdtemp(prefix=f".{to.name}.", dir=to.parent))
         try:
             _write_files(draft, contents)
-            if not torch.equal(_logits(load(draft, allow_plugins=True)), expected):
+            if not torch.equal(_logits(_read_back(draft)), expected):
                 raise ArtefactError(f"{to}: the network read back gives other logits")
             _move(draft, to)
         finally:
@@ -119,12 +119,17 @@ def write(
     return to
 
 
-def load(folder: str | Path, *, allow_plugins: bool = False) -> SpikingTransformer:
+def load(
+    folder: str | Path, *, allow_plugins: bool = False, accept_changes: bool = False
+) -> SpikingTransformer:
     """Verify an export and return its network in evaluation mode, on the CPU.
 
-    The plugins that it names are imported where ``allow_plugins`` says so.
+    The plugins that it names are imported where ``allow_plugins`` says so; where their code has
+    changed since, the network is another one, which ``accept_changes`` takes.
     """
-    import_plugins(read_plugins(folder), of=str(folder), is_allowed=allow_plugins)
+    plugins, code = read_plugins_and_code(folder)
+    import_plugins(plugins, of=str(folder), is_allowed=allow_plugins)
+    refuse_changed(plugins, code, of=str(folder), accept_changes=accept_changes)
     contents, key = read_verified(folder)
     architecture = _architecture(contents, key, folder)
     state = _state(contents["model.safetensors"], str(folder))
@@ -139,6 +144,10 @@ def load(folder: str | Path, *, allow_plugins: bool = False) -> SpikingTransform
             except UsageError as error:
                 raise ArtefactError(f"{where}: {error}") from None
     return network
+
+
+def _read_back(draft: Path) -> SpikingTransformer:
+    return load(draft, allow_plugins=True, accept_changes=True)
 
 
 def read_architecture(path: str | Path) -> Architecture:

@@ -109,10 +109,16 @@ def verify(folder: str | Path) -> None:
 
 def read_plugins(folder: str | Path) -> tuple[str, ...]:
     """Return the plugins that the network of an export needs, by its record."""
+    return read_plugins_and_code(folder)[0]
+
+
+def read_plugins_and_code(folder: str | Path) -> tuple[tuple[str, ...], Mapping[str, str]]:
+    """Return the same with the digests of all code that it was trained by."""
     folder = Path(folder)
     if not folder.is_dir():
         raise UsageError(f"{folder}: no such folder, so no export")
-    return tuple(_read_record(folder).plugins or ())
+    record = _read_record(folder)
+    return tuple(record.plugins or ()), record.code or {}
 
 
 def read_verified(folder: str | Path) -> tuple[dict[str, bytes], str]:

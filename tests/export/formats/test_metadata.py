@@ -89,7 +89,7 @@ def test_events_are_said_to_be_binned_into_the_steps_of_the_network(tmp_path):
         channels=2,
         channel_order="OFF, ON",
         mean=(0.0, 0.0),
-        std=(1 / 255, 1 / 255),
+        std=(1.0, 1.0),
         binning="count",
     )
 
