@@ -131,7 +131,7 @@ def _cli() -> str:
                 ("1", "internal error"),
                 ("2", "wrong usage, file or data"),
                 ("3", "no such run or candidate"),
-                ("4", "database, disk or machine: unavailable, full or not permitted; a database of another version"),
+                ("4", "database or machine: unavailable, of another version, full, not permitted"),
                 ("5", "damaged artefact"),
                 ("6", "budget ended without one successful candidate"),
                 ("7", "does not fit the chip, or the format cannot express it"),
