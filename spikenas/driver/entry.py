@@ -9,10 +9,10 @@ from pathlib import Path
 from spikenas import code
 from spikenas import data as data_sets
 from spikenas.data import Binning, DataInfo, DataSpec
-from spikenas.distributed import load_profile, open_pool
+from spikenas.distributed import WorkerPool, load_profile, open_pool
 from spikenas.driver.loop import SearchLoop
 from spikenas.driver.progress import OnProgress
-from spikenas.driver.proposals import Proposals
+from spikenas.driver.proposals import Proposals, Screened
 from spikenas.driver.seeds import SeedWith, seeds
 from spikenas.driver.settings import SearchSettings, code_of
 from spikenas.evaluation import State
@@ -22,7 +22,7 @@ from spikenas.hardware import chip as load_chip
 from spikenas.objectives import DEFAULT_OBJECTIVES, objective
 from spikenas.plugins import import_plugins, plugins_in
 from spikenas.search_space import SearchSpace
-from spikenas.store import Candidate, Run, Store
+from spikenas.store import Candidate, Run, RunWriter, Store
 from spikenas.strategy.sampler import Observation, OptunaSampler
 from spikenas.strategy.screening import Limits
 from spikenas.training import Recipe, default_recipe
@@ -141,16 +141,14 @@ def search(
         if name is not None:
             record.require_free_name(name)
         _refuse_unexportable(settings, name)
-        asker = _sampler(space, settings)
-        proposals = Proposals(space, asker, chip=settings.chip, limits=settings.limits)
+        proposals = _proposals(space, settings)
         screened = proposals.until_feasible(space.name)
-        first = screened[-1].proposal.architecture
         if on_checked is not None:
             on_checked(settings)
+        first = settings.data.with_steps(screened[-1].proposal.architecture.num_steps)
         with open_pool(settings.workers) as pool:
-            first_data = settings.data.with_steps(first.num_steps)
-            _read_all(space, first_data, settings)
-            pool.warm_up(first_data)
+            _read_all(space, first, settings)  # while workers start
+            pool.warm_up(first)
             writer = record.begin_run(
                 name,
                 settings=settings.to_dict(),
@@ -158,19 +156,16 @@ def search(
                 seed=seed,
                 objectives=settings.objectives,
             )
-            SearchLoop(
-                settings=settings,
-                store=record,
-                writer=writer,
-                pool=pool,
-                sampler=asker,
+            return _conduct(
+                settings,
+                record,
+                writer,
+                pool,
                 proposals=proposals,
                 screened=screened,
-                plugins=_plugins(space, settings),
                 began=began,
                 on_progress=on_progress,
-            ).run()
-    return writer.run
+            )
 
 
 def resume(
@@ -212,38 +207,85 @@ def resume(
                 "far, by --accept-changes (in Python: accept_changes=True)"
             )
         settings = now
-        if on_checked is not None:
-            on_checked(settings)
-        with open_pool(settings.workers) as pool:
-            _read_all(space, settings.data.with_steps(space.sample(0).num_steps), settings)
-            pool.warm_up(settings.data)
-            writer = record.resume_run(name, new_generation=bool(changes))
+        first = settings.data.with_steps(space.sample(0).num_steps)
+        _read_all(space, first, settings)
+        writer = record.resume_run(name, new_generation=bool(changes))
+        try:
             if changes:
                 writer.update_settings(settings.to_dict())
-            of_all = writer.run.candidates(include_duplicates=True, all_generations=True)
-            candidates = writer.run.candidates(include_duplicates=True)
-            asker = _sampler(space, settings)
-            asker.restore([_observation(each, settings) for each in candidates])
-            SearchLoop(
-                settings=settings,
-                store=record,
-                writer=writer,
-                pool=pool,
-                sampler=asker,
-                proposals=Proposals(
-                    space,
-                    asker,
-                    chip=settings.chip,
-                    limits=settings.limits,
-                    known={each.number: each.key for each in candidates},
-                    first_number=1 + max((each.number for each in of_all), default=-1),
-                ),
-                known=[each for each in candidates if each.duplicate_of is None],
-                plugins=_plugins(space, settings),
+            if on_checked is not None:
+                on_checked(settings)
+            pool = open_pool(settings.workers)  # only now, as another process may drive the run
+        except BaseException:
+            writer.finish("interrupted")
+            raise
+        with pool:
+            pool.warm_up(first)
+            known = writer.run.candidates(include_duplicates=True)
+            proposals = _proposals(space, settings, writer.run, known)
+            return _conduct(
+                settings,
+                record,
+                writer,
+                pool,
+                proposals=proposals,
+                known=known,
                 began=began,
                 on_progress=on_progress,
-            ).run()
+            )
+
+
+def _conduct(
+    settings: SearchSettings,
+    record: Store,
+    writer: RunWriter,
+    pool: WorkerPool,
+    *,
+    proposals: Proposals,
+    screened: Sequence[Screened] = (),
+    known: Sequence[Candidate] = (),
+    began: float,
+    on_progress: OnProgress | None,
+) -> Run:
+    """Drive a run from where it stands to its end, and return it."""
+    SearchLoop(
+        settings=settings,
+        store=record,
+        writer=writer,
+        pool=pool,
+        proposals=proposals,
+        screened=screened,
+        known=[each for each in known if each.duplicate_of is None],
+        began=began,
+        on_progress=on_progress,
+    ).run()
     return writer.run
+
+
+def _proposals(
+    space: SearchSpace,
+    settings: SearchSettings,
+    run: Run | None = None,
+    known: Sequence[Candidate] = (),
+) -> Proposals:
+    """Return the proposals of a run, behind those that it has: ``known`` of its generation."""
+    sampler = OptunaSampler(
+        space,
+        method=settings.sampler,
+        seed=settings.seed,
+        objectives=[objective(name) for name in settings.objectives],
+        first=[seed.architecture for seed in settings.seed_with],
+    )
+    sampler.restore([_observation(each, settings) for each in known])
+    every = () if run is None else run.candidates(include_duplicates=True, all_generations=True)
+    return Proposals(
+        space,
+        sampler,
+        chip=settings.chip,
+        limits=settings.limits,
+        known={each.number: each.key for each in known},
+        first_number=1 + max((each.number for each in every), default=-1),
+    )
 
 
 def _data_of(space: SearchSpace) -> str:
@@ -268,7 +310,7 @@ def _identified(space: SearchSpace, settings: SearchSettings) -> tuple[SearchSpa
     code.refresh()
     return space, replace(
         settings,
-        code=code_of(space, _plugins(space, settings)),
+        code=code_of(space),
         data_sha256=data_sets.content_sha256(settings.data),
         preprocessing=data_sets.preprocessing_of(settings.data, info).to_dict(),
         classes=info.classes,
@@ -326,20 +368,6 @@ def _changes(begun: SearchSettings, now: SearchSettings) -> list[str]:
     if changed := code.changes(begun.code, now.code):
         changes.append(f"the code has changed: {', '.join(changed)}")
     return changes
-
-
-def _sampler(space: SearchSpace, settings: SearchSettings) -> OptunaSampler:
-    return OptunaSampler(
-        space,
-        method=settings.sampler,
-        seed=settings.seed,
-        objectives=[objective(name) for name in settings.objectives],
-        first=[seed.architecture for seed in settings.seed_with],
-    )
-
-
-def _plugins(space: SearchSpace, settings: SearchSettings) -> tuple[str, ...]:
-    return tuple(space.plugins) if settings.allow_plugins else ()
 
 
 def _observation(candidate: Candidate, settings: SearchSettings) -> Observation:

@@ -97,13 +97,18 @@ class SearchSettings:
             return None
         return ChipProfile.from_toml(self.chip_toml, source="the chip kept with the run")
 
+    @property
+    def plugins(self) -> tuple[str, ...]:
+        """The modules that workers import before they build; the space was loaded with consent."""
+        return plugins_in(self.space_toml)
+
     def load_space(self) -> SearchSpace:
         """Read the space; imports its plugins if that was allowed."""
         return SearchSpace.from_toml(
             self.space_toml, source=self.space_name, allow_plugins=self.allow_plugins
         )
 
-    def job(self, job_id: str, architecture: Architecture, *, plugins: tuple[str, ...]) -> Job:
+    def job(self, job_id: str, architecture: Architecture) -> Job:
         """Return the training of one candidate."""
         return Job(
             id=job_id,
@@ -113,16 +118,14 @@ class SearchSettings:
             epochs=self.recipe.epochs,
             seed=self.seed,
             energy_model=self.energy_model,
-            plugins=plugins,
+            plugins=self.plugins,
             data_sha256=self.data_sha256,
-            code_sha256=code_sha256(code_of_candidate(architecture, plugins)),
+            code_sha256=code_sha256(code_of_candidate(architecture, self.plugins)),
         )
 
-    def reuse_key(
-        self, architecture: Architecture, data_fingerprint: str, *, plugins: tuple[str, ...] = ()
-    ) -> str:
+    def reuse_key(self, architecture: Architecture, data_fingerprint: str) -> str:
         """Return what two trainings share when the result of one answers the other."""
-        code = code_of_candidate(architecture, plugins)
+        code = code_of_candidate(architecture, self.plugins)
         conditions = (
             architecture.key,
             data_fingerprint,
@@ -153,7 +156,7 @@ class SearchSettings:
             "energy_model": self.energy_model,
             "objectives": list(self.objectives),
             "sampler": self.sampler,
-            "plugins": list(plugins_in(self.space_toml)) or None,
+            "plugins": list(self.plugins) or None,
             "code": dict(self.code) or None,
         }
 
@@ -185,7 +188,7 @@ class SearchSettings:
         )
 
 
-def code_of(space: SearchSpace, plugins: tuple[str, ...] = ()) -> dict[str, str]:
+def code_of(space: SearchSpace) -> dict[str, str]:
     """Return the code of every network that the space can name, and of what trains and scores."""
     domain = [(name.rpartition(".")[2], values) for name, values in space.domain()]
     operators = [
@@ -196,7 +199,7 @@ def code_of(space: SearchSpace, plugins: tuple[str, ...] = ()) -> dict[str, str]
         for value in values
     ]
     operators += [registry.operator("head", name) for name in registry.names("head")]
-    return sources(("spikenas.evaluator", *modules(operators), *plugins))
+    return sources(("spikenas.evaluator", *modules(operators), *space.plugins))
 
 
 _FAMILIES: tuple[registry.Family, ...] = ("neuron", "stem", "mixer", "downsampling", "halting")

@@ -287,6 +287,17 @@ def test_a_lost_worker_has_its_job_run_again(search: Search, evaluate_by: Evalua
     assert [len(run.attempts(each)) for each in run.candidates(states=[State.COMPLETE])] == [2, 2]
 
 
+def test_a_lost_worker_and_a_fault_have_a_test_run_again(
+    search: Search, evaluate_by: EvaluateBy
+) -> None:
+    evaluate_by("lost_in_tests")
+
+    run = search(trials=1)
+
+    assert run.pareto_front()[0].test_accuracy is not None
+    assert len(_calls("test")) == 3
+
+
 def test_a_job_that_loses_every_worker_is_given_up(search: Search, evaluate_by: EvaluateBy) -> None:
     evaluate_by("lost_always")
 
