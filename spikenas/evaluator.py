@@ -51,6 +51,7 @@ class Job:
         data: events are binned into as many frames as the architecture has steps.
         data_sha256: of the files that the driver found; a worker refuses others.
         code_sha256: of the code that the driver found, see `code_sha256`; likewise.
+        energy_toml: the text of an energy model of the user's own.
         kind: ``train`` from scratch and score on validation, or ``test`` the given weights.
         weights: safetensors bytes, only of kind ``test``.
     """
@@ -62,6 +63,7 @@ class Job:
     epochs: int
     seed: int
     energy_model: str
+    energy_toml: str | None = None
     plugins: tuple[str, ...] = ()
     data_sha256: str | None = None
     code_sha256: str | None = None
@@ -268,7 +270,7 @@ def _evaluation(
     trained: float,
     started: float,
 ) -> Evaluation:
-    model = energy_model(job.energy_model)
+    model = energy_model(job.energy_model, job.energy_toml)
     workload = found.workload
     assert workload.spike_rate is not None
     assert workload.synops is not None

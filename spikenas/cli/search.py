@@ -96,11 +96,13 @@ def search(
         str, typer.Option(metavar="tpe|nsga2|random", help="How candidates are proposed.")
     ] = "tpe",
     energy_model: Annotated[
-        str, typer.Option(metavar="NAME", help="How energy is estimated.")
+        str, typer.Option(metavar="NAME|FILE.toml", help="How energy is estimated.")
     ] = "cmos45",
     recipe: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="The training recipe.", show_default="the data set's"),
+        typer.Option(
+            metavar="NAME|FILE.toml", help="The training recipe.", show_default="the data set's"
+        ),
     ] = None,
     epochs: Annotated[
         int | None,

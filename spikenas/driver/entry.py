@@ -19,6 +19,7 @@ from spikenas.evaluation import State
 from spikenas.exceptions import UsageError
 from spikenas.export import check_claims
 from spikenas.hardware import chip as load_chip
+from spikenas.hardware import energy_model as load_energy_model
 from spikenas.objectives import DEFAULT_OBJECTIVES, objective
 from spikenas.plugins import import_plugins, plugins_in
 from spikenas.search_space import SearchSpace
@@ -49,14 +50,14 @@ def search(
     name: str | None = None,
     seed: int = 0,
     epochs: int | None = None,
-    recipe: str | None = None,
+    recipe: str | Path | None = None,
     batch_size: int | None = None,
     image_size: int | None = None,
     train_subset: int | None = None,
     binning: Binning = "time",
     sampler: str = "tpe",
     objectives: Sequence[str] | None = None,
-    energy_model: str = "cmos45",
+    energy_model: str | Path = "cmos45",
     time_budget_s: float | None = None,
     max_parameters: int | None = None,
     max_memory_gib: float | None = None,
@@ -70,11 +71,12 @@ def search(
     The space is a shipped name, a path ending in ``.toml``, or a `SearchSpace`. Without ``data``
     it is the data set that the space is named for, without ``recipe`` the data set's own; both
     can be changed by ``image_size``, ``train_subset``, ``epochs`` and ``batch_size``. Events are
-    binned into as many frames as a candidate has steps, as ``binning`` says. What
-    ``chip`` (a name or ``.toml``), ``max_parameters`` or ``max_memory_gib`` rule out is refused
+    binned into as many frames as a candidate has steps, as ``binning`` says. ``chip``, ``recipe``,
+    ``energy_model`` and ``workers`` are shipped names or paths ending in ``.toml``, whose text is
+    kept with the run. What ``chip``, ``max_parameters`` or ``max_memory_gib`` rule out is refused
     before training. ``trials`` candidates are trained; refused ones and repeats come on top, and
-    none is begun after ``time_budget_s``. ``workers`` is a profile, by name or ``.toml``;
-    ``inline`` needs no Ray. ``store`` is the database's URL, by default $SPIKENAS_STORE, else
+    none is begun after ``time_budget_s``. The ``workers``
+    ``inline`` need no Ray. ``store`` is the database's URL, by default $SPIKENAS_STORE, else
     ``sqlite:///spikenas.db``; ``artifacts`` is the folder of its weights, by default its own.
     ``seed_with`` are published names or architectures to propose
     first, each as the nearest member of the space; what had to be changed is logged.
@@ -105,6 +107,7 @@ def search(
         recipe or default_recipe(data_spec.name),
         **{setting: value for setting, value in overrides.items() if value is not None},
     )
+    model = load_energy_model(energy_model)
     profile = load_profile(workers)
     if num_workers is not None:
         profile = replace(profile, num_workers=num_workers)
@@ -114,7 +117,8 @@ def search(
         space_toml=space.toml,
         data=data_spec,
         chip_toml=None if chip is None else load_chip(chip).toml,
-        energy_model=energy_model,
+        energy_model=model.name,
+        energy_toml=model.toml,
         objectives=tuple(DEFAULT_OBJECTIVES if objectives is None else objectives),
         trials=trials,
         recipe=chosen,

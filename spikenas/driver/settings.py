@@ -19,7 +19,7 @@ from spikenas.distributed import WorkerProfile
 from spikenas.driver.seeds import Seed
 from spikenas.evaluator import Job, code_of_candidate, code_sha256, modules
 from spikenas.exceptions import UnknownNameError, UsageError
-from spikenas.hardware import ChipProfile, energy_models
+from spikenas.hardware import ChipProfile, energy_model, energy_models
 from spikenas.objectives import objective
 from spikenas.plugins import plugins_in
 from spikenas.search_space import SearchSpace
@@ -39,6 +39,7 @@ class SearchSettings:
         seed: of the sampler and of every training.
         time_budget_s: after it no candidate is begun; counted anew by each `resume`.
         seed_with: members of the space that are proposed before all others.
+        energy_toml: the text of an energy model of the user's own.
         code: what `spikenas.code.sources` found when the run began; empty in runs of 0.1.0.
         data_sha256: the hash of all files of the data set when the run began.
         preprocessing: how images reach a network, for exports.
@@ -59,6 +60,7 @@ class SearchSettings:
     limits: Limits
     time_budget_s: float | None
     allow_plugins: bool
+    energy_toml: str | None = None
     seed_with: tuple[Seed, ...] = ()
     code: Mapping[str, str] = field(default_factory=dict)
     data_sha256: str | None = None
@@ -73,9 +75,7 @@ class SearchSettings:
             raise UsageError(f"objectives = {given}; name at least one, each once")
         if self.sampler not in METHODS:
             raise UnknownNameError("sampler", self.sampler, METHODS)
-        if self.energy_model not in energy_models():
-            raise UnknownNameError("energy model", self.energy_model, energy_models())
-        if self.energy_model not in energy_models("joules"):
+        if energy_model(self.energy_model, self.energy_toml).unit != "joules":
             raise UsageError(
                 f"energy model {self.energy_model!r} gives no joules, as no figure of that chip is "
                 "public; keep cmos45 and search with --objectives accuracy,synops, which that chip "
@@ -118,6 +118,7 @@ class SearchSettings:
             epochs=self.recipe.epochs,
             seed=self.seed,
             energy_model=self.energy_model,
+            energy_toml=self.energy_toml,
             plugins=self.plugins,
             data_sha256=self.data_sha256,
             code_sha256=code_sha256(code_of_candidate(architecture, self.plugins)),
@@ -132,11 +133,11 @@ class SearchSettings:
             self.recipe.fingerprint,
             self.recipe.epochs,
             self.seed,
-            self.energy_model,
+            self.energy_toml or self.energy_model,
             _EVALUATION,
             sorted(code.items()),
         )
-        return hashlib.sha256(json.dumps(conditions).encode()).hexdigest()
+        return _sha256(json.dumps(conditions))
 
     def claims(self, run: str | None) -> dict[str, Any]:
         """Return what an export tells of its run: no path, no host, no database."""
@@ -150,10 +151,11 @@ class SearchSettings:
             "data": data,
             "recipe": self.recipe.to_dict(),
             "space": Path(self.space_name).stem,
-            "space_sha256": hashlib.sha256(self.space_toml.encode()).hexdigest(),
+            "space_sha256": _sha256(self.space_toml),
             "chip": chip and chip.name,
             "chip_sha256": chip and chip.sha256,
             "energy_model": self.energy_model,
+            "energy_model_sha256": self.energy_toml and _sha256(self.energy_toml),
             "objectives": list(self.objectives),
             "sampler": self.sampler,
             "plugins": list(self.plugins) or None,
@@ -203,3 +205,7 @@ def code_of(space: SearchSpace) -> dict[str, str]:
 
 
 _FAMILIES: tuple[registry.Family, ...] = ("neuron", "stem", "mixer", "downsampling", "halting")
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()

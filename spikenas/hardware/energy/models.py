@@ -1,5 +1,6 @@
 """The energy models by name: those in Python, and one a TOML file in ``chips``."""
 
+from dataclasses import replace
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -20,11 +21,16 @@ def energy_models(unit: Unit | None = None) -> list[str]:
     return [model.name for model in ranked if unit in (None, model.unit)]
 
 
-def energy_model(name_or_path: str | Path) -> EnergyModel:
-    """Return a model by name, or a chip of the user's own by a path ending in ``.toml``."""
+def energy_model(name_or_path: str | Path, toml: str | None = None) -> EnergyModel:
+    """Return a model by name, or a chip of the user's own by a path ending in ``.toml``.
+
+    ``toml`` is the text of such a file where it was kept with a run; nothing is read then.
+    """
     name = str(name_or_path)
-    if name.endswith(".toml"):
-        return ChipEvents.from_toml(shipped.read_file(name), source=name)
+    if toml is None and name.endswith(".toml"):
+        toml = shipped.read_file(name)
+    if toml is not None:
+        return replace(ChipEvents.from_toml(toml, source=name), toml=toml)
     if name not in _models():
         hint = "To price a chip of your own, give the path of its file ending in .toml"
         raise UnknownNameError("energy model", name, _models(), hint=hint)
