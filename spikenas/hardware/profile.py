@@ -129,7 +129,8 @@ class ChipProfile(BaseModel):
     Attributes:
         clock: ``none`` where the arrival of an event is all the timing there is, ``time_step``
             where all neurons finish a step before the next begins.
-        extends: a shipped profile whose rules it has too, but for those of equal name.
+        extends: a shipped profile whose rules it has too, but for those of equal name; likewise
+            its placement, limits and structure, unless another placement is named.
         placement: how layers come to lie on cores; asks for limits and structure of its own.
         structure: what the chip's layers must look like.
     """
@@ -157,7 +158,7 @@ class ChipProfile(BaseModel):
             raise SpecError(f"{source}: {error}") from None
         except ValidationError as error:
             raise SpecError(f"{source}: {complaints(error, cls)}") from None
-        profile = own if own.extends is None else own._with_rules_of(own.extends, source)
+        profile = own if own.extends is None else own._extending(own.extends, source)
         profile._obey_names(source)
         profile._obey_placement(source)
         profile._toml = text
@@ -193,12 +194,20 @@ class ChipProfile(BaseModel):
             return self.limit(name)
         return self.structure[cast(StructureName, name)]
 
-    def _with_rules_of(self, name: str, source: str) -> "ChipProfile":
+    def _extending(self, name: str, source: str) -> "ChipProfile":
+        """Return it with all that it has from another profile."""
         try:
-            rules = {**chip(name).rules, **self.rules}
+            base = chip(name)
         except UnknownNameError as error:
             raise SpecError(f"{source}: extends = {name!r}: {error}") from None
-        return self.model_copy(update={"rules": rules})
+        inherited: dict[str, Any] = {"rules": {**base.rules, **self.rules}}
+        if self.placement in (None, base.placement):
+            inherited |= {
+                "placement": base.placement,
+                "limits": {**base.limits, **self.limits},
+                "structure": {**base.structure, **self.structure},
+            }
+        return self.model_copy(update=inherited)
 
     def _obey_names(self, source: str) -> None:
         """Hold each name against its neighbours and against what the placement reads."""
