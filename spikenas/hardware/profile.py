@@ -247,6 +247,13 @@ class ChipProfile(BaseModel):
                         f"{source}: limits.{name}.value has {value:.15g}; placement = "
                         f"{self.placement!r} knows {', '.join(map(str, known))}"
                     )
+        for name, parts in needs.parts.items():
+            given, limit = sum(self.limits[part].most for part in parts), self.limits[name].most
+            if given > limit:
+                raise SpecError(
+                    f"{source}: limits.{name}.value = {limit:.15g}, but {' and '.join(parts)} are "
+                    f"among them and make {given:.15g}; needed: at least as many"
+                )
         for name, other in needs.alongside.items():
             have, wanted = len(self.limits[name].values), len(self.limits[other].values)
             if have != wanted:
