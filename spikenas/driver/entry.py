@@ -10,6 +10,7 @@ from spikenas import code
 from spikenas import data as data_sets
 from spikenas.data import Binning, DataInfo, DataSpec
 from spikenas.distributed import WorkerPool, load_profile, open_pool
+from spikenas.driver.arguments import check_types
 from spikenas.driver.loop import SearchLoop
 from spikenas.driver.progress import OnProgress
 from spikenas.driver.proposals import Proposals, Screened
@@ -93,6 +94,13 @@ def search(
         KeyboardInterrupt: on Ctrl-C, once the state is saved; `resume` goes on.
     """
     began = time.monotonic()
+    check_types(
+        data_root=data_root,
+        store=store,
+        artifacts=artifacts,
+        name=name,
+        objectives=objectives,
+    )
     if not isinstance(space, SearchSpace):
         space = SearchSpace.load(space, allow_plugins=allow_plugins)
     data_spec = DataSpec(

@@ -18,7 +18,7 @@ from spikenas.data import DataSpec
 from spikenas.distributed import WorkerProfile
 from spikenas.driver.seeds import Seed
 from spikenas.evaluator import Job, code_of_candidate, code_sha256, modules
-from spikenas.exceptions import UnknownNameError, UsageError
+from spikenas.exceptions import UnknownNameError, UsageError, in_short
 from spikenas.hardware import ChipProfile, energy_model, energy_models
 from spikenas.objectives import objective
 from spikenas.plugins import plugins_in
@@ -27,6 +27,11 @@ from spikenas.strategy.sampler import METHODS
 from spikenas.strategy.screening import Limits
 from spikenas.training import Recipe
 
+_NUMBERS = (
+    ("trials", int, "a whole number from 1"),
+    ("seed", int, "a whole number from 0 to 2^63 - 1"),
+    ("time_budget_s", int | float | None, "seconds, as 300 for five minutes"),
+)
 _EVALUATION = 3  # raise it when an equal job would score otherwise
 
 
@@ -68,6 +73,10 @@ class SearchSettings:
     classes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        for setting, kind, needed in _NUMBERS:
+            value = getattr(self, setting)
+            if not isinstance(value, kind) or isinstance(value, bool):
+                raise UsageError(f"{setting} = {in_short(value)}; needed: {needed}")
         for name in self.objectives:
             objective(name)
         if len(set(self.objectives)) != len(self.objectives) or not self.objectives:

@@ -272,7 +272,7 @@ def chips() -> list[str]:
 
 def chip(name_or_path: str | Path) -> ChipProfile:
     """Return a shipped profile by name, or the user's own by a path ending in ``.toml``."""
-    name = str(name_or_path)
+    name = shipped.name_of("chip", name_or_path)
     if name.endswith(".toml"):
         return ChipProfile.from_toml(shipped.read_file(name), source=name)
     if name not in chips():

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from spikenas.architecture import Architecture, Halting
+from spikenas.exceptions import UsageError, in_short
 from spikenas.nn.block import Block
 from spikenas.nn.deferred import valued
 from spikenas.nn.halting.none import NoHalting
@@ -130,7 +131,13 @@ def build_network(architecture: Architecture) -> SpikingTransformer:
     """Return a freshly initialised network.
 
     It draws from PyTorch's generator. Under ``torch.device("meta")`` nothing is allocated.
+    Raises UsageError for what is no Architecture.
     """
+    if not isinstance(architecture, Architecture):
+        raise UsageError(
+            f"build_network is given {in_short(architecture)}; needed: an Architecture, which "
+            "Architecture.from_dict makes of a table and spikenas.published of a name"
+        )
     return SpikingTransformer(architecture)
 
 

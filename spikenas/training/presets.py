@@ -169,7 +169,7 @@ _DEFAULTS = {
 
 def recipe(name_or_path: str | Path, **overrides: int | float | bool) -> Recipe:
     """Return a preset by name, or the user's own by a path ending in ``.toml``; changed so."""
-    name = str(name_or_path)
+    name = shipped.name_of("recipe", name_or_path)
     if name.endswith(".toml"):
         text = shipped.read_file(name)
         try:

@@ -26,7 +26,7 @@ def energy_model(name_or_path: str | Path, toml: str | None = None) -> EnergyMod
 
     ``toml`` is the text of such a file where it was kept with a run; nothing is read then.
     """
-    name = str(name_or_path)
+    name = shipped.name_of("energy model", name_or_path)
     if toml is None and name.endswith(".toml"):
         toml = shipped.read_file(name)
     if toml is not None:
