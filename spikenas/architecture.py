@@ -38,6 +38,9 @@ class InputSpec:
             _integer(getattr(self, name), f"input.{name}", 1, 4096)
         _one_of(self.kind, "input.kind", ("frames", "events"))
 
+    def __str__(self) -> str:
+        return f"{self.kind} of {self.channels}x{self.height}x{self.width}"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Halting:

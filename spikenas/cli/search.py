@@ -29,6 +29,7 @@ from spikenas.cli.output import print_document, print_table, redacted, say
 from spikenas.cli.references import resolve
 
 if TYPE_CHECKING:
+    from spikenas.distributed import WorkerProfile
     from spikenas.driver import Progress, SearchSettings
     from spikenas.store import Candidate, Run
 
@@ -264,8 +265,16 @@ def _announce(doing: str, what: str, store: str | None, settings: "SearchSetting
     chip = settings.chip
     say(
         f"{doing} {what} on {settings.data.name}, chip {chip.name if chip else 'none'}, "
-        f"store {_told(store)}{'' if settings.workers.kind == 'inline' else '; starting Ray ...'}"
+        f"store {_told(store)}{_told_of_ray(settings.workers)}"
     )
+
+
+def _told_of_ray(workers: "WorkerProfile") -> str:
+    if workers.kind == "inline":
+        return ""
+    if workers.address == "local":
+        return "; starting Ray ..."
+    return f"; joining the Ray cluster at {redacted(workers.address)} ..."
 
 
 def _say_what_next(run: "Run", front: list["Candidate"]) -> None:

@@ -6,16 +6,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from spikenas import code
 from spikenas import data as data_sets
-from spikenas.data import Binning, DataInfo, DataSpec
+from spikenas.data import Binning, DataSpec
 from spikenas.distributed import WorkerPool, load_profile, open_pool
 from spikenas.driver.arguments import check_types
+from spikenas.driver.conditions import changes, identified, read_all
 from spikenas.driver.loop import SearchLoop
 from spikenas.driver.progress import OnProgress
 from spikenas.driver.proposals import Proposals, Screened
 from spikenas.driver.seeds import SeedWith, seeds
-from spikenas.driver.settings import SearchSettings, code_of
+from spikenas.driver.settings import SearchSettings
 from spikenas.evaluation import State
 from spikenas.exceptions import UsageError
 from spikenas.export import check_claims
@@ -140,7 +140,16 @@ def search(
         time_budget_s=time_budget_s,
         allow_plugins=allow_plugins,
     )
-    space, settings = _identified(space, settings)
+    written = space.input
+    space, settings = identified(space, settings)
+    if written not in (None, space.input):
+        _log.warning(
+            "space %r is written for %s, but %s has %s here, so its members are built for these",
+            space.name,
+            written,
+            data_spec.name,
+            space.input,
+        )
     _refuse_untrainable(space, chosen)
     settings = replace(settings, seed_with=seeds(space, seed_with))
     if len(settings.seed_with) > trials:
@@ -159,7 +168,7 @@ def search(
             on_checked(settings)
         first = settings.data.with_steps(screened[-1].proposal.architecture.num_steps)
         with open_pool(settings.workers) as pool:
-            _read_all(space, first, settings)  # while workers start
+            read_all(space, first, settings)  # while workers start
             pool.warm_up(first)
             writer = record.begin_run(
                 name,
@@ -210,20 +219,20 @@ def resume(
         import_plugins(
             plugins_in(settings.space_toml), of=f"run {begun.name!r}", is_allowed=allow_plugins
         )
-        space, now = _identified(settings.load_space(), settings)
-        changes = _changes(settings, now)
-        if changes and not accept_changes:
+        space, now = identified(settings.load_space(), settings)
+        changed = changes(settings, now)
+        if changed and not accept_changes:
             raise UsageError(
-                f"run {begun.name!r} was not begun so: {'; '.join(changes)}. Put it back, or begin "
+                f"run {begun.name!r} was not begun so: {'; '.join(changed)}. Put it back, or begin "
                 "a new generation of the run, which is compared with none of its candidates so "
                 "far, by --accept-changes (in Python: accept_changes=True)"
             )
         settings = now
         first = settings.data.with_steps(space.sample(0).num_steps)
-        _read_all(space, first, settings)
-        writer = record.resume_run(name, new_generation=bool(changes))
+        read_all(space, first, settings)
+        writer = record.resume_run(name, new_generation=bool(changed))
         try:
-            if changes:
+            if changed:
                 writer.update_settings(settings.to_dict())
             if on_checked is not None:
                 on_checked(settings)
@@ -310,43 +319,6 @@ def _data_of(space: SearchSpace) -> str:
     return name
 
 
-def _identified(space: SearchSpace, settings: SearchSettings) -> tuple[SearchSpace, SearchSettings]:
-    """Return the space for the images of the data set, and settings that say what is there now.
-
-    The files of the data set are checked on the way.
-    """
-    info = data_sets.describe(settings.data)
-    space = space.with_input(info.input, info.num_classes)
-    for num_steps in _steps_on_disk(space, info):
-        data_sets.describe(settings.data.with_steps(num_steps))
-    code.refresh()
-    return space, replace(
-        settings,
-        code=code_of(space),
-        data_sha256=data_sets.content_sha256(settings.data),
-        preprocessing=data_sets.preprocessing_of(settings.data, info).to_dict(),
-        classes=info.classes,
-    )
-
-
-def _steps_on_disk(space: SearchSpace, info: DataInfo) -> list[int]:
-    """Return the space's numbers of steps where events are read as frames, made for each of them.
-
-    Where the frames are binned here, any number of steps will do, and the list is empty.
-    """
-    choices = dict(space.domain())["num_steps"] if info.num_steps else ()
-    return [value for value in choices if isinstance(value, int)]
-
-
-def _read_all(space: SearchSpace, data: DataSpec, settings: SearchSettings) -> None:
-    """Read the whole data set, so that a damaged file is found before a run begins or goes on."""
-    info = data_sets.load(data, settings.data_sha256).info
-    for note in info.notes:
-        _log.warning("%s", note)
-    for num_steps in _steps_on_disk(space, info):
-        data_sets.load(settings.data.with_steps(num_steps), settings.data_sha256)
-
-
 def _refuse_untrainable(space: SearchSpace, recipe: Recipe) -> None:
     """Refuse a recipe by which some member of the space cannot be trained."""
     if recipe.batch_size < _LEAST_BATCH:
@@ -365,21 +337,6 @@ def _refuse_unexportable(settings: SearchSettings, name: str | None) -> None:
         check_claims(settings.claims(name))
     except UsageError as error:
         raise UsageError(f"nothing that this run finds could be exported: {error}") from None
-
-
-def _changes(begun: SearchSettings, now: SearchSettings) -> list[str]:
-    """Say in which data or code a run differs from when it was begun."""
-    if not begun.code:
-        return ["spikenas 0.1.0 recorded neither its data nor its code"]
-    changes = []
-    if begun.data_sha256 != now.data_sha256:
-        changes.append(
-            f"the files of {now.data.name} in {now.data.folder} have SHA-256 "
-            f"{str(now.data_sha256)[:12]}..., then {str(begun.data_sha256)[:12]}..."
-        )
-    if changed := code.changes(begun.code, now.code):
-        changes.append(f"the code has changed: {', '.join(changed)}")
-    return changes
 
 
 def _observation(candidate: Candidate, settings: SearchSettings) -> Observation:

@@ -72,6 +72,20 @@ def test_results_are_shared_by_the_text_of_an_energy_model_not_by_its_name(
         assert store.find_results(settings.reuse_key(member, "data")) == []
 
 
+@pytest.mark.parametrize(
+    ("image_size", "is_warned"), [(16, True), (None, False)], ids=["resized", "as-written"]
+)
+def test_images_other_than_those_that_a_space_is_written_for_are_warned_of(
+    search: Search, caplog: pytest.LogCaptureFixture, image_size: int | None, is_warned: bool
+) -> None:
+    run = search(space="digits", image_size=image_size, trials=1)
+
+    side = image_size or 8
+    assert run.candidates()[0].architecture.input.height == side
+    told = "'digits' is written for frames of 1x8x8, but digits has frames of 1x16x16 here"
+    assert (told in caplog.text) is is_warned
+
+
 def test_a_search_trains_by_a_recipe_of_the_user_s_own(search: Search, tmp_path: Path) -> None:
     path = tmp_path / "short.toml"
     path.write_text(_SHORT)
