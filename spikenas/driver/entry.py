@@ -3,6 +3,7 @@
 import logging
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from spikenas.driver.proposals import Proposals, Screened
 from spikenas.driver.seeds import SeedWith, seeds
 from spikenas.driver.settings import SearchSettings
 from spikenas.evaluation import State
-from spikenas.exceptions import UsageError
+from spikenas.exceptions import StoreError, UsageError
 from spikenas.export import check_claims
 from spikenas.hardware import chip as load_chip
 from spikenas.hardware import energy_model as load_energy_model
@@ -236,24 +237,25 @@ def resume(
                 writer.update_settings(settings.to_dict())
             if on_checked is not None:
                 on_checked(settings)
-            pool = open_pool(settings.workers)  # only now, as another process may drive the run
-        except BaseException:
-            writer.finish("interrupted")
-            raise
-        with pool:
-            pool.warm_up(first)
             known = writer.run.candidates(include_duplicates=True)
             proposals = _proposals(space, settings, writer.run, known)
-            return _conduct(
-                settings,
-                record,
-                writer,
-                pool,
-                proposals=proposals,
-                known=known,
-                began=began,
-                on_progress=on_progress,
-            )
+            # Workers start only now, as another process may have driven the run.
+            with open_pool(settings.workers) as pool:
+                pool.warm_up(first)
+                return _conduct(
+                    settings,
+                    record,
+                    writer,
+                    pool,
+                    proposals=proposals,
+                    known=known,
+                    began=began,
+                    on_progress=on_progress,
+                )
+        except BaseException:
+            with suppress(StoreError):  # the loop has released the run if it came so far
+                writer.finish("interrupted")
+            raise
 
 
 def _conduct(
