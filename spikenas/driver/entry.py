@@ -9,7 +9,7 @@ from pathlib import Path
 
 from spikenas import data as data_sets
 from spikenas.data import Binning, DataSpec
-from spikenas.distributed import WorkerPool, load_profile, open_pool
+from spikenas.distributed import WorkerPool, WorkerProfile, load_profile, open_pool
 from spikenas.driver.arguments import check_types
 from spikenas.driver.conditions import changes, identified, read_all
 from spikenas.driver.loop import SearchLoop
@@ -20,6 +20,7 @@ from spikenas.driver.settings import SearchSettings
 from spikenas.evaluation import State
 from spikenas.exceptions import StoreError, UsageError
 from spikenas.export import check_claims
+from spikenas.hardware import ChipProfile, EnergyModel
 from spikenas.hardware import chip as load_chip
 from spikenas.hardware import energy_model as load_energy_model
 from spikenas.objectives import DEFAULT_OBJECTIVES, objective
@@ -43,23 +44,23 @@ def search(
     *,
     data: str | None = None,
     data_root: str | Path | None = None,
-    chip: str | Path | None = None,
+    chip: str | Path | ChipProfile | None = None,
     trials: int = 12,
-    workers: str | Path = "local",
+    workers: str | Path | WorkerProfile = "local",
     num_workers: int | None = None,
     store: str | None = None,
     artifacts: str | Path | None = None,
     name: str | None = None,
     seed: int = 0,
     epochs: int | None = None,
-    recipe: str | Path | None = None,
+    recipe: str | Path | Recipe | None = None,
     batch_size: int | None = None,
     image_size: int | None = None,
     train_subset: int | None = None,
     binning: Binning = "time",
     sampler: str = "tpe",
     objectives: Sequence[str] | None = None,
-    energy_model: str | Path = "cmos45",
+    energy_model: str | Path | EnergyModel = "cmos45",
     time_budget_s: float | None = None,
     max_parameters: int | None = None,
     max_memory_gib: float | None = None,
@@ -74,14 +75,14 @@ def search(
     it is the data set that the space is named for, without ``recipe`` the data set's own; both
     can be changed by ``image_size``, ``train_subset``, ``epochs`` and ``batch_size``. Events are
     binned into as many frames as a candidate has steps, as ``binning`` says. ``chip``, ``recipe``,
-    ``energy_model`` and ``workers`` are shipped names or paths ending in ``.toml``, whose text is
-    kept with the run. What ``chip``, ``max_parameters`` or ``max_memory_gib`` rule out is refused
-    before training. ``trials`` candidates are trained; refused ones and repeats come on top, and
-    none is begun after ``time_budget_s``. The ``workers``
-    ``inline`` need no Ray. ``store`` is the database's URL, by default $SPIKENAS_STORE, else
+    ``energy_model`` and ``workers`` are shipped names, paths ending in ``.toml``, or what was read
+    from them; their text is kept with the run. The workers ``inline`` need no Ray. What ``chip``,
+    ``max_parameters`` or ``max_memory_gib`` rule out is refused before training. ``trials``
+    candidates are trained; refused ones and repeats come on top, and none is begun after
+    ``time_budget_s``. ``store`` is the database's URL, by default $SPIKENAS_STORE, else
     ``sqlite:///spikenas.db``; ``artifacts`` is the folder of its weights, by default its own.
-    ``seed_with`` are published names or architectures to propose
-    first, each as the nearest member of the space; what had to be changed is logged.
+    ``seed_with`` are published names or architectures to propose first, each as the nearest member
+    of the space; what had to be changed is logged.
     ``on_checked`` gets the settings once none of them was refused, before workers start;
     ``on_progress`` gets a `Progress` whenever something changes.
 

@@ -25,7 +25,7 @@ from pydantic import (
 )
 
 from spikenas import shipped
-from spikenas.exceptions import SpecError, UnknownNameError
+from spikenas.exceptions import SpecError, UnknownNameError, UsageError
 from spikenas.hardware.profile_errors import complaints, known_place
 from spikenas.hardware.profile_names import PLACEMENTS, LimitName, PlacementName, StructureName
 from spikenas.workload import AttributeName, Kind, Signal
@@ -270,8 +270,18 @@ def chips() -> list[str]:
     )
 
 
-def chip(name_or_path: str | Path) -> ChipProfile:
-    """Return a shipped profile by name, or the user's own by a path ending in ``.toml``."""
+def chip(name_or_path: str | Path | ChipProfile) -> ChipProfile:
+    """Return a shipped profile by name, or the user's own by a path ending in ``.toml``.
+
+    A profile is returned as it is, if it has the text that a run is to keep.
+    """
+    if isinstance(name_or_path, ChipProfile):
+        if not name_or_path.toml:
+            raise UsageError(
+                f"chip {name_or_path.name!r} was not read from a text, which a run keeps; "
+                "make it by ChipProfile.from_toml"
+            )
+        return name_or_path
     name = shipped.name_of("chip", name_or_path)
     if name.endswith(".toml"):
         return ChipProfile.from_toml(shipped.read_file(name), source=name)

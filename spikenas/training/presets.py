@@ -167,8 +167,13 @@ _DEFAULTS = {
 }
 
 
-def recipe(name_or_path: str | Path, **overrides: int | float | bool) -> Recipe:
-    """Return a preset by name, or the user's own by a path ending in ``.toml``; changed so."""
+def recipe(name_or_path: str | Path | Recipe, **overrides: int | float | bool) -> Recipe:
+    """Return a preset by name, or the user's own by a path or as it is, with some settings changed.
+
+    A path ends in ``.toml``.
+    """
+    if isinstance(name_or_path, Recipe):
+        return Recipe.from_dict({**name_or_path.to_dict(), **overrides})
     name = shipped.name_of("recipe", name_or_path)
     if name.endswith(".toml"):
         text = shipped.read_file(name)

@@ -6,10 +6,12 @@ from pathlib import Path
 import pytest
 
 from spikenas import driver
+from spikenas.distributed import WorkerProfile
 from spikenas.driver import SearchSettings
 from spikenas.exceptions import UsageError
-from spikenas.hardware import energy_model
+from spikenas.hardware import ChipProfile, chip, energy_model
 from spikenas.store import Store
+from spikenas.training import Recipe
 
 from .conftest import Search
 
@@ -94,6 +96,35 @@ def test_a_search_trains_by_a_recipe_of_the_user_s_own(search: Search, tmp_path:
 
     recipe = SearchSettings.from_dict(run.settings).recipe
     assert (recipe.name, recipe.epochs, recipe.batch_size) == ("short", 1, 20)
+
+
+def test_whatever_has_a_name_can_be_an_object(search: Search, lab_chip: Path) -> None:
+    own_recipe = Recipe(name="own", epochs=1, batch_size=30, learning_rate=0.01)
+
+    run = search(
+        chip=chip("async_generic"),
+        energy_model=energy_model(lab_chip),
+        recipe=own_recipe,
+        workers=WorkerProfile(kind="inline"),
+        trials=1,
+    )
+
+    settings = SearchSettings.from_dict(run.settings)
+    assert (settings.chip_toml, settings.energy_toml) == (chip("async_generic").toml, _LAB)
+    assert settings.recipe == own_recipe
+    assert settings.workers == WorkerProfile(kind="inline")
+
+
+def test_an_object_without_a_text_that_a_run_could_keep_is_refused(
+    search: Search, lab_chip: Path
+) -> None:
+    generic, model = chip("async_generic"), energy_model(lab_chip)
+    bare = ChipProfile(name="bare", title="t", clock="none", source="s", rules=generic.rules)
+
+    with pytest.raises(UsageError, match=r"'bare' was not read from a text.*from_toml"):
+        search(chip=bare)
+    with pytest.raises(UsageError, match="'lab_chip' was not read from a file"):
+        search(energy_model=replace(model, toml=None))
 
 
 @pytest.mark.parametrize(
