@@ -23,6 +23,7 @@ from spikenas.distributed import WorkerProfile
 from spikenas.hardware import ChipProfile
 from spikenas.hardware.energy.chip_events import ChipFigures
 from spikenas.search_space import genes
+from spikenas.training import Recipe
 
 REFERENCE = Path(__file__).parent / "reference"
 DOCUMENTS = {
@@ -163,10 +164,8 @@ def _options(command: Any) -> str:
 
 
 def _toml() -> str:
-    return (
-        "\n\n".join(["# TOML files", GENERATED, *_space(), *_workers(), *_chip(), *_chip_energy()])
-        + "\n"
-    )
+    parts = ["# TOML files", GENERATED, *_space(), *_recipe(), *_workers(), *_chip()]
+    return "\n\n".join([*parts, *_chip_energy()]) + "\n"
 
 
 def _space() -> Iterator[str]:
@@ -213,6 +212,12 @@ def _operator(operator: registry.Operator) -> tuple[str, str, str]:
     return ", ".join(read), ", ".join(options), operator.source
 
 
+def _recipe() -> Iterator[str]:
+    yield "## Recipe"
+    yield "For `--recipe FILE.toml`."
+    yield from _models(Recipe)
+
+
 def _workers() -> Iterator[str]:
     yield "## Worker profile"
     yield "For `--workers FILE.toml`."
@@ -227,7 +232,10 @@ def _chip() -> Iterator[str]:
 
 def _chip_energy() -> Iterator[str]:
     yield "## Energy of a chip"
-    yield "For `spikenas energy --model FILE.toml`; see [energy](../explanation/energy.md)."
+    yield (
+        "For `spikenas energy --model FILE.toml` and `spikenas search --energy-model FILE.toml`; "
+        "see [energy](../explanation/energy.md)."
+    )
     yield from _models(ChipFigures)
 
 

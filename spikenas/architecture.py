@@ -38,6 +38,9 @@ class InputSpec:
             _integer(getattr(self, name), f"input.{name}", 1, 4096)
         _one_of(self.kind, "input.kind", ("frames", "events"))
 
+    def __str__(self) -> str:
+        return f"{self.kind} of {self.channels}x{self.height}x{self.width}"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Halting:
@@ -169,14 +172,8 @@ class Architecture:
 
     def grids(self) -> tuple[tuple[int, int], ...]:
         """Return the token grid (height, width) of each stage; N is their product."""
-        height, width = self.input.height, self.input.width
-        for _ in range(self.patch_size.bit_length() - 1):
-            height, width = _halved(height), _halved(width)
-        grids = [(height, width)]
-        for _ in self.stages[1:]:
-            height, width = _halved(height), _halved(width)
-            grids.append((height, width))
-        return tuple(grids)
+        stages = range(len(self.stages))
+        return tuple(grid(self.input, self.patch_size, stage) for stage in stages)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the canonical JSON form; dead genes are absent."""
@@ -237,10 +234,10 @@ class Architecture:
             options=dict(self.options),
             **shared,
         )
-        _obey(registry.operator("stem", self.stem), image, "stem")
-        _obey(registry.operator("neuron", self.neuron), image, "neuron")
+        _refuse(registry.operator("stem", self.stem).complaint(image, "stem"))
+        _refuse(registry.operator("neuron", self.neuron).complaint(image, "neuron"))
         halting = registry.operator("halting", "act" if self.halting else "none")
-        _obey(halting, replace(image, depth=first.depth), "halting")
+        _refuse(halting.complaint(replace(image, depth=first.depth), "halting"))
         grids = self.grids()
         for i, (stage, (height, width)) in enumerate(zip(self.stages, grids, strict=True)):
             at = Site(
@@ -253,29 +250,33 @@ class Architecture:
             )
             if i:
                 before = replace(at, height=grids[i - 1][0], width=grids[i - 1][1])
-                if 1 in grids[i - 1]:
-                    raise ArchitectureError(
-                        f"stages[{i}] would halve a map of {grids[i - 1][0]}x{grids[i - 1][1]}; "
-                        "use fewer stages, a smaller patch_size or larger images"
-                    )
+                _refuse(halving_complaint(i, *grids[i - 1]))
                 assert stage.downsampling is not None
-                _obey(
-                    registry.operator("downsampling", stage.downsampling),
-                    before,
-                    f"stages[{i}].downsampling",
-                )
+                downsampling = registry.operator("downsampling", stage.downsampling)
+                _refuse(downsampling.complaint(before, f"stages[{i}].downsampling"))
             for name in dict.fromkeys(stage.mixer):
-                _obey(registry.operator("mixer", name), at, f"stages[{i}].mixer")
+                _refuse(registry.operator("mixer", name).complaint(at, f"stages[{i}].mixer"))
 
 
-def _obey(operator: Operator, site: Site, where: str) -> None:
-    complaint = operator.rule(site) if operator.rule else None
+def grid(images: InputSpec, patch_size: int, stage: int) -> tuple[int, int]:
+    """Return height and width of the tokens of a stage; every halving rounds up."""
+    step = patch_size * 2**stage
+    return -(-images.height // step), -(-images.width // step)
+
+
+def halving_complaint(stage: int, height: int, width: int) -> str | None:
+    """Return why a map cannot be halved before a stage, or None if it can."""
+    if 1 not in (height, width):
+        return None
+    return (
+        f"stages[{stage}] would halve a map of {height}x{width}; "
+        "use fewer stages, a smaller patch_size or larger images"
+    )
+
+
+def _refuse(complaint: str | None) -> None:
     if complaint:
-        raise ArchitectureError(f"{where} = {operator.name!r}: {complaint}")
-
-
-def _halved(size: int) -> int:
-    return (size + 1) // 2  # a 3x3 window of stride 2 and padding 1
+        raise ArchitectureError(complaint)
 
 
 def _stage_to_dict(stage: Stage) -> dict[str, Any]:

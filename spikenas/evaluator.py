@@ -28,7 +28,7 @@ from safetensors.torch import save as save_weights
 from spikenas import registry
 from spikenas.architecture import Architecture
 from spikenas.code import sources
-from spikenas.data import DataSpec, Splits, load
+from spikenas.data import DataSpec, ImageSet, Splits, load
 from spikenas.evaluation import Evaluation, State
 from spikenas.exceptions import DataError, DivergedError, MachineError, UsageError
 from spikenas.figures import OBJECTIVES
@@ -54,6 +54,7 @@ class Job:
         data: events are binned into as many frames as the architecture has steps.
         data_sha256: of the files that the driver found; a worker refuses others.
         code_sha256: of the code that the driver found, see `code_sha256`; likewise.
+        energy_toml: the text of an energy model of the user's own.
         kind: ``train`` from scratch and score on validation, or ``test`` the given weights.
         weights: safetensors bytes, only of kind ``test``.
     """
@@ -65,6 +66,7 @@ class Job:
     epochs: int
     seed: int
     energy_model: str
+    energy_toml: str | None = None
     plugins: tuple[str, ...] = ()
     data_sha256: str | None = None
     code_sha256: str | None = None
@@ -209,14 +211,10 @@ def code_sha256(code: Mapping[str, str]) -> str:
 
 
 def _train(job: Job, started: float) -> Outcome:
-    splits = _load(job)
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    with torch.random.fork_rng():
-        torch.manual_seed(job.seed)
-        network = build_network(job.architecture).to(device)
-    result = train(network, splits.train, job.recipe, epochs=job.epochs, seed=job.seed)
+    network, train_set, validation = _prepare(job)
+    result = train(network, train_set, job.recipe, epochs=job.epochs, seed=job.seed)
     trained = time.perf_counter() - started
-    found = measure(network, splits.validation.to(device).batches(_evaluation_batch(job)))
+    found = measure(network, validation.batches(_evaluation_batch(job)))
     evaluation = _evaluation(job, found, result.history, trained, started)
     if not isfinite(evaluation.energy_uj):
         raise DivergedError(f"energy_uj is {evaluation.energy_uj}")
@@ -229,12 +227,26 @@ def _train(job: Job, started: float) -> Outcome:
 
 
 def _test(job: Job) -> Outcome:
-    assert job.weights is not None, "a test job brings its weights"
-    network = build_network(job.architecture)
-    network.load_state_dict(load_weights(job.weights))
-    test = _load(job).test
+    network, _, test = _prepare(job)
     found = measure(network, test.batches(_evaluation_batch(job)))
     return Outcome(job_id=job.id, state=State.COMPLETE, test_accuracy=found.accuracy)
+
+
+def _prepare(job: Job) -> tuple[SpikingTransformer, ImageSet, ImageSet]:
+    """Return the network, the training images, and the images that a job of this kind scores.
+
+    The network and the scored images are on this worker's device; `train` moves the others.
+    """
+    splits = _load(job)
+    scored = splits.test if job.kind == "test" else splits.validation
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    with torch.random.fork_rng():
+        torch.manual_seed(job.seed)
+        network = build_network(job.architecture)
+    if job.kind == "test":
+        assert job.weights is not None, "a test job brings its weights"
+        network.load_state_dict(load_weights(job.weights))
+    return network.to(device), splits.train, scored.to(device)
 
 
 def _load(job: Job) -> Splits:
@@ -267,7 +279,7 @@ def _evaluation(
     trained: float,
     started: float,
 ) -> Evaluation:
-    model = energy_model(job.energy_model)
+    model = energy_model(job.energy_model, job.energy_toml)
     workload = found.workload
     energy = model.estimate(workload)
     if energy.total_uj is None:

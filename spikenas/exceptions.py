@@ -19,6 +19,7 @@ SpikeNASError
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from pathlib import PurePath
 
 
 class SpikeNASError(Exception):
@@ -34,9 +35,12 @@ class UnknownNameError(UsageError, LookupError):
 
     def __init__(self, kind: str, name: str, known: Iterable[str], hint: str = "") -> None:
         self.kind, self.name, self.known, self.hint = kind, name, sorted(known), hint
+        if isinstance(name, str):
+            what = f"no {kind} is named {name!r}{did_you_mean(name, self.known)}"
+        else:
+            what = f"a {kind} is named by text, not by {in_short(name)}"
         super().__init__(
-            f"no {kind} is named {name!r}{did_you_mean(name, self.known)}; "
-            f"known: {', '.join(self.known) or 'none'}{'. ' + hint if hint else ''}"
+            f"{what}; known: {', '.join(self.known) or 'none'}{'. ' + hint if hint else ''}"
         )
 
 
@@ -92,6 +96,22 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Return ``; did you mean 'x'?`` for the known name nearest to ``name``, or nothing."""
     nearest = get_close_matches(name, list(known), n=1)
     return f"; did you mean {nearest[0]!r}?" if nearest else ""
+
+
+def in_short(value: object) -> str:
+    """Return a value as an error shows it: a short one itself, others by type and shape."""
+    if value is None or isinstance(value, bool | int | float | str | PurePath):
+        text = repr(value)
+        return text if len(text) <= 80 else f"{text[:77]}..."
+    kind = type(value).__name__
+    a_kind = f"{'an' if kind[0] in 'AEIOUaeiou' else 'a'} {kind}"
+    if isinstance(value, tuple | list) and value:
+        more = ", ..." * (len(value) > 3)
+        return f"{a_kind} of {', '.join(in_short(each) for each in value[:3])}{more}"
+    if callable(value) and hasattr(value, "__name__"):
+        return f"the {kind} {value.__name__}"
+    shape = getattr(value, "shape", None)
+    return a_kind if shape is None else f"{a_kind} of shape {list(shape)}"
 
 
 def told_apart(found: float, limit: float) -> str:

@@ -27,23 +27,3 @@ def is_non_dominated(points: Sequence[Sequence[float]] | NDArray[np.float64]) ->
             kept.append(int(i))
     front[kept] = True
     return front
-
-
-def ranks(points: Sequence[Sequence[float]] | NDArray[np.float64]) -> NDArray[np.int64]:
-    """Return the non-dominated rank [n] of each point: 0 on the front, 1 behind it, ...
-
-    Points with NaN share the last rank.
-    """
-    values = np.asarray(points, dtype=np.float64)
-    rank = np.full(len(values), -1, dtype=np.int64)
-    left = np.arange(len(values))
-    level = 0
-    while len(left):
-        front = is_non_dominated(values[left])
-        if not front.any():
-            rank[left] = level
-            break
-        rank[left[front]] = level
-        left = left[~front]
-        level += 1
-    return rank

@@ -66,6 +66,11 @@ class Operator:
     checks: Mapping[str, Check] = field(default_factory=dict)
     rule: Rule | None = None
 
+    def complaint(self, site: Site, where: str) -> str | None:
+        """Return what is wrong with a place, opening with ``where``, or None if it may stand."""
+        found = self.rule(site) if self.rule else None
+        return found and f"{where} = {self.name!r}: {found}"
+
     def load(self) -> Any:
         """Import and return the class."""
         module, _, attribute = self.target.partition(":")
@@ -77,8 +82,22 @@ _loaded = False
 
 
 def register(operator: Operator) -> None:
-    """Add an operator; a second one of the same name is an error."""
+    """Add an operator; a second one of the same name is an error.
+
+    So is an option that another operator has with another type or check: a file that names it
+    would be read by the wrong one.
+    """
     note_registration(sys._getframe(1).f_globals["__name__"])  # whose source must stay as it is
+    for name, default in operator.options.items():
+        for other in _operators.values():
+            if name in other.options and (
+                type(default) is not type(other.options[name])
+                or operator.checks.get(name) is not other.checks.get(name)
+            ):
+                raise UsageError(
+                    f"option {name!r} of {operator.family} {operator.name!r} has another type or "
+                    f"check than that of {other.family} {other.name!r}; rename it"
+                )
     known = _operators.setdefault((operator.family, operator.name), operator)
     if known.target != operator.target:
         raise UsageError(

@@ -14,7 +14,7 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any, Literal
 
-from spikenas.exceptions import SpecError, UnknownNameError
+from spikenas.exceptions import SpecError, UnknownNameError, UsageError, in_short
 
 Kind = Literal["search_spaces", "workers"]
 
@@ -28,15 +28,26 @@ _CURE = "save it as UTF-8"
 _QUOTES = "\u2018\u2019\u201a\u201c\u201d\u201e\u00ab\u00bb\u2032\u2033"
 
 
+def name_of(kind: str, name_or_path: str | Path) -> str:
+    """Return a name or path as text; raises UsageError for an object of another type."""
+    if not isinstance(name_or_path, str | Path):
+        raise UsageError(
+            f"a {kind} is taken by name, or by a path ending in .toml, not as "
+            f"{in_short(name_or_path)}"
+        )
+    return str(name_or_path)
+
+
 def read(kind: Kind, name_or_path: str | Path) -> str:
     """Return the text of a shipped file by name, or of the user's own file by path."""
-    name = str(name_or_path)
+    bears = kind.removesuffix("s").replace("_", " ")
+    name = name_of(bears, name_or_path)
     if name.endswith(".toml"):
         return read_file(name)
     shipped = names(kind)
     if name not in shipped:
         raise UnknownNameError(
-            kind.removesuffix("s").replace("_", " "),
+            bears,
             name,
             shipped,
             hint="To use your own file, give its path ending in .toml",

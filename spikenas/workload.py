@@ -234,3 +234,20 @@ def _operation(fields: Mapping[str, Any]) -> Operation:
             ),
         }
     )
+
+
+def foldable_norms(workload: Workload) -> dict[str, Operation]:
+    """Return the batch norms that become part of the weights before them, by the weights' name.
+
+    Only what alone reads the output of weights can be folded into them.
+    """
+    weighted = {each.name for each in workload.operations if each.kind in WEIGHTED}
+    readers: dict[str, list[Operation]] = {}
+    for operation in workload.operations:
+        for operand in operation.inputs:
+            readers.setdefault(operand.source, []).append(operation)
+    return {
+        name: found[0]
+        for name, found in readers.items()
+        if name in weighted and len(found) == 1 and found[0].kind is Kind.BATCH_NORM
+    }

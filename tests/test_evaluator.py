@@ -7,9 +7,10 @@ from recordings import write_nmnist
 from safetensors.torch import load as load_weights
 
 from spikenas.architecture import Architecture, InputSpec, Stage
-from spikenas.data import DataSpec
+from spikenas.data import DataSpec, ImageSet
 from spikenas.evaluation import Evaluation, State
 from spikenas.evaluator import Job, Outcome, evaluate
+from spikenas.nn.network import SpikingTransformer
 from spikenas.training import Recipe
 from spikenas.workload import Signal
 
@@ -99,12 +100,13 @@ def test_another_seed_draws_other_first_weights():
     assert not first["stem.layers.0.weight"].equal(second["stem.layers.0.weight"])
 
 
-def test_a_job_leaves_the_processs_generator_alone():
+@pytest.mark.parametrize("kind", ["train", "test"])
+def test_a_job_leaves_the_processs_generator_alone(trained, kind):
     torch.manual_seed(0)
     expected = torch.rand(3)
     torch.manual_seed(0)
 
-    evaluate(job())
+    evaluate(job(kind=kind, weights=trained.weights if kind == "test" else None))
 
     assert torch.rand(3).equal(expected)
 
@@ -221,6 +223,19 @@ def test_a_test_job_scores_the_weights_on_the_test_split(trained):
     assert 0 <= outcome.test_accuracy <= 1
     assert outcome.test_accuracy == again.test_accuracy
     assert outcome.evaluation is None
+
+
+@pytest.mark.parametrize("kind", ["train", "test"])
+def test_every_kind_of_job_computes_on_the_gpu_that_there_is(trained, monkeypatch, kind):
+    devices = []
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    for moved in (ImageSet, SpikingTransformer):
+        monkeypatch.setattr(moved, "to", lambda it, device: devices.append(str(device)) or it)
+
+    outcome = evaluate(job(kind=kind, weights=trained.weights))
+
+    assert outcome.error is None
+    assert {"cuda"} == set(devices[:2])  # of the network and of the images that it is scored on
 
 
 def test_weights_are_those_of_the_built_network(trained):

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spikenas.pareto import is_non_dominated, ranks
+from spikenas.pareto import is_non_dominated
 
 FLOATS = st.sampled_from([0.0, 1.0, 2.0, 3.0, 4.0, float("inf"), float("nan")])
 POINTS = st.integers(1, 4).flatmap(
@@ -37,7 +37,6 @@ def test_the_front_of_a_picture() -> None:
     a, b, c, d, e = (0, 3), (1, 1), (2, 2), (3, 1), (4, 0)
 
     assert is_non_dominated([a, b, c, d, e]).tolist() == [True, True, False, False, True]
-    assert ranks([a, b, c, d, e]).tolist() == [0, 0, 1, 1, 0]
 
 
 @given(POINTS)
@@ -62,30 +61,16 @@ def test_adding_a_dominated_point_leaves_the_front(points: list[list[float]]) ->
     assert after[:-1] == before
 
 
-@given(POINTS)
-def test_every_point_behind_the_front_is_dominated_by_one_of_the_rank_before(
-    points: list[list[float]],
-) -> None:
-    rank = ranks(points)
-
-    for point, level in zip(points, rank, strict=True):
-        if level > 0 and not np.isnan(point).any():
-            before = [p for p, r in zip(points, rank, strict=True) if r == level - 1]
-            assert any(dominates(other, point) for other in before)
-
-
 def test_equal_points_are_on_the_front_together() -> None:
     assert is_non_dominated([(1, 1), (1, 1), (2, 1)]).tolist() == [True, True, False]
 
 
-def test_a_point_with_nan_is_never_on_the_front_and_has_the_last_rank() -> None:
+def test_a_point_with_nan_is_never_on_the_front() -> None:
     points = [(float("nan"), 0.0), (1.0, 1.0), (2.0, 2.0)]
 
     assert is_non_dominated(points).tolist() == [False, True, False]
-    assert ranks(points).tolist() == [2, 0, 1]
 
 
 @pytest.mark.parametrize("empty", [[], np.empty((0, 2))])
 def test_no_points_have_an_empty_front(empty: list[list[float]]) -> None:
     assert is_non_dominated(empty).tolist() == []
-    assert ranks(empty).tolist() == []

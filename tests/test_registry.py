@@ -1,9 +1,10 @@
 """The registry: what every operator must say of itself."""
 
+import inspect
 import subprocess
 import sys
 from dataclasses import replace
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
 
@@ -40,6 +41,30 @@ def test_a_rule_lets_an_operator_stand_somewhere(operator: Operator) -> None:
     complaints = [operator.rule(replace(site, residual=r)) for r in ("spike", "membrane", "none")]
 
     assert None in complaints
+
+
+@pytest.mark.parametrize("operator", EVERY, ids=lambda op: f"{op.family}-{op.name}")
+def test_what_an_option_is_by_default_is_what_is_built_by_default(operator: Operator) -> None:
+    parameters = inspect.signature(operator.load()).parameters
+
+    built = {name: parameters[name].default for name in operator.options}
+
+    assert built == dict(operator.options)
+    assert all(type(built[name]) is type(value) for name, value in operator.options.items())
+
+
+@pytest.mark.parametrize(
+    "change", [{"options": {"scale": 8}}, {"options": {"scale": 0.5}, "checks": {}}]
+)
+def test_an_option_that_another_operator_reads_otherwise_is_refused(
+    change: dict[str, Any],
+) -> None:
+    ours = registry.operator("mixer", "ssa")
+
+    with pytest.raises(UsageError, match=r"'scale' of mixer 'lab' .* than that of mixer 'ssa'"):
+        registry.register(replace(ours, name="lab", **change))
+
+    assert "lab" not in registry.names("mixer")
 
 
 def test_an_unknown_operator_gets_the_nearest_name() -> None:

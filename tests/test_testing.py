@@ -87,6 +87,13 @@ def test_a_mixer_that_breaks_a_promise_is_found(kind, promise):
         getattr(contract_of(kind), promise)("qk_channel")  # which may halt
 
 
+def test_a_mixer_whose_rule_refuses_halting_is_skipped_and_does_not_pass():
+    promise = "test_halted_tokens_say_nothing_unless_the_rule_refuses_halting"
+
+    with pytest.raises(pytest.skip.Exception, match="may not halt"):
+        getattr(contract_of(Idle), promise)("stm")
+
+
 def test_a_neuron_with_another_backward_than_its_definition_is_found():
     broken = contract_of(WrongBackward, NeuronContract)
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from spikenas.workload import Kind, Operand, Operation, Signal, Workload
+from spikenas.workload import Kind, Operand, Operation, Signal, Workload, foldable_norms
 
 
 def _operand(source: str, signal: Signal, rate: float | None) -> Operand:
@@ -123,3 +123,27 @@ def test_an_assumed_rate_is_known_as_one_and_forgets_what_was_counted() -> None:
 
     assert (WORKLOAD.assumed_rate, assumed.assumed_rate) == (None, 0.25)
     assert (assumed.operations[1].events, assumed.operations[1].active_share) == (None, 1.0)
+
+
+def _norm(name: str, source: str) -> Operation:
+    return replace(
+        LINEAR,
+        name=name,
+        kind=Kind.BATCH_NORM,
+        inputs=(_operand(source, Signal.MEMBRANE, None),),
+        macs=0,
+        weights=0,
+    )
+
+
+def test_a_norm_is_folded_into_the_weights_that_it_alone_reads() -> None:
+    norm, behind_neurons = _norm("norm", "linear"), _norm("other", "first")
+    alone = Workload(
+        operations=(CONV, FIRST, LINEAR, norm, behind_neurons), num_steps=2, parameters=0
+    )
+    reads_linear = (_operand("linear", Signal.MEMBRANE, None),)
+    second_reader = replace(FIRST, name="second", inputs=reads_linear)
+    shared = replace(alone, operations=(*alone.operations, second_reader))
+
+    assert foldable_norms(alone) == {"linear": norm}
+    assert foldable_norms(shared) == {}

@@ -28,6 +28,7 @@ from spikenas.cli.output import print_document, print_table, redacted, say
 from spikenas.cli.references import resolve
 
 if TYPE_CHECKING:
+    from spikenas.distributed import WorkerProfile
     from spikenas.driver import Progress, SearchSettings
     from spikenas.store import Candidate, Run
 
@@ -95,11 +96,13 @@ def search(
         str, typer.Option(metavar="tpe|nsga2|random", help="How candidates are proposed.")
     ] = "tpe",
     energy_model: Annotated[
-        str, typer.Option(metavar="NAME", help="How energy is estimated.")
+        str, typer.Option(metavar="NAME|FILE.toml", help="How energy is estimated.")
     ] = "cmos45",
     recipe: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="The training recipe.", show_default="the data set's"),
+        typer.Option(
+            metavar="NAME|FILE.toml", help="The training recipe.", show_default="the data set's"
+        ),
     ] = None,
     epochs: Annotated[
         int | None,
@@ -263,8 +266,16 @@ def _announce(doing: str, what: str, store: str | None, settings: "SearchSetting
     chip = settings.chip
     say(
         f"{doing} {what} on {settings.data.name}, chip {chip.name if chip else 'none'}, "
-        f"store {_told(store)}{'' if settings.workers.kind == 'inline' else '; starting Ray ...'}"
+        f"store {_told(store)}{_told_of_ray(settings.workers)}"
     )
+
+
+def _told_of_ray(workers: "WorkerProfile") -> str:
+    if workers.kind == "inline":
+        return ""
+    if workers.address == "local":
+        return "; starting Ray ..."
+    return f"; joining the Ray cluster at {redacted(workers.address)} ..."
 
 
 def _say_what_next(run: "Run", front: list["Candidate"]) -> None:

@@ -51,10 +51,6 @@ class InlinePool:
             message = run_job(resolve_name(self._evaluate), pack_job(job))
         return replace(unpack_outcome(message, job), worker="inline")
 
-    def cancel(self, job_id: str) -> None:
-        """Forget a queued job."""
-        self._queue = deque(job for job in self._queue if job.id != job_id)
-
     def close(self) -> None:
         """Forget the queued jobs."""
         self._queue.clear()

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class WorkerPool(Protocol):
-    """Runs jobs somewhere; every job that is not cancelled comes back as exactly one outcome.
+    """Runs jobs somewhere; every job comes back as exactly one outcome.
 
     A pool never tries a job twice: what to do with one that was lost is the driver's to decide.
     """
@@ -30,9 +30,6 @@ class WorkerPool(Protocol):
 
     def next_result(self, timeout_s: float) -> "Outcome | None":
         """Return the next outcome, or None after the time or when no job is under way."""
-
-    def cancel(self, job_id: str) -> None:
-        """Forget a job, ending its worker if it runs; no outcome comes of it."""
 
     def close(self) -> None:
         """End all workers and whatever was started for them; a second call does nothing."""

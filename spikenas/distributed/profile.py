@@ -117,8 +117,13 @@ class WorkerProfile:
                 )
 
 
-def load_profile(name_or_path: str | Path) -> WorkerProfile:
-    """Read a shipped profile by name, or the user's own by a path ending in ``.toml``."""
+def load_profile(name_or_path: str | Path | WorkerProfile) -> WorkerProfile:
+    """Read a shipped profile by name, or the user's own by a path ending in ``.toml``.
+
+    A profile is returned as it is.
+    """
+    if isinstance(name_or_path, WorkerProfile):
+        return name_or_path
     source = str(name_or_path)
     text = shipped.read("workers", name_or_path)
     try:

@@ -114,14 +114,6 @@ class RayPool:
                 return None
         return self._done.popleft()
 
-    def cancel(self, job_id: str) -> None:
-        """Forget a job; if it runs, its worker is replaced."""
-        self._queue = deque(entry for entry in self._queue if entry[0].id != job_id)
-        self._done = deque(outcome for outcome in self._done if outcome.job_id != job_id)
-        for seat in self._seats:
-            if seat.job is not None and seat.job.id == job_id:
-                self._replace(seat)
-
     def close(self) -> None:
         """End the workers, and Ray if this pool started it; a cluster goes on without us."""
         self._queue.clear()

@@ -3,26 +3,30 @@
 import logging
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from spikenas import code
 from spikenas import data as data_sets
-from spikenas.data import Binning, DataInfo, DataSpec
-from spikenas.distributed import load_profile, open_pool
+from spikenas.data import Binning, DataSpec
+from spikenas.distributed import WorkerPool, WorkerProfile, load_profile, open_pool
+from spikenas.driver.arguments import check_types
+from spikenas.driver.conditions import changes, identified, read_all
 from spikenas.driver.loop import SearchLoop
 from spikenas.driver.progress import OnProgress
-from spikenas.driver.proposals import Proposals
+from spikenas.driver.proposals import Proposals, Screened
 from spikenas.driver.seeds import SeedWith, seeds
-from spikenas.driver.settings import SearchSettings, code_of
+from spikenas.driver.settings import SearchSettings
 from spikenas.evaluation import State
-from spikenas.exceptions import UsageError
+from spikenas.exceptions import StoreError, UsageError
 from spikenas.export import check_claims
 from spikenas.figures import DEFAULT_OBJECTIVES, objective
+from spikenas.hardware import ChipProfile, EnergyModel
 from spikenas.hardware import chip as load_chip
+from spikenas.hardware import energy_model as load_energy_model
 from spikenas.plugins import import_plugins, plugins_in
 from spikenas.search_space import SearchSpace
-from spikenas.store import Candidate, Run, Store
+from spikenas.store import Candidate, Run, RunWriter, Store
 from spikenas.strategy.sampler import Observation, OptunaSampler
 from spikenas.strategy.screening import Limits
 from spikenas.training import Recipe, default_recipe
@@ -40,23 +44,23 @@ def search(
     *,
     data: str | None = None,
     data_root: str | Path | None = None,
-    chip: str | Path | None = None,
+    chip: str | Path | ChipProfile | None = None,
     trials: int = 12,
-    workers: str | Path = "local",
+    workers: str | Path | WorkerProfile = "local",
     num_workers: int | None = None,
     store: str | None = None,
     artifacts: str | Path | None = None,
     name: str | None = None,
     seed: int = 0,
     epochs: int | None = None,
-    recipe: str | None = None,
+    recipe: str | Path | Recipe | None = None,
     batch_size: int | None = None,
     image_size: int | None = None,
     train_subset: int | None = None,
     binning: Binning = "time",
     sampler: str = "tpe",
     objectives: Sequence[str] | None = None,
-    energy_model: str = "cmos45",
+    energy_model: str | Path | EnergyModel = "cmos45",
     time_budget_s: float | None = None,
     max_parameters: int | None = None,
     max_memory_gib: float | None = None,
@@ -70,14 +74,15 @@ def search(
     The space is a shipped name, a path ending in ``.toml``, or a `SearchSpace`. Without ``data``
     it is the data set that the space is named for, without ``recipe`` the data set's own; both
     can be changed by ``image_size``, ``train_subset``, ``epochs`` and ``batch_size``. Events are
-    binned into as many frames as a candidate has steps, as ``binning`` says. What
-    ``chip`` (a name or ``.toml``), ``max_parameters`` or ``max_memory_gib`` rule out is refused
-    before training. ``trials`` candidates are trained; refused ones and repeats come on top, and
-    none is begun after ``time_budget_s``. ``workers`` is a profile, by name or ``.toml``;
-    ``inline`` needs no Ray. ``store`` is the database's URL, by default $SPIKENAS_STORE, else
+    binned into as many frames as a candidate has steps, as ``binning`` says. ``chip``, ``recipe``,
+    ``energy_model`` and ``workers`` are shipped names, paths ending in ``.toml``, or what was read
+    from them; their text is kept with the run. The workers ``inline`` need no Ray. What ``chip``,
+    ``max_parameters`` or ``max_memory_gib`` rule out is refused before training. ``trials``
+    candidates are trained; refused ones and repeats come on top, and none is begun after
+    ``time_budget_s``. ``store`` is the database's URL, by default $SPIKENAS_STORE, else
     ``sqlite:///spikenas.db``; ``artifacts`` is the folder of its weights, by default its own.
-    ``seed_with`` are published names or architectures to propose
-    first, each as the nearest member of the space; what had to be changed is logged.
+    ``seed_with`` are published names or architectures to propose first, each as the nearest member
+    of the space; what had to be changed is logged.
     ``on_checked`` gets the settings once none of them was refused, before workers start;
     ``on_progress`` gets a `Progress` whenever something changes.
 
@@ -91,6 +96,13 @@ def search(
         KeyboardInterrupt: on Ctrl-C, once the state is saved; `resume` goes on.
     """
     began = time.monotonic()
+    check_types(
+        data_root=data_root,
+        store=store,
+        artifacts=artifacts,
+        name=name,
+        objectives=objectives,
+    )
     if not isinstance(space, SearchSpace):
         space = SearchSpace.load(space, allow_plugins=allow_plugins)
     data_spec = DataSpec(
@@ -105,6 +117,7 @@ def search(
         recipe or default_recipe(data_spec.name),
         **{setting: value for setting, value in overrides.items() if value is not None},
     )
+    model = load_energy_model(energy_model)
     profile = load_profile(workers)
     if num_workers is not None:
         profile = replace(profile, num_workers=num_workers)
@@ -114,7 +127,8 @@ def search(
         space_toml=space.toml,
         data=data_spec,
         chip_toml=None if chip is None else load_chip(chip).toml,
-        energy_model=energy_model,
+        energy_model=model.name,
+        energy_toml=model.toml,
         objectives=tuple(DEFAULT_OBJECTIVES if objectives is None else objectives),
         trials=trials,
         recipe=chosen,
@@ -128,7 +142,16 @@ def search(
         time_budget_s=time_budget_s,
         allow_plugins=allow_plugins,
     )
-    space, settings = _identified(space, settings)
+    written = space.input
+    space, settings = identified(space, settings)
+    if written not in (None, space.input):
+        _log.warning(
+            "space %r is written for %s, but %s has %s here, so its members are built for these",
+            space.name,
+            written,
+            data_spec.name,
+            space.input,
+        )
     _refuse_untrainable(space, chosen)
     settings = replace(settings, seed_with=seeds(space, seed_with))
     if len(settings.seed_with) > trials:
@@ -141,16 +164,14 @@ def search(
         if name is not None:
             record.require_free_name(name)
         _refuse_unexportable(settings, name)
-        asker = _sampler(space, settings)
-        proposals = Proposals(space, asker, chip=settings.chip, limits=settings.limits)
+        proposals = _proposals(space, settings)
         screened = proposals.until_feasible(space.name)
-        first = screened[-1].proposal.architecture
         if on_checked is not None:
             on_checked(settings)
+        first = settings.data.with_steps(screened[-1].proposal.architecture.num_steps)
         with open_pool(settings.workers) as pool:
-            first_data = settings.data.with_steps(first.num_steps)
-            _read_all(space, first_data, settings)
-            pool.warm_up(first_data)
+            read_all(space, first, settings)  # while workers start
+            pool.warm_up(first)
             writer = record.begin_run(
                 name,
                 settings=settings.to_dict(),
@@ -158,19 +179,16 @@ def search(
                 seed=seed,
                 objectives=settings.objectives,
             )
-            SearchLoop(
-                settings=settings,
-                store=record,
-                writer=writer,
-                pool=pool,
-                sampler=asker,
+            return _conduct(
+                settings,
+                record,
+                writer,
+                pool,
                 proposals=proposals,
                 screened=screened,
-                plugins=_plugins(space, settings),
                 began=began,
                 on_progress=on_progress,
-            ).run()
-    return writer.run
+            )
 
 
 def resume(
@@ -203,47 +221,95 @@ def resume(
         import_plugins(
             plugins_in(settings.space_toml), of=f"run {begun.name!r}", is_allowed=allow_plugins
         )
-        space, now = _identified(settings.load_space(), settings)
-        changes = _changes(settings, now)
-        if changes and not accept_changes:
+        space, now = identified(settings.load_space(), settings)
+        changed = changes(settings, now)
+        if changed and not accept_changes:
             raise UsageError(
-                f"run {begun.name!r} was not begun so: {'; '.join(changes)}. Put it back, or begin "
+                f"run {begun.name!r} was not begun so: {'; '.join(changed)}. Put it back, or begin "
                 "a new generation of the run, which is compared with none of its candidates so "
                 "far, by --accept-changes (in Python: accept_changes=True)"
             )
         settings = now
-        if on_checked is not None:
-            on_checked(settings)
-        with open_pool(settings.workers) as pool:
-            _read_all(space, settings.data.with_steps(space.sample(0).num_steps), settings)
-            pool.warm_up(settings.data)
-            writer = record.resume_run(name, new_generation=bool(changes))
-            if changes:
+        first = settings.data.with_steps(space.sample(0).num_steps)
+        read_all(space, first, settings)
+        writer = record.resume_run(name, new_generation=bool(changed))
+        try:
+            if changed:
                 writer.update_settings(settings.to_dict())
-            of_all = writer.run.candidates(include_duplicates=True, all_generations=True)
-            candidates = writer.run.candidates(include_duplicates=True)
-            asker = _sampler(space, settings)
-            asker.restore([_observation(each, settings) for each in candidates])
-            SearchLoop(
-                settings=settings,
-                store=record,
-                writer=writer,
-                pool=pool,
-                sampler=asker,
-                proposals=Proposals(
-                    space,
-                    asker,
-                    chip=settings.chip,
-                    limits=settings.limits,
-                    known={each.number: each.key for each in candidates},
-                    first_number=1 + max((each.number for each in of_all), default=-1),
-                ),
-                known=[each for each in candidates if each.duplicate_of is None],
-                plugins=_plugins(space, settings),
-                began=began,
-                on_progress=on_progress,
-            ).run()
+            if on_checked is not None:
+                on_checked(settings)
+            known = writer.run.candidates(include_duplicates=True)
+            proposals = _proposals(space, settings, writer.run, known)
+            # Workers start only now, as another process may have driven the run.
+            with open_pool(settings.workers) as pool:
+                pool.warm_up(first)
+                return _conduct(
+                    settings,
+                    record,
+                    writer,
+                    pool,
+                    proposals=proposals,
+                    known=known,
+                    began=began,
+                    on_progress=on_progress,
+                )
+        except BaseException:
+            with suppress(StoreError):  # the loop has released the run if it came so far
+                writer.finish("interrupted")
+            raise
+
+
+def _conduct(
+    settings: SearchSettings,
+    record: Store,
+    writer: RunWriter,
+    pool: WorkerPool,
+    *,
+    proposals: Proposals,
+    screened: Sequence[Screened] = (),
+    known: Sequence[Candidate] = (),
+    began: float,
+    on_progress: OnProgress | None,
+) -> Run:
+    """Drive a run from where it stands to its end, and return it."""
+    SearchLoop(
+        settings=settings,
+        store=record,
+        writer=writer,
+        pool=pool,
+        proposals=proposals,
+        screened=screened,
+        known=[each for each in known if each.duplicate_of is None],
+        began=began,
+        on_progress=on_progress,
+    ).run()
     return writer.run
+
+
+def _proposals(
+    space: SearchSpace,
+    settings: SearchSettings,
+    run: Run | None = None,
+    known: Sequence[Candidate] = (),
+) -> Proposals:
+    """Return the proposals of a run, behind those that it has: ``known`` of its generation."""
+    sampler = OptunaSampler(
+        space,
+        method=settings.sampler,
+        seed=settings.seed,
+        objectives=[objective(name) for name in settings.objectives],
+        first=[seed.architecture for seed in settings.seed_with],
+    )
+    sampler.restore([_observation(each, settings) for each in known])
+    every = () if run is None else run.candidates(include_duplicates=True, all_generations=True)
+    return Proposals(
+        space,
+        sampler,
+        chip=settings.chip,
+        limits=settings.limits,
+        known={each.number: each.key for each in known},
+        first_number=1 + max((each.number for each in every), default=-1),
+    )
 
 
 def _data_of(space: SearchSpace) -> str:
@@ -254,43 +320,6 @@ def _data_of(space: SearchSpace) -> str:
             f"one of {', '.join(data_sets.names())}"
         )
     return name
-
-
-def _identified(space: SearchSpace, settings: SearchSettings) -> tuple[SearchSpace, SearchSettings]:
-    """Return the space for the images of the data set, and settings that say what is there now.
-
-    The files of the data set are checked on the way.
-    """
-    info = data_sets.describe(settings.data)
-    space = space.with_input(info.input, info.num_classes)
-    for num_steps in _steps_on_disk(space, info):
-        data_sets.describe(settings.data.with_steps(num_steps))
-    code.refresh()
-    return space, replace(
-        settings,
-        code=code_of(space, _plugins(space, settings)),
-        data_sha256=data_sets.content_sha256(settings.data),
-        preprocessing=data_sets.preprocessing_of(settings.data, info).to_dict(),
-        classes=info.classes,
-    )
-
-
-def _steps_on_disk(space: SearchSpace, info: DataInfo) -> list[int]:
-    """Return the space's numbers of steps where events are read as frames, made for each of them.
-
-    Where the frames are binned here, any number of steps will do, and the list is empty.
-    """
-    choices = dict(space.domain())["num_steps"] if info.num_steps else ()
-    return [value for value in choices if isinstance(value, int)]
-
-
-def _read_all(space: SearchSpace, data: DataSpec, settings: SearchSettings) -> None:
-    """Read the whole data set, so that a damaged file is found before a run begins or goes on."""
-    info = data_sets.load(data, settings.data_sha256).info
-    for note in info.notes:
-        _log.warning("%s", note)
-    for num_steps in _steps_on_disk(space, info):
-        data_sets.load(settings.data.with_steps(num_steps), settings.data_sha256)
 
 
 def _refuse_untrainable(space: SearchSpace, recipe: Recipe) -> None:
@@ -311,35 +340,6 @@ def _refuse_unexportable(settings: SearchSettings, name: str | None) -> None:
         check_claims(settings.claims(name))
     except UsageError as error:
         raise UsageError(f"nothing that this run finds could be exported: {error}") from None
-
-
-def _changes(begun: SearchSettings, now: SearchSettings) -> list[str]:
-    """Say in which data or code a run differs from when it was begun."""
-    if not begun.code:
-        return ["spikenas 0.1.0 recorded neither its data nor its code"]
-    changes = []
-    if begun.data_sha256 != now.data_sha256:
-        changes.append(
-            f"the files of {now.data.name} in {now.data.folder} have SHA-256 "
-            f"{str(now.data_sha256)[:12]}..., then {str(begun.data_sha256)[:12]}..."
-        )
-    if changed := code.changes(begun.code, now.code):
-        changes.append(f"the code has changed: {', '.join(changed)}")
-    return changes
-
-
-def _sampler(space: SearchSpace, settings: SearchSettings) -> OptunaSampler:
-    return OptunaSampler(
-        space,
-        method=settings.sampler,
-        seed=settings.seed,
-        objectives=[objective(name) for name in settings.objectives],
-        first=[seed.architecture for seed in settings.seed_with],
-    )
-
-
-def _plugins(space: SearchSpace, settings: SearchSettings) -> tuple[str, ...]:
-    return tuple(space.plugins) if settings.allow_plugins else ()
 
 
 def _observation(candidate: Candidate, settings: SearchSettings) -> Observation:

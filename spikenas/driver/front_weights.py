@@ -15,7 +15,7 @@ from spikenas import pareto
 from spikenas.evaluation import Evaluation, State
 from spikenas.exceptions import MachineError
 from spikenas.figures import Figure
-from spikenas.store import Candidate, KeptFile, RunWriter, read_weights
+from spikenas.store import Candidate, KeptFile, RunWriter
 
 _KIND = "weights"
 
@@ -63,10 +63,6 @@ class FrontWeights:
             self._writer.drop_artifact(row, _KIND)
             if left.weights_path == self._path(left.key):  # nothing that the run did not write
                 self._delete(left.weights_path)
-
-    def read(self, member: Candidate) -> bytes:
-        """Return the weights of a member of the front; raises as `read_weights` does."""
-        return read_weights(member)
 
     def would_join(self, evaluation: Evaluation) -> bool:
         """Whether a result would be on the front."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from spikenas.architecture import Architecture
 from spikenas.data import fingerprint
 from spikenas.distributed import WorkerPool
-from spikenas.driver.faults import MOST_OF_ONE, Faults, can_go_on
+from spikenas.driver.faults import Faults, can_go_on
 from spikenas.driver.front_weights import FrontWeights
 from spikenas.driver.progress import OnProgress, Tally, no_success
 from spikenas.driver.proposals import Proposals, Screened, shortened
@@ -28,7 +28,6 @@ from spikenas.exceptions import (
 )
 from spikenas.figures import objective
 from spikenas.store import Candidate, RunWriter, Store, read_weights
-from spikenas.strategy.sampler import OptunaSampler
 
 _TICK_S = 1.0
 
@@ -41,8 +40,6 @@ class _Task:
     number: int
     architecture: Architecture
     margins: Mapping[str, float]
-    losses: int = 0  # how often its worker was lost
-    faults: int = 0  # how often something else kept it from running
 
     @property
     def job_id(self) -> str:
@@ -53,7 +50,6 @@ class SearchLoop:
     """Drives one run from where it stands to its end.
 
     Args:
-        plugins: modules that workers import before they build.
         proposals: goes on after those of ``screened`` and those the run holds.
         screened: proposals that were made before there was a run.
         known: the run's candidates when it is resumed.
@@ -67,11 +63,9 @@ class SearchLoop:
         store: Store,
         writer: RunWriter,
         pool: WorkerPool,
-        sampler: OptunaSampler,
         proposals: Proposals,
         screened: Iterable[Screened] = (),
         known: Sequence[Candidate] = (),
-        plugins: tuple[str, ...] = (),
         began: float,
         on_progress: OnProgress | None = None,
     ) -> None:
@@ -79,11 +73,9 @@ class SearchLoop:
         self._store = store
         self._writer = writer
         self._pool = pool
-        self._sampler = sampler
         self._proposals = proposals
         self._screened = deque(screened)
         self._objectives = [objective(name) for name in settings.objectives]
-        self._plugins = plugins
         self._data_fingerprint = fingerprint(settings.data, settings.data_sha256)
         self._rows = {each.key: each.row for each in known}
         self._tally = Tally(
@@ -101,7 +93,9 @@ class SearchLoop:
         self._weights = FrontWeights(writer, self._objectives)
         self._idle_proposals = 0
         self._is_over = False
-        self._faults = Faults(writer.run.command("resume"), self._report)
+        self._faults = Faults(
+            writer.run.command("resume"), self._report, settings.workers.max_attempts
+        )
         self._rules_shown: set[str] = set()
         self._reasons_shown: set[str] = set()
 
@@ -207,7 +201,7 @@ class SearchLoop:
         return row
 
     def _reuse_key(self, architecture: Architecture) -> str:
-        return self._settings.reuse_key(architecture, self._data_fingerprint, plugins=self._plugins)
+        return self._settings.reuse_key(architecture, self._data_fingerprint)
 
     def _enter_repeat(self, screened: Screened, original: int) -> None:
         """Answer a known architecture from the record; wait where that is still under way."""
@@ -242,27 +236,19 @@ class SearchLoop:
         self._writer.start(task.row)
         self._states[task.row] = State.RUNNING
         self._in_flight[task.job_id] = task
-        self._pool.submit(self._settings.job(task.job_id, task.architecture, plugins=self._plugins))
+        self._pool.submit(self._settings.job(task.job_id, task.architecture))
         self._report()
 
     def _settle(self, outcome: Outcome) -> None:
         """Record what became of a job, and learn from it."""
         task = self._in_flight.pop(outcome.job_id)
-        if outcome.fault is not None and task.faults + 1 < MOST_OF_ONE:
+        if self._faults.count(outcome):
             self._writer.requeue(
                 task.row, error=outcome.error, traceback=outcome.traceback, worker=outcome.worker
             )
             self._states[task.row] = State.QUEUED
-            self._queue.appendleft(replace(task, faults=task.faults + 1))
-            self._faults.note(outcome)
-            return
-        self._faults.forget()
-        losses = task.losses + (outcome.state is State.LOST)
-        if outcome.state is State.LOST and losses < self._settings.workers.max_attempts:
-            self._writer.requeue(task.row)
-            self._states[task.row] = State.QUEUED
-            self._queue.appendleft(replace(task, losses=losses))
-            self._report(f"candidate {task.architecture.id} lost its worker; it is tried again")
+            self._queue.appendleft(task)
+            self._faults.tell(outcome, task.architecture.id)
             return
         self._tally.note_job()
         if outcome.state is State.COMPLETE and outcome.evaluation is not None:
@@ -321,7 +307,7 @@ class SearchLoop:
         values = None
         if evaluation is not None:
             values = {o.name: getattr(evaluation, o.name) for o in self._objectives}
-        self._sampler.tell(task.number, values, task.margins)
+        self._proposals.tell(task.number, values, task.margins)
         for repeat in self._repeats.pop(task.row, ()):
             self._enter_repeat(repeat, task.row)
 
@@ -329,27 +315,19 @@ class SearchLoop:
         """Score the members of the front on the test set; nothing else ever sees it."""
         members = {f"test-{member.row}": member for member in self._weights.front}
         untested = [job_id for job_id, m in members.items() if m.test_accuracy is None]
-        losses = {job_id: 0 for job_id in untested if self._submit_test(job_id, members[job_id])}
-        while losses:
+        in_flight = {job_id for job_id in untested if self._submit_test(job_id, members[job_id])}
+        while in_flight:
             outcome = self._pool.next_result(_TICK_S)
             if outcome is None:
                 self._report()
                 continue
             member = members[outcome.job_id]
-            if outcome.fault is not None:
-                self._faults.note(outcome)
-                if not self._submit_test(outcome.job_id, member):
-                    del losses[outcome.job_id]
-                continue
-            self._faults.forget()
-            is_lost = outcome.state is State.LOST
-            losses[outcome.job_id] += is_lost
-            if is_lost and losses[outcome.job_id] < self._settings.workers.max_attempts:
-                if not self._submit_test(outcome.job_id, member):
-                    del losses[outcome.job_id]
-                continue
-            del losses[outcome.job_id]
-            if outcome.test_accuracy is not None:
+            in_flight.remove(outcome.job_id)
+            if self._faults.count(outcome):
+                self._faults.tell(outcome, member.id)
+                if self._submit_test(outcome.job_id, member):
+                    in_flight.add(outcome.job_id)
+            elif outcome.test_accuracy is not None:
                 self._writer.record_test_accuracy(member.row, outcome.test_accuracy)
                 self._report()
             else:
@@ -358,11 +336,11 @@ class SearchLoop:
     def _submit_test(self, job_id: str, member: Candidate) -> bool:
         """Hand out a test; False where the weights are lost or damaged, which is reported."""
         try:
-            weights = self._weights.read(member)
+            weights = read_weights(member)
         except (ArtefactError, NotFoundError) as error:
             self._report(f"candidate {member.id} has no test accuracy: {error}")
             return False
-        job = self._settings.job(job_id, member.architecture, plugins=self._plugins)
+        job = self._settings.job(job_id, member.architecture)
         self._pool.submit(replace(job, kind="test", weights=weights))
         return True
 

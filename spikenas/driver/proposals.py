@@ -87,6 +87,12 @@ class Proposals:
             self._sampler.tell(proposal.number, None, screened.margins)
         return screened
 
+    def tell(
+        self, number: int, values: Mapping[str, float] | None, margins: Mapping[str, float]
+    ) -> None:
+        """Pass on to the sampler what became of a proposal."""
+        self._sampler.tell(number, values, margins)
+
     def until_feasible(self, space_name: str) -> list[Screened]:
         """Return proposals up to the first that can be trained; raise InfeasibleError if none."""
         screened: list[Screened] = []

@@ -1,12 +1,12 @@
 """Seeds: architectures that a search proposes first, each as the nearest member of the space."""
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from spikenas.architecture import Architecture
-from spikenas.exceptions import UsageError
+from spikenas.exceptions import UsageError, in_short
 from spikenas.search_space import SearchSpace
 from spikenas.systems import published
 
@@ -68,14 +68,19 @@ def seeds(space: SearchSpace, seed_with: SeedWith) -> tuple[Seed, ...]:
 def _named(seed_with: SeedWith) -> dict[str, Architecture]:
     if isinstance(seed_with, Mapping):
         return dict(seed_with)
-    if isinstance(seed_with, str):
-        raise UsageError(f"seed_with = {seed_with!r}; needed: a list, [{seed_with!r}]")
-    return {
-        each if isinstance(each, str) else each.id: (
-            published(each) if isinstance(each, str) else each
+    if isinstance(seed_with, str) or not isinstance(seed_with, Iterable):
+        raise UsageError(
+            f"seed_with = {in_short(seed_with)}; needed: a list of published names or architectures"
         )
-        for each in seed_with
-    }
+    named: dict[str, Architecture] = {}
+    for each in seed_with:
+        if isinstance(each, str):
+            named[each] = published(each)
+        elif isinstance(each, Architecture):
+            named[each.id] = each
+        else:
+            raise UsageError(f"a seed is a published name or an Architecture, not {in_short(each)}")
+    return named
 
 
 def _operators(architecture: Architecture) -> set[tuple[str, str]]:

@@ -18,15 +18,20 @@ from spikenas.data import DataSpec
 from spikenas.distributed import WorkerProfile
 from spikenas.driver.seeds import Seed
 from spikenas.evaluator import Job, code_of_candidate, code_sha256, modules
-from spikenas.exceptions import UnknownNameError, UsageError
+from spikenas.exceptions import UnknownNameError, UsageError, in_short
 from spikenas.figures import objective
-from spikenas.hardware import ChipProfile, energy_models
+from spikenas.hardware import ChipProfile, energy_model, energy_models
 from spikenas.plugins import plugins_in
 from spikenas.search_space import SearchSpace
 from spikenas.strategy.sampler import METHODS
 from spikenas.strategy.screening import Limits
 from spikenas.training import Recipe
 
+_NUMBERS = (
+    ("trials", int, "a whole number from 1"),
+    ("seed", int, "a whole number from 0 to 2^63 - 1"),
+    ("time_budget_s", int | float | None, "seconds, as 300 for five minutes"),
+)
 _EVALUATION = 3  # raise it when an equal job would score otherwise
 
 
@@ -39,6 +44,7 @@ class SearchSettings:
         seed: of the sampler and of every training.
         time_budget_s: after it no candidate is begun; counted anew by each `resume`.
         seed_with: members of the space that are proposed before all others.
+        energy_toml: the text of an energy model of the user's own.
         code: what `spikenas.code.sources` found when the run began; empty in runs of 0.1.0.
         data_sha256: the hash of all files of the data set when the run began.
         preprocessing: how images reach a network, for exports.
@@ -59,6 +65,7 @@ class SearchSettings:
     limits: Limits
     time_budget_s: float | None
     allow_plugins: bool
+    energy_toml: str | None = None
     seed_with: tuple[Seed, ...] = ()
     code: Mapping[str, str] = field(default_factory=dict)
     data_sha256: str | None = None
@@ -66,6 +73,10 @@ class SearchSettings:
     classes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        for setting, kind, needed in _NUMBERS:
+            value = getattr(self, setting)
+            if not isinstance(value, kind) or isinstance(value, bool):
+                raise UsageError(f"{setting} = {in_short(value)}; needed: {needed}")
         for name in self.objectives:
             objective(name)
         if len(set(self.objectives)) != len(self.objectives) or not self.objectives:
@@ -73,9 +84,7 @@ class SearchSettings:
             raise UsageError(f"objectives = {given}; name at least one, each once")
         if self.sampler not in METHODS:
             raise UnknownNameError("sampler", self.sampler, METHODS)
-        if self.energy_model not in energy_models():
-            raise UnknownNameError("energy model", self.energy_model, energy_models())
-        if self.energy_model not in energy_models("joules"):
+        if energy_model(self.energy_model, self.energy_toml).unit != "joules":
             raise UsageError(
                 f"energy model {self.energy_model!r} gives no joules, as no figure of that chip is "
                 "public; keep cmos45 and search with --objectives accuracy,synops, which that chip "
@@ -97,13 +106,18 @@ class SearchSettings:
             return None
         return ChipProfile.from_toml(self.chip_toml, source="the chip kept with the run")
 
+    @property
+    def plugins(self) -> tuple[str, ...]:
+        """The modules that workers import before they build; the space was loaded with consent."""
+        return plugins_in(self.space_toml)
+
     def load_space(self) -> SearchSpace:
         """Read the space; imports its plugins if that was allowed."""
         return SearchSpace.from_toml(
             self.space_toml, source=self.space_name, allow_plugins=self.allow_plugins
         )
 
-    def job(self, job_id: str, architecture: Architecture, *, plugins: tuple[str, ...]) -> Job:
+    def job(self, job_id: str, architecture: Architecture) -> Job:
         """Return the training of one candidate."""
         return Job(
             id=job_id,
@@ -113,27 +127,26 @@ class SearchSettings:
             epochs=self.recipe.epochs,
             seed=self.seed,
             energy_model=self.energy_model,
-            plugins=plugins,
+            energy_toml=self.energy_toml,
+            plugins=self.plugins,
             data_sha256=self.data_sha256,
-            code_sha256=code_sha256(code_of_candidate(architecture, plugins)),
+            code_sha256=code_sha256(code_of_candidate(architecture, self.plugins)),
         )
 
-    def reuse_key(
-        self, architecture: Architecture, data_fingerprint: str, *, plugins: tuple[str, ...] = ()
-    ) -> str:
+    def reuse_key(self, architecture: Architecture, data_fingerprint: str) -> str:
         """Return what two trainings share when the result of one answers the other."""
-        code = code_of_candidate(architecture, plugins)
+        code = code_of_candidate(architecture, self.plugins)
         conditions = (
             architecture.key,
             data_fingerprint,
             self.recipe.fingerprint,
             self.recipe.epochs,
             self.seed,
-            self.energy_model,
+            self.energy_toml or self.energy_model,
             _EVALUATION,
             sorted(code.items()),
         )
-        return hashlib.sha256(json.dumps(conditions).encode()).hexdigest()
+        return _sha256(json.dumps(conditions))
 
     def claims(self, run: str | None) -> dict[str, Any]:
         """Return what an export tells of its run: no path, no host, no database."""
@@ -148,13 +161,14 @@ class SearchSettings:
             "data_sha256": self.data_sha256,
             "recipe": self.recipe.to_dict(),
             "space": Path(self.space_name).stem,
-            "space_sha256": hashlib.sha256(self.space_toml.encode()).hexdigest(),
+            "space_sha256": _sha256(self.space_toml),
             "chip": chip and chip.name,
             "chip_sha256": chip and chip.sha256,
             "energy_model": self.energy_model,
+            "energy_model_sha256": self.energy_toml and _sha256(self.energy_toml),
             "objectives": list(self.objectives),
             "sampler": self.sampler,
-            "plugins": list(plugins_in(self.space_toml)) or None,
+            "plugins": list(self.plugins) or None,
             "code": dict(self.code) or None,
         }
 
@@ -186,7 +200,7 @@ class SearchSettings:
         )
 
 
-def code_of(space: SearchSpace, plugins: tuple[str, ...] = ()) -> dict[str, str]:
+def code_of(space: SearchSpace) -> dict[str, str]:
     """Return the code of every network that the space can name, and of what trains and scores."""
     domain = [(name.rpartition(".")[2], values) for name, values in space.domain()]
     operators = [
@@ -197,7 +211,11 @@ def code_of(space: SearchSpace, plugins: tuple[str, ...] = ()) -> dict[str, str]
         for value in values
     ]
     operators += [registry.operator("head", name) for name in registry.names("head")]
-    return sources(("spikenas.evaluator", *modules(operators), *plugins))
+    return sources(("spikenas.evaluator", *modules(operators), *space.plugins))
 
 
 _FAMILIES: tuple[registry.Family, ...] = ("neuron", "stem", "mixer", "downsampling", "halting")
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()

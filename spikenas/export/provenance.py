@@ -42,6 +42,7 @@ class Provenance(BaseModel):
     chip: str | None = None
     chip_sha256: str | None = None
     energy_model: str | None = None
+    energy_model_sha256: str | None = None  # of a file of the user's own
     objectives: list[str] | None = None
     sampler: str | None = None
     plugins: list[str] | None = None

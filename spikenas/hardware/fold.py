@@ -10,7 +10,7 @@ from dataclasses import replace
 from math import prod
 
 from spikenas.hardware.layers import INPUT, Layer, LayerGraph, LayerKind, Pair, Shape
-from spikenas.workload import Kind, Operation, Signal, Workload
+from spikenas.workload import Kind, Operation, Signal, Workload, foldable_norms
 
 _KINDS = {
     Kind.CONV: LayerKind.CONV,
@@ -38,6 +38,7 @@ class _Folding:
         self.layers: dict[str, Layer] = {}
         self.stands_for: dict[str, str] = {INPUT: INPUT}
         self.shapes: dict[str, Shape] = {INPUT: _input_shape(workload)}
+        self._norms = {norm.name for norm in foldable_norms(workload).values()}
         self._means: dict[str, str] = {}  # of a mean over tokens, the layer that it is of
 
     def add(self, operation: Operation) -> None:
@@ -47,7 +48,7 @@ class _Folding:
         if operation.kind is Kind.MEAN:
             self.stands_for[operation.name] = source
             self._carry_mean(operation, first)
-        elif operation.kind is Kind.BATCH_NORM and self._is_weights(source):
+        elif operation.name in self._norms and self.layers[source].is_weighted:
             layer = self.layers[source]
             self.layers[source] = replace(layer, biases=layer.output_shape[0])
             self.stands_for[operation.name] = source
@@ -64,9 +65,6 @@ class _Folding:
             self._means[operation.name] = self._means[first]
         elif len(shape) == 2 and len(operation.output_shape) == 1:
             self._means[operation.name] = first
-
-    def _is_weights(self, name: str) -> bool:
-        return name in self.layers and self.layers[name].is_weighted
 
     def _layer(self, operation: Operation, first: str) -> Layer:
         sources = tuple(self.stands_for[operand.source] for operand in operation.inputs)

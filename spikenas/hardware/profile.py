@@ -25,7 +25,7 @@ from pydantic import (
 )
 
 from spikenas import shipped
-from spikenas.exceptions import SpecError, UnknownNameError
+from spikenas.exceptions import SpecError, UnknownNameError, UsageError
 from spikenas.hardware.profile_errors import complaints, known_place
 from spikenas.hardware.profile_names import PLACEMENTS, LimitName, PlacementName, StructureName
 from spikenas.workload import AttributeName, Kind, Signal
@@ -129,7 +129,8 @@ class ChipProfile(BaseModel):
     Attributes:
         clock: ``none`` where the arrival of an event is all the timing there is, ``time_step``
             where all neurons finish a step before the next begins.
-        extends: a shipped profile whose rules it has too, but for those of equal name.
+        extends: a shipped profile whose rules it has too, but for those of equal name; likewise
+            its placement, limits and structure, unless another placement is named.
         placement: how layers come to lie on cores; asks for limits and structure of its own.
         structure: what the chip's layers must look like.
     """
@@ -157,7 +158,7 @@ class ChipProfile(BaseModel):
             raise SpecError(f"{source}: {error}") from None
         except ValidationError as error:
             raise SpecError(f"{source}: {complaints(error, cls)}") from None
-        profile = own if own.extends is None else own._with_rules_of(own.extends, source)
+        profile = own if own.extends is None else own._extending(own.extends, source)
         profile._obey_names(source)
         profile._obey_placement(source)
         profile._toml = text
@@ -193,12 +194,20 @@ class ChipProfile(BaseModel):
             return self.limit(name)
         return self.structure[cast(StructureName, name)]
 
-    def _with_rules_of(self, name: str, source: str) -> "ChipProfile":
+    def _extending(self, name: str, source: str) -> "ChipProfile":
+        """Return it with all that it has from another profile."""
         try:
-            rules = {**chip(name).rules, **self.rules}
+            base = chip(name)
         except UnknownNameError as error:
             raise SpecError(f"{source}: extends = {name!r}: {error}") from None
-        return self.model_copy(update={"rules": rules})
+        inherited: dict[str, Any] = {"rules": {**base.rules, **self.rules}}
+        if self.placement in (None, base.placement):
+            inherited |= {
+                "placement": base.placement,
+                "limits": {**base.limits, **self.limits},
+                "structure": {**base.structure, **self.structure},
+            }
+        return self.model_copy(update=inherited)
 
     def _obey_names(self, source: str) -> None:
         """Hold each name against its neighbours and against what the placement reads."""
@@ -238,6 +247,13 @@ class ChipProfile(BaseModel):
                         f"{source}: limits.{name}.value has {value:.15g}; placement = "
                         f"{self.placement!r} knows {', '.join(map(str, known))}"
                     )
+        for name, parts in needs.parts.items():
+            given, limit = sum(self.limits[part].most for part in parts), self.limits[name].most
+            if given > limit:
+                raise SpecError(
+                    f"{source}: limits.{name}.value = {limit:.15g}, but {' and '.join(parts)} are "
+                    f"among them and make {given:.15g}; needed: at least as many"
+                )
         for name, other in needs.alongside.items():
             have, wanted = len(self.limits[name].values), len(self.limits[other].values)
             if have != wanted:
@@ -254,9 +270,19 @@ def chips() -> list[str]:
     )
 
 
-def chip(name_or_path: str | Path) -> ChipProfile:
-    """Return a shipped profile by name, or the user's own by a path ending in ``.toml``."""
-    name = str(name_or_path)
+def chip(name_or_path: str | Path | ChipProfile) -> ChipProfile:
+    """Return a shipped profile by name, or the user's own by a path ending in ``.toml``.
+
+    A profile is returned as it is, if it has the text that a run is to keep.
+    """
+    if isinstance(name_or_path, ChipProfile):
+        if not name_or_path.toml:
+            raise UsageError(
+                f"chip {name_or_path.name!r} was not read from a text, which a run keeps; "
+                "make it by ChipProfile.from_toml"
+            )
+        return name_or_path
+    name = shipped.name_of("chip", name_or_path)
     if name.endswith(".toml"):
         return ChipProfile.from_toml(shipped.read_file(name), source=name)
     if name not in chips():

@@ -91,6 +91,7 @@ class Needs(NamedTuple):
     Attributes:
         known: of some limits, the only values that the placement can reckon with.
         alongside: limits that have one value for each of another limit's.
+        parts: limits that together are at most another one.
     """
 
     limits: tuple[LimitName, ...]
@@ -98,6 +99,7 @@ class Needs(NamedTuple):
     optional: tuple[LimitName, ...] = ()
     known: Mapping[LimitName, tuple[int, ...]] = MappingProxyType({})
     alongside: Mapping[LimitName, LimitName] = MappingProxyType({})
+    parts: Mapping[LimitName, tuple[LimitName, ...]] = MappingProxyType({})
 
     @property
     def all_limits(self) -> tuple[LimitName, ...]:
@@ -180,6 +182,7 @@ PLACEMENTS: Mapping[PlacementName, Needs] = {
             "activation_bits": (1, 2, 3, 4),
         },
         alongside={"grey_filters": "input_kernels", "colour_filters": "input_kernels"},
+        parts={"processors": ("small_dense_processors", "large_dense_processors")},
     ),
     "cores": Needs(
         limits=("cores", "neurons_per_core"),

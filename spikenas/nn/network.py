@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from spikenas.architecture import Architecture, Halting
+from spikenas.exceptions import UsageError, in_short
 from spikenas.nn.block import Block
 from spikenas.nn.halting.none import NoHalting
 from spikenas.nn.layout import repeat_in_time, steps_first, to_map, to_tokens
@@ -118,7 +119,13 @@ def build_network(architecture: Architecture) -> SpikingTransformer:
     """Return a freshly initialised network.
 
     It draws from PyTorch's generator. Under ``torch.device("meta")`` nothing is allocated.
+    Raises UsageError for what is no Architecture.
     """
+    if not isinstance(architecture, Architecture):
+        raise UsageError(
+            f"build_network is given {in_short(architecture)}; needed: an Architecture, which "
+            "Architecture.from_dict makes of a table and spikenas.published of a name"
+        )
     return SpikingTransformer(architecture)
 
 

@@ -7,7 +7,7 @@ whether it is read. A rule stands right behind the last gene that it looks at.
 from collections.abc import Callable, Sequence
 
 from spikenas import registry
-from spikenas.architecture import InputSpec, Stage
+from spikenas.architecture import InputSpec, Stage, grid, halving_complaint
 from spikenas.exceptions import ArchitectureError
 from spikenas.registry import Family, Operator, Site
 from spikenas.search_space import genes
@@ -114,7 +114,7 @@ def _image_rules(spec: Spec, images: InputSpec) -> list[Rule]:
         def complaint(state: State) -> str | None:
             site = _site(state, 0, images, (images.height, images.width), is_stem=True)
             name = state.get(family) or genes.DEFAULTS[family]
-            return _complaint(registry.operator(family, str(name)), site, family)
+            return registry.operator(family, str(name)).complaint(site, family)
 
         depth = {"stages[0].depth"} if family == "halting" else set()
         return Rule(
@@ -151,9 +151,10 @@ def _stage_rules(table: Table, stage: int, images: InputSpec) -> list[Rule]:
     def mixers(state: State) -> str | None:
         if state.get(embed_dim) is None:
             return None
-        site = _site(state, stage, images, _grid(state, stage, images))
+        at = grid(images, _integer(state, "patch_size"), stage)
+        site = _site(state, stage, images, at)
         found = (
-            _complaint(registry.operator("mixer", str(name)), site, mixer)
+            registry.operator("mixer", str(name)).complaint(site, mixer)
             for name in _members(state[mixer])
         )
         return next(filter(None, found), None)
@@ -161,12 +162,10 @@ def _stage_rules(table: Table, stage: int, images: InputSpec) -> list[Rule]:
     def halving(state: State) -> str | None:
         if state.get(downsampling) is None:
             return None
-        height, width = _grid(state, stage - 1, images)
-        if 1 in (height, width):
-            return f"stages[{stage}] would halve a map of {height}x{width}"
-        site = _site(state, stage, images, (height, width))
+        before = grid(images, _integer(state, "patch_size"), stage - 1)
+        site = _site(state, stage, images, before)
         operator = registry.operator("downsampling", str(state[downsampling]))
-        return _complaint(operator, site, downsampling)
+        return halving_complaint(stage, *before) or operator.complaint(site, downsampling)
 
     options = (gene for gene in table.genes if gene in genes.options("stage"))
     here = {*_SITE, embed_dim, num_heads, *(f"stages[{stage}].{gene}" for gene in options)}
@@ -182,7 +181,7 @@ def _site(
     state: State,
     stage: int,
     images: InputSpec,
-    grid: tuple[int, int],
+    size: tuple[int, int],
     *,
     is_stem: bool = False,
 ) -> Site:
@@ -195,8 +194,8 @@ def _site(
     assert isinstance(tau, float)
     return Site(
         embed_dim=_integer(state, f"stages[{stage}].embed_dim"),
-        height=grid[0],
-        width=grid[1],
+        height=size[0],
+        width=size[1],
         num_steps=_integer(state, "num_steps"),
         residual=str(state["residual"]),
         num_heads=None if heads is None else _integer(state, f"stages[{stage}].num_heads"),
@@ -208,17 +207,6 @@ def _site(
         halting=state.get("halting", "none") != "none",
         options={gene: v for gene, v in options.items() if not isinstance(v, frozenset | None)},
     )
-
-
-def _grid(state: State, stage: int, images: InputSpec) -> tuple[int, int]:
-    """Return height and width of a stage's map: every halving rounds up."""
-    step = _integer(state, "patch_size") * 2**stage
-    return -(-images.height // step), -(-images.width // step)
-
-
-def _complaint(operator: Operator, site: Site, where: str) -> str | None:
-    complaint = operator.rule(site) if operator.rule else None
-    return complaint and f"{where} = {operator.name!r}: {complaint}"
 
 
 def _have_rules(table: Table, family: Family) -> bool:

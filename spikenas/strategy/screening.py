@@ -10,7 +10,7 @@ from math import prod
 
 from spikenas import measurement
 from spikenas.architecture import Architecture
-from spikenas.exceptions import UsageError, told_apart
+from spikenas.exceptions import UsageError, in_short, told_apart
 from spikenas.hardware import ChipProfile, check
 from spikenas.workload import Workload
 
@@ -28,8 +28,11 @@ class Limits:
 
     def __post_init__(self) -> None:
         for name in ("max_parameters", "max_memory_gib", "batch_size"):
-            if not getattr(self, name) > 0:
-                raise UsageError(f"{name} = {getattr(self, name)!r}; it must be above 0")
+            value = getattr(self, name)
+            if not isinstance(value, int | float):
+                raise UsageError(f"{name} = {in_short(value)}; needed: a number above 0")
+            if not value > 0:
+                raise UsageError(f"{name} = {value!r}; it must be above 0")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,8 +5,10 @@ the lowest rate, mixed precision, colour jitter, and the jitter of RandAugment's
 """
 
 from dataclasses import replace
+from pathlib import Path
 
-from spikenas.exceptions import UnknownNameError
+from spikenas import shipped
+from spikenas.exceptions import SpecError, UnknownNameError, UsageError
 from spikenas.training.recipe import Recipe
 
 # Zhou 2023, github.com/ZK-Zhou/spikformer, cifar10/cifar10.yml. Mirroring is timm's default.
@@ -165,12 +167,23 @@ _DEFAULTS = {
 }
 
 
-def recipe(name: str, **overrides: int | float | bool) -> Recipe:
-    """Return the preset of that name, with some settings changed."""
+def recipe(name_or_path: str | Path | Recipe, **overrides: int | float | bool) -> Recipe:
+    """Return a preset by name, or the user's own by a path or as it is, with some settings changed.
+
+    A path ends in ``.toml``.
+    """
+    if isinstance(name_or_path, Recipe):
+        return Recipe.from_dict({**name_or_path.to_dict(), **overrides})
+    name = shipped.name_of("recipe", name_or_path)
+    if name.endswith(".toml"):
+        text = shipped.read_file(name)
+        try:
+            return Recipe.from_dict({**shipped.parse_toml(text), **overrides})
+        except UsageError as error:
+            raise SpecError(f"{name}: {error}") from None
     if name not in _BY_NAME:
-        raise UnknownNameError("recipe", name, _BY_NAME)
-    if not overrides:
-        return _BY_NAME[name]
+        hint = "To use your own file, give its path ending in .toml"
+        raise UnknownNameError("recipe", name, _BY_NAME, hint=hint)
     return Recipe.from_dict({**_BY_NAME[name].to_dict(), **overrides})
 
 

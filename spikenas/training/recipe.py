@@ -57,6 +57,14 @@ class Recipe:
     surrogate_module_learning: float = 0.0
 
     def __post_init__(self) -> None:
+        if not isinstance(self.name, str) or not self.name:
+            raise UsageError(f"recipe.name = {self.name!r}; it must be a text")
+        for switch in _SWITCHES:
+            if not isinstance(getattr(self, switch), bool):
+                raise UsageError(
+                    f"recipe {self.name!r}: {switch} = {getattr(self, switch)!r}; it must be "
+                    "true or false"
+                )
         for setting, (low, high, kind) in _RANGES.items():
             value = getattr(self, setting)
             is_kind = isinstance(value, kind) and not isinstance(value, bool)
@@ -115,6 +123,7 @@ class Recipe:
         return cls(**record)
 
 
+_SWITCHES = ("horizontal_flip", "event_drop", "snn_augment_wide")
 _OF_IMAGES = ("rand_augment_ops",)
 _OF_EVENTS = ("event_drop", "snn_augment_wide")
 _LATER = (*_OF_EVENTS, "stochastic_depth", "surrogate_module_learning")

@@ -382,6 +382,17 @@ def test_what_cannot_be_searched_is_said_and_leaves_no_run(
     assert not has_run
 
 
+def test_a_cluster_is_joined_and_not_started(spikenas, tmp_path):
+    workers = tmp_path / "lab.toml"
+    workers.write_text('kind = "ray"\naddress = "127.0.0.1:1"\n')
+
+    ended = spikenas("search", "--space", "toy", "--workers", workers)
+
+    assert ended.code == 2
+    assert "joining the Ray cluster at 127.0.0.1:1 ..." in ended.err
+    assert "starting Ray" not in ended.err
+
+
 def test_a_budget_that_ends_without_success_ends_with_6(spikenas, tmp_path):
     url = f"sqlite:///{tmp_path}/runs.db"
 

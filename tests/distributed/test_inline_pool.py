@@ -47,17 +47,6 @@ def test_a_complete_training_without_an_evaluation_fails(job):
     assert "without an evaluation" in outcome.error
 
 
-def test_a_cancelled_job_is_not_run(job):
-    with InlinePool(ANSWER) as pool:
-        pool.submit(job("raise:1"))
-        pool.submit(job("quick:1"))
-
-        pool.cancel("raise:1")
-
-        assert pool.next_result(1).job_id == "quick:1"
-        assert pool.next_result(1) is None
-
-
 def test_a_job_runs_here_with_the_asked_threads_and_leaves_the_process_as_it_was(job):
     before = torch.get_num_threads()
 

@@ -142,21 +142,6 @@ def _pid_of_running(pool, path):
     return int(path.read_text())
 
 
-def test_a_cancelled_job_gives_no_outcome_and_frees_its_seat(pool, job, tmp_path):
-    running = [job(f"wait:{tmp_path / name}") for name in ("a", "b")]
-    for waiting in running:
-        pool.submit(waiting)
-    queued = job("quick:never")
-    pool.submit(queued)
-    _pid_of_running(pool, tmp_path / "a")
-
-    for unwanted in (*running, queued):
-        pool.cancel(unwanted.id)
-
-    assert pool.next_result(60) is None
-    assert _run(pool, job("quick:1"))["quick:1"].state is State.COMPLETE
-
-
 def test_overdue_jobs_time_out_even_in_c_and_their_workers_are_gone(session, job):
     profile = replace(PROFILE, job_timeout_s=2.0)
 

@@ -1,6 +1,7 @@
 """What workers run in these tests instead of training: functions from job to outcome."""
 
 import errno
+from dataclasses import replace
 from pathlib import Path
 from unittest import mock
 
@@ -41,6 +42,17 @@ def lost_at_first(job: Job) -> Outcome:
     outcome = counted(job)
     if job.kind == "train" and job.architecture.key not in before:
         return Outcome(job_id=job.id, state=State.LOST, error="the worker died")
+    return outcome
+
+
+def lost_in_tests(job: Job) -> Outcome:
+    """Lose the worker of each test once, and meet a full disk in the next."""
+    outcome = counted(job)
+    tries = calls("test").count(job.architecture.key)
+    if job.kind == "test" and tries == 1:
+        return Outcome(job_id=job.id, state=State.LOST, error="the worker died")
+    if job.kind == "test" and tries == 2:
+        return replace(outcome, fault="machine", error="no space")
     return outcome
 
 

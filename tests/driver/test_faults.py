@@ -143,7 +143,7 @@ def test_a_run_whose_data_were_replaced_is_not_resumed(
 def test_a_worker_refuses_data_and_code_that_are_not_the_driver_s(search: Search) -> None:
     settings = SearchSettings.from_dict(search(name="mine").settings)
     architecture = settings.load_space().with_input(*_digits()).sample(0)
-    job = settings.job("1", architecture, plugins=())
+    job = settings.job("1", architecture)
 
     other_data = evaluate(replace(job, data_sha256="0" * 64))
     other_code = evaluate(replace(job, code_sha256="0" * 64))

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from spikenas import driver
-from spikenas.driver import Progress, SearchSettings
+from spikenas.driver import Progress, SearchSettings, entry
 from spikenas.evaluation import State
-from spikenas.exceptions import MachineError, NotFoundError
+from spikenas.exceptions import ClusterError, LeaseError, MachineError, NotFoundError
 from spikenas.store import Run, Store
 
 from .conftest import EvaluateBy, Search
@@ -148,6 +148,38 @@ def test_resuming_a_finished_run_trains_nothing(
 
     assert not Path("calls.txt").exists()
     assert again.counts() == run.counts()
+
+
+def test_a_run_that_another_process_drives_is_refused_before_workers_start(
+    search: Search, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    search(name="mine", trials=1)
+    pools: list[object] = []
+    monkeypatch.setattr(entry, "open_pool", pools.append)
+
+    with Store.open(url) as store:
+        store.resume_run("mine")
+        with pytest.raises(LeaseError, match="'mine' is driven by process"):
+            driver.resume("mine", store=url)
+
+    assert pools == []
+
+
+def test_a_run_is_given_back_when_no_workers_can_be_had(
+    search: Search, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = _interrupted(search, url, after=2)
+
+    def no_cluster(_: object) -> None:
+        raise ClusterError("no Ray cluster answers")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(entry, "open_pool", no_cluster)
+        with pytest.raises(ClusterError):
+            driver.resume("mine", store=url)
+
+    assert run.status == "interrupted"
+    assert driver.resume("mine", store=url).status == "finished"
 
 
 def test_resuming_an_unknown_run_names_the_nearest(search: Search, url: str) -> None:

@@ -1,7 +1,10 @@
 from itertools import product
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from spikenas.exceptions import SpecError
 from spikenas.hardware import ChipProfile, check_layers, chip, parse_layers
 from spikenas.hardware.placement.akida_memory import (
     conv_bytes,
@@ -115,6 +118,45 @@ def test_the_unit_for_pixels_is_one_of_its_own():
 )
 def test_each_rule_of_the_mapper_refuses_by_its_own_name(layers, size, rule):
     assert rules(verdict(*layers, size=size)) == {rule}
+
+
+@pytest.mark.parametrize(
+    ("layers", "size", "limit", "need", "have"),
+    [
+        (({"op": "inputconv", "k": 5, "out": 65},), (32, 32, 3), 64, 65, "filters of a kernel of"),
+        (({"op": "inputconv", "k": 7, "out": 97},), (32, 32, 1), 96, 97, "filters of a kernel of"),
+        ((DATA, conv(8)), (33 * 100, 8, 8), 78, 104, "processors for its input alone"),
+        ((DATA, conv(8)), (32 * 600, 8, 8), 78, 513, "processors or more for its input alone"),
+        ((DATA, conv(8, 7)), (32, 32, 2000), 43008, 56000, "bytes of its smallest tile"),
+    ],
+)
+def test_a_need_is_what_the_layer_really_needs(layers, size, limit, need, have):
+    found = verdict(*layers, size=size).violations
+
+    assert [(each.limit, each.need) for each in found if have in each.have] == [(limit, need)]
+
+
+def test_dense_processors_are_among_the_processors():
+    text = chip("akida1").toml.replace("value = 78\n", "value = 20\n")
+
+    with pytest.raises(SpecError, match=r"processors\.value = 20, but small_dense.*make 22"):
+        ChipProfile.from_toml(text)
+
+
+CHAINS = st.tuples(
+    st.lists(st.sampled_from([conv(8), conv(96), conv(256), conv(17, 7)]), max_size=9),
+    st.lists(
+        st.sampled_from([{"op": "fc", "out": 8}, {"op": "fc", "out": 2000, "wbits": 1}]),
+        max_size=26,
+    ),
+)
+
+
+@given(chain=CHAINS, channels=st.sampled_from([1, 8, 200]))
+def test_layers_that_get_no_processors_are_told_why(chain, channels):
+    found = verdict(DATA, *chain[0], *chain[1], size=(8, 8, channels))
+
+    assert found.fits == all(count is not None for count in processors(found))
 
 
 def test_of_a_soft_lower_limit_the_smallest_is_the_worst():

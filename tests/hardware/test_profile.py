@@ -68,6 +68,40 @@ def test_a_chip_has_the_rules_of_what_it_extends_but_for_its_own():
     assert speck.rules["leak"].verdict == "forbidden"
 
 
+_HALF_SPECK = """
+name = "half_speck"
+title = "Speck with half the kernel memory of its first core"
+clock = "none"
+source = "a thought experiment"
+extends = "speck2"
+
+[limits.kernel_memory]
+value = [8192, 16384, 16384, 32768, 32768, 65536, 65536, 16384, 16384]
+reason = "weights that the core holds"
+cure = "choose a smaller embed_dim"
+source = "a thought experiment"
+grade = "inferred"
+"""
+
+
+def test_a_chip_has_the_placement_and_limits_of_what_it_extends_but_for_its_own():
+    speck, half = chip("speck2"), ChipProfile.from_toml(_HALF_SPECK)
+
+    assert half.placement == "speck"
+    assert half.structure == speck.structure
+    assert half.limit("kernel_memory").values[0] == 8192
+    others = [name for name in speck.limits if name != "kernel_memory"]
+    assert len(others) > 10
+    assert all(half.limit(name) == speck.limit(name) for name in others)
+
+
+def test_a_chip_of_another_placement_has_the_rules_alone_of_what_it_extends():
+    other = _HALF_SPECK.replace('"speck2"', '"speck2"\nplacement = "cores"')
+
+    with pytest.raises(SpecError, match=r"limits\.cores is missing"):
+        ChipProfile.from_toml(other)
+
+
 def test_a_limit_that_nobody_confirms_first_hand_is_soft():
     assert chip("loihi2").limit("cores").is_soft
     assert not chip("loihi1").limit("cores").is_soft

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from spikenas.exceptions import InfeasibleError
 from spikenas.preprocessing import Preprocessing
-from spikenas.workload import Kind, Operation, Workload
+from spikenas.workload import Kind, Operation, Workload, foldable_norms
 
 STEP_SECONDS = 1e-4  # what a step lasts; snnTorch knows no other
 IF_LEAK = 2.0**-30  # of an IF that is written as a LIF: too little to change a float32
@@ -42,7 +42,7 @@ class _Value:
 
 def refuse(workload: Workload) -> None:
     """Raise InfeasibleError naming every operation that NIR has no node for."""
-    folded = {norm.name for norm in _foldable(workload).values()}
+    folded = {norm.name for norm in foldable_norms(workload).values()}
     lacking: dict[str, list[str]] = {}
     for operation in workload.operations:
         reason = _lacks(operation, workload, folded)
@@ -76,7 +76,7 @@ def build(
             loses `IF_LEAK` of its membrane a step, for simulators differ about IF.
     """
     refuse(workload)
-    builder = _Builder(weights, input_shape, _foldable(workload), step_seconds)
+    builder = _Builder(weights, input_shape, foldable_norms(workload), step_seconds)
     if how is not None:
         builder.normalise(how)
     for operation in workload.operations:
@@ -252,20 +252,6 @@ def _lacks(operation: Operation, workload: Workload, folded: Container[str]) -> 
             return "what runs once and is held"  # but for a classifier behind the last mean
         case kind:
             return _LACKING.get(kind)
-
-
-def _foldable(workload: Workload) -> dict[str, Operation]:
-    """Return the batch norms that alone read a weighted operation, by its name."""
-    weighted = {o.name for o in workload.operations if o.kind in (Kind.CONV, Kind.LINEAR)}
-    readers: dict[str, list[Operation]] = {}
-    for operation in workload.operations:
-        for operand in operation.inputs:
-            readers.setdefault(operand.source, []).append(operation)
-    return {
-        name: found[0]
-        for name, found in readers.items()
-        if name in weighted and len(found) == 1 and found[0].kind is Kind.BATCH_NORM
-    }
 
 
 def _ends_time(operation: Operation) -> bool:

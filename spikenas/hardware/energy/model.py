@@ -139,12 +139,14 @@ class EnergyModel(ABC):
     Attributes:
         unit: ``score`` where a constant is missing, so that joules would be invented.
         knobs: by name its settings, the default first.
+        toml: the text of a file of the user's own, to be kept with a run.
     """
 
     name: str
     title: str
     unit: Unit = "joules"
     knobs: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    toml: str | None = None
 
     def estimate(self, workload: Workload, **settings: str) -> EnergyEstimate:
         """Return the energy of one inference, by default settings but for those given.

@@ -25,6 +25,7 @@ from spikenas.hardware.placement.akida_memory import (
 from spikenas.hardware.placement.placement import THE_NETWORK, Findings, Placement
 from spikenas.hardware.profile import ChipProfile
 
+_MOST_TILES = 512  # no map is cut into more, to see how many processors it would need
 # Processors are of three kinds: without a fully connected unit, with one that has a small memory
 # of its own, with one that has a large one outside. Each form takes the first kind that can do it.
 _FIRST = {(form, is_large): 0 for form in Form for is_large in (False, True)} | {
@@ -166,22 +167,29 @@ def _tiles(layer: AkidaLayer, findings: Findings) -> int:
     )
     is_average = layer.pool is not None and layer.pool.kind is LayerKind.GLOBAL_POOL
     pool = layer.pool if layer.pool and not is_average else None
+    kernel, step = weights.kernel[0], pool.stride[0] if pool else 1
     count = tiles(
         weights.input_shape,
-        kernel=weights.kernel[0],
-        step=pool.stride[0] if pool else 1,
+        kernel=kernel,
+        step=step,
         bits=layer.input_bits,
         memory=float("inf") if is_average else memory,
         most=most,
-        limit=int(limits["processors"].most),
+        limit=_MOST_TILES,
     )
     if is_average and count:
         width = -(-weights.input_shape[2] // count)
         size = input_bytes(weights.input_shape[1], width, weights.input_shape[0], layer.input_bits)
         findings.at_most("input_memory", weights, size, "bytes of input, not to be cut")
-    if count is None:
-        size = input_bytes(*weights.input_shape[1:], weights.input_shape[0], layer.input_bits)
-        findings.at_most("processors", weights, size / memory, "processors for its input alone")
+    if count is None or count > limits["processors"].most:
+        channels, *sides = weights.input_shape
+        height, width = (min(step + 2 * (kernel // 2), side) for side in sides)
+        smallest = input_bytes(height, width, channels, layer.input_bits)
+        if count is None and smallest > memory:
+            findings.at_most("input_memory", weights, smallest, "bytes of its smallest tile")
+        else:
+            have = "processors" + " or more" * (count is None) + " for its input alone"
+            findings.at_most("processors", weights, count or _MOST_TILES + 1, have)
         return 0
     is_strided = weights.stride != (1, 1) and layer.form is Form.CONV
     if pool and count > 1 and (pool.kernel != pool.stride or is_strided):
@@ -249,10 +257,8 @@ def _check_kinds(layers: list[AkidaLayer], demands: Sequence[_Demand], findings:
     findings.at_most("large_dense_processors", THE_NETWORK, large, have)
     small = max(len(dense) - limits["large_dense_processors"].most, 0)
     findings.at_most("small_dense_processors", THE_NETWORK, small, have)
-    if not findings.breaches:  # convolutions hold those that fully connected layers need
-        needed = sum(demand.fewest for demand in demands if demand.form is not Form.INPUT)
-        most_free = max(limits["processors"].most, needed) + 1
-        findings.at_most("processors", THE_NETWORK, most_free, "processors of the right kinds")
+    # Other layers take these last, so all are enough where each kind is and the sum of all is.
+    assert findings.breaches, "processors ran out, and none of their limits was passed"
 
 
 def _check(layer: AkidaLayer, findings: Findings) -> None:
@@ -327,13 +333,13 @@ def _check_input(layer: AkidaLayer, findings: Findings) -> None:
         findings.broken("unsupported_operation", weights, f"an image of {channels} channels")
     elif weights.kernel[0] in findings.chip.limits["input_kernels"].values:
         name = "grey_filters" if channels == 1 else "colour_filters"
-        limit = findings.chip.limit(name)
         place = findings.chip.limits["input_kernels"].values.index(weights.kernel[0])
         findings.at_most(
             name,
             weights,
-            weights.output_shape[0] * limit.most / limit.values[place],
-            f"filters, weighed by a kernel of {weights.kernel[0]}",
+            weights.output_shape[0],
+            f"filters of a kernel of {weights.kernel[0]}",
+            limit=findings.chip.limit(name).values[place],
         )
     if layer.pool is not None:
         _check_pool(layer.pool, findings)

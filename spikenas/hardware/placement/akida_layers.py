@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from itertools import zip_longest
 
 from spikenas.hardware.layers import Layer, LayerGraph, LayerKind
 from spikenas.hardware.placement.placement import Findings
@@ -56,8 +57,8 @@ def akida_layers(graph: LayerGraph, findings: Findings) -> list[AkidaLayer]:
             found[-1] = replace(last, pool=layer)
         elif layer.kind is not LayerKind.FLATTEN:
             findings.broken("unsupported_operation", layer, f"{layer} at this place")
-    forms = [*(layer.form for layer in found[1:]), None]
-    return [replace(layer, follower=form) for layer, form in zip(found, forms, strict=True)]
+    forms = (layer.form for layer in found[1:])
+    return [replace(layer, follower=form) for layer, form in zip_longest(found, forms)]
 
 
 def _output_bits(layer: AkidaLayer | None, before: int) -> int:

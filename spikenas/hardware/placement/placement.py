@@ -43,9 +43,11 @@ class Findings:
     breaches: list[Breach] = field(default_factory=list)
     margins: dict[str, float] = field(default_factory=dict)
 
-    def at_most(self, name: str, layer: Layer | str, need: float, have: str) -> None:
-        """Hold a need against a limit."""
-        limit = self.chip.limit(name).most
+    def at_most(
+        self, name: str, layer: Layer | str, need: float, have: str, *, limit: float | None = None
+    ) -> None:
+        """Hold a need against a limit, by default the greatest value of it."""
+        limit = self.chip.limit(name).most if limit is None else limit
         self._keep(name, need / limit - 1)
         if need > limit:
             self._break(name, layer, limit, need, have)
