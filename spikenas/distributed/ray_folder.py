@@ -31,7 +31,8 @@ def find_ray_folder() -> Path:
             if faults and named:
                 _log.warning("%s; Ray keeps its files in %s instead", "; ".join(faults), parent)
             return Path(parent, "ray")
-        faults.append(f"{origin}{' = ' * bool(origin)}{parent} {fault}")
+        shown = os.fsencode(parent).decode(errors="backslashreplace")
+        faults.append(f"{origin}{' = ' * bool(origin)}{shown} {fault}")
     raise ClusterError(
         f"Ray has no place for its files: {'; '.join(faults)}. Set RAY_TMPDIR to a short path that "
         "can be written, or search with --workers inline"
