@@ -1,4 +1,6 @@
-"""What can go wrong, as a tree::
+"""What can go wrong, as a tree of classes.
+
+::
 
     SpikeNASError
     |- UsageError            options that contradict each other or name nothing (2)
