@@ -1,20 +1,24 @@
-"""What can go wrong, as a tree.
+"""What can go wrong, as a tree of classes.
 
-SpikeNASError
-|- UsageError            options that contradict each other or name nothing (exit code 2)
-|  |- UnknownNameError   no such space, chip, operator, recipe ...; carries the nearest name
-|  |- SpecError          a TOML or JSON file says something impossible (names file and key)
-|  |- ArchitectureError  genes that contradict each other (names the gene)
-|  |- DataError          a data set is missing, truncated or of another shape
-|  |- ClusterError       no Ray cluster where one was said to be
-|- NotFoundError         no such run or candidate (3)
-|- StoreError            the database is unavailable, foreign or of another version (4)
-|  |- LeaseError         another live driver holds the run, or took it over
-|- MachineError          disk, memory or permissions failed a search, which can be resumed (4)
-|- ArtefactError         a damaged or foreign export (5)
-|- BudgetError           the budget ended without one successful candidate (6)
-|- InfeasibleError       does not fit the chip, or the format cannot express it (7)
-|- DivergedError         training met a non-finite loss; a typed failure, never a result
+::
+
+    SpikeNASError
+    |- UsageError            options that contradict each other or name nothing (2)
+    |  |- UnknownNameError   no such space, chip, operator, recipe ...; carries the nearest name
+    |  |- SpecError          a TOML or JSON file says something impossible (names file and key)
+    |  |- ArchitectureError  genes that contradict each other (names the gene)
+    |  |- DataError          a data set is missing, truncated or of another shape
+    |  |- ClusterError       no Ray cluster where one was said to be
+    |- NotFoundError         no such run or candidate (3)
+    |- StoreError            the database is unavailable, foreign or of another version (4)
+    |  |- LeaseError         another live driver holds the run, or took it over
+    |- MachineError          disk, memory or permissions failed a search, which can be resumed (4)
+    |- ArtefactError         a damaged or foreign export (5)
+    |- BudgetError           the budget ended without one successful candidate (6)
+    |- InfeasibleError       does not fit the chip, or the format cannot express it (7)
+    |- DivergedError         training met a non-finite loss; a typed failure, never a result
+
+The numbers are the exit codes of the commands.
 """
 
 from collections.abc import Iterable

@@ -1,6 +1,6 @@
 """What each family of operators promises, as classes of tests; for plugins as for our own.
 
-A plugin registers its operator and puts its name on a subclass:
+A plugin registers its operator and puts its name on a subclass::
 
     @pytest.mark.parametrize("name", ["my_mixer"])
     class TestMyMixer(MixerContract):

@@ -12,6 +12,7 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
 from torch import Tensor, nn
 
@@ -19,6 +20,7 @@ from spikenas.systems.checkpoint import alternatives, official
 
 Arrays = Mapping[str, Any]
 Layout = Callable[[Tensor], Tensor]  # from the authors' axes to ours
+IN_REPOSITORY = Path(__file__).parent / "golden"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +33,10 @@ class Place:
 
 
 def arrays_of(shared: Path, name: str) -> dict[str, Any]:
-    with np.load(shared / "golden" / f"{name}.npz") as file:
+    path = shared / "golden" / f"{name}.npz"
+    if path.parent == IN_REPOSITORY and not path.is_file():
+        pytest.skip(f"{path.name} is in the shared folder only: set SPIKENAS_SHARED")
+    with np.load(path) as file:
         return dict(file)
 
 

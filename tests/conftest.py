@@ -1,8 +1,9 @@
 """What every test may use: the shared folder, and the count of golden and oracle cases.
 
 Golden cases compare with arrays that the authors' code computed, oracle cases with verdicts of
-vendors' tools. Both lie outside the repository; without them those tests are skipped, and the
-last line of a test run says how many.
+vendors' tools. They lie in the shared folder outside the repository, a few golden ones in
+``tests/golden`` too. Cases whose file is absent are skipped; the last line of a test run says how
+many.
 
 `scripts/test` runs the tests in several processes. Those that start Ray or PostgreSQL, or watch
 how processes end, form one group: they run one after another, so none slows another down.
@@ -31,12 +32,18 @@ _skipped: Counter[str] = Counter()
 
 
 @pytest.fixture(scope="session")
-def shared() -> Path:
-    """The folder of golden arrays, oracles and data sets; skips where it is absent."""
+def shared_if_there() -> Path | None:
+    """The folder of golden arrays, oracles and data sets."""
     folder = Path(os.environ.get("SPIKENAS_SHARED") or Path(__file__).parents[2] / "shared")
-    if not folder.is_dir():
+    return folder if folder.is_dir() else None
+
+
+@pytest.fixture(scope="session")
+def shared(shared_if_there: Path | None) -> Path:
+    """The same folder; skips where it is absent."""
+    if shared_if_there is None:
         pytest.skip("no shared folder: set SPIKENAS_SHARED")
-    return folder
+    return shared_if_there
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -272,12 +272,18 @@ def _postgresql(url: URL) -> Engine:
         "application_name": "spikenas",
         "tcp_user_timeout": 30_000,  # ms; a cut line is an error, not a wait for ever
     }
-    return create_engine(
-        url,
-        pool_pre_ping=True,
-        connect_args={name: wanted[name] for name in wanted if name not in url.query},
-        json_serializer=_to_json,
-    )
+    try:
+        return create_engine(
+            url,
+            pool_pre_ping=True,
+            connect_args={name: wanted[name] for name in wanted if name not in url.query},
+            json_serializer=_to_json,
+        )
+    except ImportError as error:
+        raise UsageError(
+            f"a store on PostgreSQL needs psycopg, which cannot be imported ({error}); "
+            "get it with: pip install 'spikenas[postgresql]'"
+        ) from error
 
 
 _to_json = partial(json.dumps, allow_nan=False, separators=(",", ":"))

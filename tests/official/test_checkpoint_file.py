@@ -154,7 +154,8 @@ def _archive(kind: str) -> bytes:
     buffer = io.BytesIO()
     if kind == "zip":
         with zipfile.ZipFile(buffer, "w") as archive:
-            archive.writestr("hello.txt", "hello")
+            # Else it has the time of day, and the test another name in each process.
+            archive.writestr(zipfile.ZipInfo("hello.txt"), "hello")
     else:
         with tarfile.open(fileobj=buffer, mode="w") as tar:
             tar.addfile(tarfile.TarInfo("hello.txt"), io.BytesIO())

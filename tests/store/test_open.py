@@ -335,6 +335,13 @@ def test_a_password_given_as_an_option_is_hidden_too():
     assert "s3cret" not in f"{database.url} {database!r}"
 
 
+def test_a_missing_driver_is_named_with_the_extra_that_brings_it(monkeypatch):
+    monkeypatch.setitem(sys.modules, "psycopg", None)  # as if it were not installed
+
+    with pytest.raises(UsageError, match=r"needs psycopg.*pip install 'spikenas\[postgresql\]'"):
+        Store.open("postgresql://me@host/db")
+
+
 def test_a_refused_login_shows_no_password(postgresql):
     url = postgresql.url("postgres", password="wr0ng{%@")
 
