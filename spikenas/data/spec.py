@@ -1,6 +1,7 @@
 """`DataSpec`: which images, how large, how split; `DataInfo`: what was found under that name."""
 
 import os
+import shlex
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
@@ -43,6 +44,12 @@ class DataSpec:
 
     def __post_init__(self) -> None:
         if self.name not in NAMES:
+            if isinstance(self.name, str) and Path(self.name).is_dir():
+                raise DataError(
+                    f"{self.name} is a folder; of images, one folder a class, it is the data set "
+                    f"image_folder: --data image_folder --data-root {shlex.quote(self.name)} "
+                    "--image-size 32 (in Python: data='image_folder', data_root=..., image_size=32)"
+                )
             raise UnknownNameError("data set", self.name, NAMES)
         _integer("image_size", self.image_size, 4, 1024)
         _integer("train_subset", self.train_subset, 1, 10**9)
@@ -56,8 +63,8 @@ class DataSpec:
             )
         if self.name == "image_folder" and self.image_size is None:
             raise DataError(
-                "image_folder needs image_size, the side in pixels that all its images are "
-                "resized to, for example 64"
+                "image_folder needs image_size (--image-size), the side in pixels that all its "
+                "images are resized to, for example 64"
             )
         if self.kind == "frames":
             for setting, is_given in (

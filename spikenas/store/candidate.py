@@ -125,8 +125,9 @@ def read_weights(candidate: Candidate) -> bytes:
         content = path.read_bytes()
     except FileNotFoundError:
         raise NotFoundError(
-            f"the weights of {name} are not at {path}; put the artefact folder of the store back "
-            "there, or name it with --artifacts (SPIKENAS_ARTIFACTS)"
+            f"the weights of {name} are not at {path}; put the file back there, name another "
+            "copy of the artefact folder with --artifacts (SPIKENAS_ARTIFACTS), or train the "
+            "candidate again in a new run"
         ) from None
     except OSError as error:
         raise MachineError(

@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 import pytest
 import torch
@@ -96,6 +97,11 @@ def test_a_subset_without_some_class_is_told() -> None:
 
     assert "the training part, of 3 samples, has none of class" in note
     assert note.endswith("and 2 more")
+
+
+def test_a_folder_given_as_a_data_set_is_answered_with_what_to_type(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"--data image_folder --data-root .* --image-size 32"):
+        DataSpec(name=str(tmp_path))
 
 
 def test_an_unknown_name_is_answered_with_the_nearest() -> None:
