@@ -225,8 +225,8 @@ def resume(
         changed = changes(settings, now)
         if changed and not accept_changes:
             raise UsageError(
-                f"run {begun.name!r} began with other data or code: {'; '.join(changed)}. Put it back, or begin "
-                "a new generation of the run, which is compared with none of its candidates so "
+                f"run {begun.name!r} began with other data or code: {'; '.join(changed)}. "
+                "Put it back, or begin a new generation of the run, which is compared with none of its candidates so "
                 "far, by --accept-changes (in Python: accept_changes=True)"
             )
         settings = now
