@@ -226,8 +226,8 @@ def resume(
         if changed and not accept_changes:
             raise UsageError(
                 f"run {begun.name!r} began with other data or code: {'; '.join(changed)}. "
-                "Put it back, or begin a new generation of the run, which is compared with none of its candidates so "
-                "far, by --accept-changes (in Python: accept_changes=True)"
+                "Put it back, or begin a new generation of the run, which is compared with none "
+                "of its candidates so far, by --accept-changes (in Python: accept_changes=True)"
             )
         settings = now
         first = settings.data.with_steps(space.sample(0).num_steps)

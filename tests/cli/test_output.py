@@ -55,7 +55,7 @@ def test_a_row_is_a_block_of_lines_where_columns_would_be_too_narrow(spikenas, m
 
     out = spikenas("show", PUBLISHED, "--workload").out
 
-    assert "operation  stem.stages.0.0\nkind       conv\n" in out
+    assert "operation  stem.stages.0.0.conv\nkind       conv\n" in out
 
 
 @given(
