@@ -13,45 +13,126 @@ if TYPE_CHECKING:
     from typing import Any
 
     from spikenas.architecture import Architecture, InputSpec, Stage
-    from spikenas.driver import resume, search
-    from spikenas.exceptions import SpikeNASError
+    from spikenas.data import DataSpec
+    from spikenas.distributed import WorkerPool, WorkerProfile
+    from spikenas.driver import Progress, resume, search
+    from spikenas.evaluation import Evaluation
+    from spikenas.exceptions import (
+        ArchitectureError,
+        ArtefactError,
+        BudgetError,
+        ClusterError,
+        DataError,
+        DivergedError,
+        InfeasibleError,
+        LeaseError,
+        MachineError,
+        NotFoundError,
+        SpecError,
+        SpikeNASError,
+        StoreError,
+        UnknownNameError,
+        UsageError,
+    )
     from spikenas.export import load
+    from spikenas.hardware import ChipProfile, EnergyEstimate, EnergyModel, Verdict
+    from spikenas.inspection import check, energy, trace
     from spikenas.nn.network import build_network
     from spikenas.official import import_official
     from spikenas.search_space import SearchSpace
-    from spikenas.store import Run, Store
+    from spikenas.store import Candidate, Run, Store
     from spikenas.systems import published
+    from spikenas.training import Recipe
+    from spikenas.workload import Workload
 
 __all__ = [
     "Architecture",
+    "ArchitectureError",
+    "ArtefactError",
+    "BudgetError",
+    "Candidate",
+    "ChipProfile",
+    "ClusterError",
+    "DataError",
+    "DataSpec",
+    "DivergedError",
+    "EnergyEstimate",
+    "EnergyModel",
+    "Evaluation",
+    "InfeasibleError",
     "InputSpec",
+    "LeaseError",
+    "MachineError",
+    "NotFoundError",
+    "Progress",
+    "Recipe",
     "Run",
     "SearchSpace",
+    "SpecError",
     "SpikeNASError",
     "Stage",
     "Store",
+    "StoreError",
+    "UnknownNameError",
+    "UsageError",
+    "Verdict",
+    "WorkerPool",
+    "WorkerProfile",
+    "Workload",
     "build_network",
+    "check",
+    "energy",
     "import_official",
     "load",
     "published",
     "resume",
     "search",
+    "trace",
 ]
 
 _HOMES = {
     "Architecture": "spikenas.architecture",
+    "ArchitectureError": "spikenas.exceptions",
+    "ArtefactError": "spikenas.exceptions",
+    "BudgetError": "spikenas.exceptions",
+    "Candidate": "spikenas.store",
+    "ChipProfile": "spikenas.hardware",
+    "ClusterError": "spikenas.exceptions",
+    "DataError": "spikenas.exceptions",
+    "DataSpec": "spikenas.data",
+    "DivergedError": "spikenas.exceptions",
+    "EnergyEstimate": "spikenas.hardware",
+    "EnergyModel": "spikenas.hardware",
+    "Evaluation": "spikenas.evaluation",
+    "InfeasibleError": "spikenas.exceptions",
     "InputSpec": "spikenas.architecture",
+    "LeaseError": "spikenas.exceptions",
+    "MachineError": "spikenas.exceptions",
+    "NotFoundError": "spikenas.exceptions",
+    "Progress": "spikenas.driver",
+    "Recipe": "spikenas.training",
     "Run": "spikenas.store",
     "SearchSpace": "spikenas.search_space",
+    "SpecError": "spikenas.exceptions",
     "SpikeNASError": "spikenas.exceptions",
     "Stage": "spikenas.architecture",
     "Store": "spikenas.store",
+    "StoreError": "spikenas.exceptions",
+    "UnknownNameError": "spikenas.exceptions",
+    "UsageError": "spikenas.exceptions",
+    "Verdict": "spikenas.hardware",
+    "WorkerPool": "spikenas.distributed",
+    "WorkerProfile": "spikenas.distributed",
+    "Workload": "spikenas.workload",
     "build_network": "spikenas.nn.network",
+    "check": "spikenas.inspection",
+    "energy": "spikenas.inspection",
     "import_official": "spikenas.official",
     "load": "spikenas.export",
     "published": "spikenas.systems",
     "resume": "spikenas.driver",
     "search": "spikenas.driver",
+    "trace": "spikenas.inspection",
 }
 
 
