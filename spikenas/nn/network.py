@@ -112,6 +112,11 @@ class SpikingTransformer(nn.Module):
         if tuple(x.shape[1:]) != tuple(axes.values()):
             expected = ", ".join(f"{axis}={size}" for axis, size in axes.items())
             raise ValueError(f"{spec.kind} must have shape [B, {expected}], but have {[*x.shape]}")
+        if not x.is_floating_point():
+            raise UsageError(
+                f"{spec.kind} must be floats as in training, but are {x.dtype}; network.predict "
+                "takes uint8"
+            )
         return steps_first(x) if spec.kind == "events" else repeat_in_time(x, a.num_steps)
 
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from spikenas.architecture import RESIDUALS, Architecture, InputSpec, Stage
-from spikenas.exceptions import ArchitectureError
+from spikenas.exceptions import ArchitectureError, UsageError
 from spikenas.nn.network import build_network
 from spikenas.search_space import SearchSpace
 
@@ -206,3 +206,10 @@ def test_events_of_another_number_of_steps_are_refused():
 def test_a_map_of_one_token_has_no_further_stage():
     with pytest.raises(ArchitectureError, match="would halve a map of 1x"):
         architecture(3, input=InputSpec(channels=2, height=4, width=4))
+
+
+def test_images_of_whole_numbers_are_refused_with_where_to_give_them():
+    network = build_network(architecture())
+
+    with pytest.raises(UsageError, match=r"must be floats .* torch.uint8; network.predict takes"):
+        network(torch.zeros(1, 2, 16, 16, dtype=torch.uint8))
