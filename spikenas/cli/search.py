@@ -88,7 +88,7 @@ def search(
             metavar="ARCH",
             help="Propose this first, as the nearest member of the space: a published name, an "
             "export folder, an architecture.json, or RUN/ID. Can be given several times.",
-            show_default="",
+            show_default=False,
         ),
     ] = None,
     objectives: ObjectivesOption = None,

@@ -23,10 +23,11 @@ def prepared(images: object, how: Preprocessing | None) -> Tensor:
             "network.preprocessing, or give normalised images to network(images)"
         )
     x = _tensor(images)
+    given = [*x.shape]
     rank = 5 if how.kind == "events" else 4
     if x.ndim == rank - 1:
         x = x[None]  # [1, ...]
-    _check(x, how, rank)
+    _check(x, how, rank, given)
     if how.kind == "events":
         return _smaller(x, how).float()
     if x.shape[1] != how.channels:
@@ -65,7 +66,7 @@ def _tensor(images: object) -> Tensor:
     raise UsageError(f"images are a {type(images).__name__}; give a tensor or an array of numbers")
 
 
-def _check(x: Tensor, how: Preprocessing, rank: int) -> None:
+def _check(x: Tensor, how: Preprocessing, rank: int, given: list[int]) -> None:
     is_events = how.kind == "events"
     steps = f"T={how.num_steps}, " if is_events else ""
     needed = f"[B, {steps}C={how.channels} ({how.channel_order}), H={how.height}, W={how.width}]"
@@ -81,7 +82,7 @@ def _check(x: Tensor, how: Preprocessing, rank: int) -> None:
             needed += ", as the search resized no image"
             fits = False
     if not fits or 0 in x.shape:
-        raise UsageError(f"images have shape {[*x.shape]}; needed: {needed}")
+        raise UsageError(f"images have shape {given}; needed: {needed}, or one without B")
     if is_events:
         if x.is_complex() or x.dtype == torch.bool or not x.isfinite().all() or (x < 0).any():
             raise UsageError("events must be finite counts per pixel, none below 0")

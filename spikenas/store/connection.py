@@ -167,7 +167,9 @@ def parse_url(text: str) -> URL:
         url = make_url(text)
     except (ArgumentError, ValueError):
         shown = "the database URL" if "@" in text else f"database URL {text!r}"
-        raise UsageError(f"{shown} cannot be read; needed: {_FORMS}") from None
+        is_path = "://" not in text and text.endswith((".db", ".sqlite", ".sqlite3"))
+        meant = f"; did you mean sqlite:///{text}?" if is_path else ""
+        raise UsageError(f"{shown} cannot be read; needed: {_FORMS}{meant}") from None
     backend = url.drivername.partition("+")[0]
     if backend in ("postgresql", "postgres"):
         password = url.query.get("password", url.password)  # libpq takes it in the query too

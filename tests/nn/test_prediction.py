@@ -95,6 +95,11 @@ def test_grey_is_refused_where_the_data_set_has_none():
         prepared(torch.zeros(1, 1, 8, 8), how)
 
 
+def test_a_shape_that_is_refused_is_told_as_it_was_given():
+    with pytest.raises(UsageError, match=r"images have shape \[120, 9, 8\]; needed: .* without B"):
+        prepared(torch.zeros(120, 9, 8), HOW)
+
+
 EVENTS = Preprocessing(
     kind="events",
     channels=2,

@@ -287,6 +287,7 @@ def test_without_a_url_and_environment_the_store_lies_here(tmp_path, monkeypatch
     [
         ("mysql://root@host/db", "begins with 'mysql'"),
         ("runs.db", "'runs.db' cannot be read; needed: sqlite:///runs.db"),
+        ("mine.db", "did you mean sqlite:///mine.db"),
         ("sqlite://", "names no plain file"),
         ("sqlite:///:memory:", "names no plain file"),
         ("postgresql://host:port/db", "cannot be read"),
