@@ -21,6 +21,7 @@
 The numbers are the exit codes of the commands.
 """
 
+import os
 from collections.abc import Iterable
 from difflib import get_close_matches
 from pathlib import PurePath
@@ -116,6 +117,11 @@ def in_short(value: object) -> str:
         return f"the {kind} {value.__name__}"
     shape = getattr(value, "shape", None)
     return a_kind if shape is None else f"{a_kind} of shape {list(shape)}"
+
+
+def shown(path: str | PurePath) -> str:
+    """Return a path as text, bytes that are no UTF-8 written out."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
 def told_apart(found: float, limit: float) -> str:

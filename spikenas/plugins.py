@@ -44,16 +44,16 @@ def import_plugins(
     for module in modules:
         try:
             import_module(module)
-        except (Exception, SystemExit) as error:
-            if not isinstance(error, ImportError):  # whatever the module does
-                raise SpecError(
-                    f"{of}: plugins names {module!r}, which fails when it is imported: "
-                    f"{type(error).__name__}: {error}; mend it"
-                ) from error
+        except ImportError as error:
             raise SpecError(
                 f"{of}: plugins names {module!r}, which cannot be imported: {error}; "
                 "install it in this environment and on every worker, put its file into the working "
                 f"folder{' or beside the TOML' * bool(folder)}, or name its folder in PYTHONPATH"
+            ) from error
+        except (Exception, SystemExit) as error:  # whatever the module does
+            raise SpecError(
+                f"{of}: plugins names {module!r}, which fails when it is imported: "
+                f"{type(error).__name__}: {error}; mend it"
             ) from error
 
 

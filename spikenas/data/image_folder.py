@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from spikenas.data.image_listing import Labelled, listed_images, shown
+from spikenas.data.image_listing import Labelled, listed_images
 from spikenas.data.source import Arrays, Survey
-from spikenas.exceptions import DataError
+from spikenas.exceptions import DataError, shown
 
 _PHOTOMETRIC = 262  # the tag of a TIFF
 _NAMED = 5  # so many broken files are named at once

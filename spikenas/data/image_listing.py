@@ -6,13 +6,12 @@ images, a folder ``images`` with them, or both. What an operating system or an e
 is passed over; every other file is an image, or is counted in a note, or is refused by its name.
 """
 
-import os
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
 from spikenas.data.source import is_foreign
-from spikenas.exceptions import DataError
+from spikenas.exceptions import DataError, shown
 
 SUFFIXES = (
     *(".png", ".jpg", ".jpeg", ".jfif", ".bmp", ".webp", ".tif", ".tiff"),
@@ -78,11 +77,6 @@ def listed_images(folder: Path) -> Listing:
         test=files["test"],
         notes=_notes(sorted(skipped)),
     )
-
-
-def shown(path: Path) -> str:
-    """Return a path as text, bytes that are no UTF-8 written out."""
-    return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
 def _parts(folder: Path) -> dict[str, Path]:

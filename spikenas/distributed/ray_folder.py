@@ -10,7 +10,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from spikenas.exceptions import ClusterError
+from spikenas.exceptions import ClusterError, shown
 
 _SOCKET_BYTES = 107 if sys.platform.startswith("linux") else 103  # sun_path, without its end
 _LONGEST_NAME = f"/ray/session_2026-01-01_00-00-00_000000_{os.getpid()}/sockets/plasma_store"
@@ -31,8 +31,7 @@ def find_ray_folder() -> Path:
             if faults and named:
                 _log.warning("%s; Ray keeps its files in %s instead", "; ".join(faults), parent)
             return Path(parent, "ray")
-        shown = os.fsencode(parent).decode("utf-8", "backslashreplace")
-        faults.append(f"{origin}{' = ' * bool(origin)}{shown} {fault}")
+        faults.append(f"{origin}{' = ' * bool(origin)}{shown(parent)} {fault}")
     raise ClusterError(
         f"Ray has no place for its files: {'; '.join(faults)}. Set RAY_TMPDIR to a short path that "
         "can be written, or search with --workers inline"

@@ -109,7 +109,8 @@ def write(
         draft = Path(tempfile.mkdtemp(prefix=f".{to.name}.", dir=to.parent))
         try:
             _write_files(draft, contents)
-            if not torch.equal(_logits(_read_back(draft)), expected):
+            again = load(draft, allow_plugins=True, accept_changes=True)
+            if not torch.equal(_logits(again), expected):
                 raise ArtefactError(f"{to}: the network read back gives other logits")
             _move(draft, to)
         finally:
@@ -144,10 +145,6 @@ def load(
             except UsageError as error:
                 raise ArtefactError(f"{where}: {error}") from None
     return network
-
-
-def _read_back(draft: Path) -> SpikingTransformer:
-    return load(draft, allow_plugins=True, accept_changes=True)
 
 
 def read_architecture(path: str | Path) -> Architecture:

@@ -23,7 +23,7 @@ from sqlalchemy import URL, Connection, Engine, QueuePool, create_engine, event,
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from spikenas.exceptions import StoreError, UsageError
+from spikenas.exceptions import StoreError, UsageError, shown
 
 BUSY_TIMEOUT_S = 30
 _POSTGRESQL_PORT = 5432
@@ -166,10 +166,10 @@ def parse_url(text: str) -> URL:
     try:
         url = make_url(text)
     except (ArgumentError, ValueError):
-        shown = "the database URL" if "@" in text else f"database URL {text!r}"
+        named = "the database URL" if "@" in text else f"database URL {text!r}"
         is_path = "://" not in text and text.endswith((".db", ".sqlite", ".sqlite3"))
         meant = f"; did you mean sqlite:///{text}?" if is_path else ""
-        raise UsageError(f"{shown} cannot be read; needed: {_FORMS}{meant}") from None
+        raise UsageError(f"{named} cannot be read; needed: {_FORMS}{meant}") from None
     backend = url.drivername.partition("+")[0]
     if backend in ("postgresql", "postgres"):
         password = url.query.get("password", url.password)  # libpq takes it in the query too
@@ -193,9 +193,8 @@ def parse_url(text: str) -> URL:
     try:
         path.encode()
     except UnicodeEncodeError:
-        shown = os.fsencode(path).decode("utf-8", "backslashreplace")
         raise UsageError(
-            f"the store would be {shown}, in a folder whose name is not UTF-8; name a file "
+            f"the store would be {shown(path)}, in a folder whose name is not UTF-8; name a file "
             "elsewhere with --store sqlite:////PATH/runs.db"
         ) from None
     return url.set(drivername="sqlite", database=path)

@@ -9,8 +9,7 @@ import torch
 from PIL import Image
 
 from spikenas.data import DataSpec, describe, fingerprint, load
-from spikenas.data.image_listing import shown
-from spikenas.exceptions import DataError
+from spikenas.exceptions import DataError, shown
 
 
 def paint(path: Path, colour: tuple[int, int, int], size: tuple[int, int] = (12, 9)) -> None:

@@ -34,10 +34,9 @@ def pictures(tmp_path: Path) -> Path:
     return tmp_path / "pictures"
 
 
-def test_a_search_whose_data_went_away_stops_and_goes_on_when_they_are_back(
-    search: Search, url: str, pictures: Path
-) -> None:
-    conditions = {
+def on(pictures: Path) -> dict[str, object]:
+    """Return what makes a search one on these pictures."""
+    return {
         "data": "image_folder",
         "data_root": pictures,
         "image_size": 8,
@@ -45,6 +44,12 @@ def test_a_search_whose_data_went_away_stops_and_goes_on_when_they_are_back(
         "batch_size": 8,
         "train_subset": None,
     }
+
+
+def test_a_search_whose_data_went_away_stops_and_goes_on_when_they_are_back(
+    search: Search, url: str, pictures: Path
+) -> None:
+    conditions = on(pictures)
     undisturbed = search(name="undisturbed", store=f"{url}2", **conditions)
     away = pictures.with_name("away")
 
@@ -114,12 +119,7 @@ def test_a_run_whose_data_were_replaced_is_not_resumed(
 ) -> None:
     run = search(
         name="mine",
-        data="image_folder",
-        data_root=pictures,
-        image_size=8,
-        recipe="digits",
-        batch_size=8,
-        train_subset=None,
+        **on(pictures),
     )
     cat, dog = pictures / "cat" / "1.png", pictures / "dog" / "1.png"
     content = cat.read_bytes()
@@ -162,14 +162,7 @@ def test_a_damaged_picture_is_found_before_anything_is_recorded(
     (pictures / "dog" / "7.png").write_bytes(b"<html>404</html>")
 
     with pytest.raises(DataError, match=r"dog/7\.png cannot be read"):
-        search(
-            data="image_folder",
-            data_root=pictures,
-            image_size=8,
-            recipe="digits",
-            batch_size=8,
-            train_subset=None,
-        )
+        search(**on(pictures))
 
     with Store.open(url) as store:
         assert store.runs() == []
@@ -180,12 +173,7 @@ def test_data_damaged_since_are_found_before_a_new_generation_begins(
 ) -> None:
     run = search(
         name="mine",
-        data="image_folder",
-        data_root=pictures,
-        image_size=8,
-        recipe="digits",
-        batch_size=8,
-        train_subset=None,
+        **on(pictures),
     )
     (pictures / "dog" / "7.png").write_bytes(b"<html>404</html>")
 
@@ -201,14 +189,7 @@ def test_what_was_left_out_of_the_data_is_said_once(
 ) -> None:
     (pictures / "dog" / "notes.txt").write_text("none")
 
-    search(
-        data="image_folder",
-        data_root=pictures,
-        image_size=8,
-        recipe="digits",
-        batch_size=8,
-        train_subset=None,
-    )
+    search(**on(pictures))
 
     assert caplog.text.count("notes.txt") == 1
 
