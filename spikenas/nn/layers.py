@@ -13,7 +13,7 @@ from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.module import _global_backward_hooks, _global_forward_hooks
+from torch.nn.modules.module import _has_any_global_hook
 
 from spikenas.nn.active_tokens import (
     ActiveTokens,
@@ -73,7 +73,7 @@ class Layer(nn.Module):
             return True
         if x.is_meta or x.numel() == 0 or torch.is_autocast_enabled(x.device.type):
             return True
-        if _global_forward_hooks or _global_backward_hooks:
+        if _has_any_global_hook():
             return True
         return any(
             inner._forward_hooks

@@ -139,9 +139,11 @@ def test_hooks_on_any_module_see_plain_tensors_and_change_nothing(residual, mixe
             torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5 * scale)
 
 
-def test_global_hooks_see_every_operation():
+@pytest.mark.parametrize("register", ["forward_hook", "forward_pre_hook"])
+def test_global_hooks_see_every_operation(register):
     net, seen = network("spike", "ssa"), []
-    handle = nn.modules.module.register_module_forward_hook(lambda m, *_: seen.append(type(m)))
+    add = getattr(nn.modules.module, f"register_module_{register}")
+    handle = add(lambda m, *_: seen.append(type(m)))
     try:
         net(drawn(2, 3, 8, 8).float())
     finally:
