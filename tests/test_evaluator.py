@@ -3,7 +3,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from recordings import write_nmnist
+from event_recordings import write_nmnist
 from safetensors.torch import load as load_weights
 
 from spikenas.architecture import Architecture, InputSpec, Stage

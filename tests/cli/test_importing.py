@@ -5,19 +5,21 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import official_checkpoints
 import pytest
-import released
 import safetensors.torch
 import torch
 
 import spikenas as package
 
-GENES = released.architecture("spikformer", "cifar", 32, num_steps=4)
+GENES = official_checkpoints.architecture("spikformer", "cifar", 32, num_steps=4)
 
 
 @pytest.fixture
 def weights():
-    return released.checkpoint(released.network(GENES), "spikformer", "cifar")
+    return official_checkpoints.checkpoint(
+        official_checkpoints.network(GENES), "spikformer", "cifar"
+    )
 
 
 @pytest.fixture
@@ -40,7 +42,7 @@ def test_an_imported_checkpoint_is_an_export_that_loads(imported):
     assert network.architecture == GENES
     x = torch.rand(2, 3, 32, 32)
     with torch.inference_mode():
-        assert torch.equal(network(x), released.network(GENES)(x))
+        assert torch.equal(network(x), official_checkpoints.network(GENES)(x))
 
 
 def test_the_folder_says_where_it_comes_from_and_that_nothing_was_measured(imported, checkpoint):
@@ -64,9 +66,9 @@ def test_the_folder_says_where_it_comes_from_and_that_nothing_was_measured(impor
 def test_an_import_knows_how_the_authors_prepared_their_images(
     spikenas, tmp_path, system, num_classes, known
 ):
-    genes = released.architecture(system, "cifar", 32, num_steps=4)
-    made = released.network(replace(genes, num_classes=num_classes))
-    torch.save(released.checkpoint(made, system, "cifar"), tmp_path / "model.pth")
+    genes = official_checkpoints.architecture(system, "cifar", 32, num_steps=4)
+    made = official_checkpoints.network(replace(genes, num_classes=num_classes))
+    torch.save(official_checkpoints.checkpoint(made, system, "cifar"), tmp_path / "model.pth")
 
     ended = spikenas(
         *("import", system, tmp_path / "model.pth", "--num-heads", 4, "--to", tmp_path / "x"),
@@ -131,8 +133,10 @@ def test_the_folder_is_printed_and_how_to_load_it(spikenas, checkpoint, tmp_path
 
 
 def test_safetensors_of_events_need_steps_and_size(spikenas, tmp_path):
-    genes = released.architecture("spikformer", "dvs", 32)
-    state = released.checkpoint(released.network(genes), "spikformer", "dvs")
+    genes = official_checkpoints.architecture("spikformer", "dvs", 32)
+    state = official_checkpoints.checkpoint(
+        official_checkpoints.network(genes), "spikformer", "dvs"
+    )
     safetensors.torch.save_file(state, tmp_path / "m.safetensors")
     asked = ("import", "spikformer", tmp_path / "m.safetensors", "--variant", "dvs")
     to = ("--num-heads", 4, "--to", tmp_path / "x")

@@ -10,8 +10,8 @@ from contextlib import redirect_stderr, redirect_stdout
 from io import StringIO
 
 import pytest
+from event_recordings import write_nmnist
 from jsonschema import validate
-from recordings import write_nmnist
 
 import spikenas as package
 from spikenas.cli import main

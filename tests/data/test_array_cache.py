@@ -10,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from recordings import nmnist_bytes, write_nmnist
+from event_recordings import nmnist_bytes, write_nmnist
 
 from spikenas.data import DataSpec, load
 from spikenas.data.array_cache import LabelledImages, cached_arrays

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from recordings import events
+from event_recordings import events
 
 from spikenas.data.binning import binned
 from spikenas.data.recordings import Events

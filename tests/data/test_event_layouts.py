@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from recordings import write_nmnist
+from event_recordings import write_nmnist
 
 from spikenas.data import DataSpec, content_sha256, describe, load
 from spikenas.data.aedat2 import read_aedat2

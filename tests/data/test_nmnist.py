@@ -3,7 +3,7 @@ import shutil
 import numpy as np
 import pytest
 import torch
-from recordings import nmnist_bytes, write_nmnist
+from event_recordings import nmnist_bytes, write_nmnist
 
 from spikenas.data import DataSpec, describe, fingerprint, load
 from spikenas.data.event_layouts import find

@@ -28,7 +28,7 @@ class Driver:
         self._mark = f"SPIKENAS_TEST_MARK={uuid.uuid4()}"
         name, _, value = self._mark.partition("=")
         self.process = subprocess.Popen(
-            [sys.executable, Path(__file__).with_name("one_driver.py"), *job_ids],
+            [sys.executable, Path(__file__).with_name("ray_driver.py"), *job_ids],
             env={**os.environ, name: value, **environment},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

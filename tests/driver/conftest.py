@@ -37,12 +37,12 @@ def search(tmp_path: Path, url: str, monkeypatch: pytest.MonkeyPatch) -> Search:
 
 @pytest.fixture
 def evaluate_by(monkeypatch: pytest.MonkeyPatch) -> EvaluateBy:
-    """Have the workers run a function of `driver_jobs` by its name."""
+    """Have the workers run a function of `job_functions` by its name."""
     monkeypatch.syspath_prepend(str(Path(__file__).parent))
 
     def choose(name: str) -> None:
         monkeypatch.setattr(
-            entry, "open_pool", lambda _: InlinePool(evaluate=f"driver_jobs:{name}")
+            entry, "open_pool", lambda _: InlinePool(evaluate=f"job_functions:{name}")
         )
 
     return choose

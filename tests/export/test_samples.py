@@ -4,7 +4,7 @@ import torch
 from spikenas.exceptions import ArtefactError
 from spikenas.export.samples import compare, sample_images
 
-from exported import architecture  # isort: skip
+from trained_networks import architecture  # isort: skip
 from spikenas.architecture import InputSpec
 
 

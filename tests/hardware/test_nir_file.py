@@ -3,7 +3,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
-from exported import architecture, for_chips
+from trained_networks import architecture, for_chips
 
 from spikenas import hardware
 from spikenas.architecture import InputSpec, Stage

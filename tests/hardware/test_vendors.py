@@ -27,7 +27,7 @@ from spikenas.nn.neurons.neuron import Neuron
 
 pytest.importorskip("nir", reason="needs the extra nir")
 
-from folded import Part, parts
+from exported_layers import Part, parts
 
 _DRIVER = (
     "samna",

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from authors import Layout, Place, arrays_of, compare, compare_in_float32, load, tensor
+from golden_arrays import Layout, Place, arrays_of, compare, compare_in_float32, load, tensor
 from torch import Tensor, nn
 
 from spikenas.nn.block import Block

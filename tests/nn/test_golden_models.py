@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
-from authors import (
+from golden_arrays import (
     Arrays,
     Place,
     arrays_of,

@@ -3,7 +3,7 @@
 from contextlib import contextmanager
 from copy import deepcopy
 
-import plain
+import equations
 import pytest
 import torch
 
@@ -54,7 +54,7 @@ def architecture(host, halting=None, **genes):
 def network(host, threshold, *, is_compact=True, dtype=torch.float64):
     """Return a network that fires and, but for threshold None, halts; equal weights for all."""
     made = build_network(architecture(host, threshold and Halting(threshold=threshold)))
-    plain.randomised(made)
+    equations.randomised(made)
     if threshold == LOWEST and residual_of(host) == "membrane":
         with torch.no_grad():
             made.stem.host.position.norm.bias[0] += (
@@ -67,7 +67,7 @@ def network(host, threshold, *, is_compact=True, dtype=torch.float64):
 
 def images():
     contrast = torch.linspace(0.1, 2.0, B).view(B, 1, 1, 1)  # so that samples halt apart
-    return contrast * plain.pixels(B, 3, 16, 16, seed=2)
+    return contrast * equations.pixels(B, 3, 16, 16, seed=2)
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-import plain
+import equations
 import pytest
 import torch
 
@@ -17,7 +17,7 @@ class TestEveryHead(HeadContract):
 
 
 def test_every_registered_head_is_under_contract():
-    assert plain.shipped("head") == ["mean_linear", "neuron_linear", "spiking"]
+    assert equations.shipped("head") == ["mean_linear", "neuron_linear", "spiking"]
 
 
 def lif(threshold=1.0):
@@ -25,12 +25,14 @@ def lif(threshold=1.0):
 
 
 def built(head, residual):
-    return plain.randomised(head(embed_dim=8, num_classes=5, residual=residual, neuron=lif), seed=3)
+    return equations.randomised(
+        head(embed_dim=8, num_classes=5, residual=residual, neuron=lif), seed=3
+    )
 
 
 def test_the_mean_is_over_tokens_and_steps():
     module = built(MeanLinearHead, "spike")
-    x = plain.spikes_like(T, 2, 3, 8)
+    x = equations.spikes_like(T, 2, 3, 8)
 
     logits = module(x)
 
@@ -43,14 +45,14 @@ def test_the_mean_is_over_tokens_and_steps():
 @pytest.mark.parametrize("residual", ["spike", "membrane", "none"])
 def test_a_neuron_on_the_mean_token_feeds_the_classifier_at_every_step(residual):
     module = built(NeuronLinearHead, residual)
-    x = 3.0 * plain.pixels(T, 2, 3, 8)
+    x = 3.0 * equations.pixels(T, 2, 3, 8)
 
     def step(tokens, neuron):
         spikes = neuron("neuron", sum(tokens) / len(tokens))
         return module.classifier.weight @ spikes + module.classifier.bias
 
-    logits, spikes = plain.seen(module, x)
-    expected, expected_spikes = plain.run(step, x)
+    logits, spikes = equations.seen(module, x)
+    expected, expected_spikes = equations.run(step, x)
 
     assert spikes["neuron"].equal(expected_spikes["neuron"])
     assert 0 < spikes["neuron"].mean() < 1
@@ -63,15 +65,15 @@ def test_spiking_logits_are_counts_of_spikes(residual):
     with torch.no_grad():
         module.classifier.norm.bias.add_(1.0)  # else no class fires
     is_membrane = residual == "membrane"
-    x = plain.pixels(T, 2, 3, 8) if is_membrane else plain.spikes_like(T, 2, 3, 8)
+    x = equations.pixels(T, 2, 3, 8) if is_membrane else equations.spikes_like(T, 2, 3, 8)
 
     def step(tokens, neuron):
         spikes = neuron("before", tokens) if is_membrane else tokens
         currents = module.classifier.linear.weight @ (sum(spikes) / len(spikes))
-        return neuron("classifier.neuron", plain.batch_norm(currents, module.classifier.norm))
+        return neuron("classifier.neuron", equations.batch_norm(currents, module.classifier.norm))
 
-    logits, spikes = plain.seen(module, x)
-    expected, expected_spikes = plain.run(step, x)
+    logits, spikes = equations.seen(module, x)
+    expected, expected_spikes = equations.run(step, x)
 
     assert spikes["classifier.neuron"].equal(expected_spikes["classifier.neuron"])
     assert 0 < spikes["classifier.neuron"].mean() < 1

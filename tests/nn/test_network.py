@@ -1,7 +1,7 @@
 import random
 from itertools import combinations
 
-import plain
+import equations
 import pytest
 import torch
 
@@ -127,12 +127,12 @@ def test_every_operator_beside_every_other_trains_and_builds_without_memory():
 
     operators = {name for pair in seen for place, name in pair if place not in (1, 5)}
     families = ("neuron", "stem", "head", "mixer")
-    assert operators == {name for family in families for name in plain.shipped(family)}
+    assert operators == {name for family in families for name in equations.shipped(family)}
 
 
 HALVINGS = [
     (downsampling, residual)
-    for downsampling in plain.shipped("downsampling")
+    for downsampling in equations.shipped("downsampling")
     for residual in RESIDUALS
     if (downsampling, residual) != ("deformed_shortcut", "membrane")  # it adds spikes
 ]
@@ -153,7 +153,7 @@ def test_a_network_runs_one_to_eight_steps(num_steps):
 
 
 def test_a_stage_may_have_another_mixer_in_every_block():
-    mixer = tuple(plain.shipped("mixer"))
+    mixer = tuple(equations.shipped("mixer"))
     stage = Stage(embed_dim=8, depth=len(mixer), mixer=mixer, num_heads=2, mlp_ratio=2.0)
 
     assert_trains(architecture(stages=(stage,)))

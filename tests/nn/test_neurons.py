@@ -1,4 +1,4 @@
-import plain
+import equations
 import pytest
 import torch
 
@@ -24,7 +24,7 @@ class TestEveryNeuron(NeuronContract):
 
 
 def test_every_registered_neuron_is_under_contract():
-    assert plain.shipped("neuron") == NEURONS
+    assert equations.shipped("neuron") == NEURONS
 
 
 def neuron(name, threshold):

@@ -3,9 +3,9 @@
 import itertools
 from dataclasses import replace
 
+import event_recordings
 import numpy as np
 import pytest
-import recordings
 import torch
 from PIL import Image
 
@@ -118,7 +118,7 @@ EVENTS = Preprocessing(
 
 def test_counts_of_events_are_given_as_they_are_or_added_up_from_the_pixels_of_the_camera():
     rng = np.random.default_rng(0)
-    given = recordings.events(
+    given = event_recordings.events(
         *((rng.integers(12), rng.integers(12), rng.integers(2), t) for t in range(500))
     )
     large = binned(given, 3, "count", sensor=(12, 12))

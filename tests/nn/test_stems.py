@@ -1,4 +1,4 @@
-import plain
+import equations
 import pytest
 import torch
 
@@ -23,7 +23,7 @@ class TestEveryStem(StemContract):
 
 
 def test_every_registered_stem_is_under_contract():
-    assert plain.shipped("stem") == NAMES
+    assert equations.shipped("stem") == NAMES
 
 
 def lif(threshold=1.0):
@@ -31,13 +31,13 @@ def lif(threshold=1.0):
 
 
 def built(stem, patch_size, residual):
-    return plain.randomised(
+    return equations.randomised(
         stem(in_channels=2, embed_dim=D, patch_size=patch_size, residual=residual, neuron=lif)
     )
 
 
 def images(patch_size):
-    return plain.pixels(3, 2, 2, max(4, patch_size), max(8, patch_size))
+    return equations.pixels(3, 2, 2, max(4, patch_size), max(8, patch_size))
 
 
 def sps(module, patch_size, place=""):
@@ -46,9 +46,9 @@ def sps(module, patch_size, place=""):
 
     def step(x, neuron):
         for i in range(4):
-            x = neuron(f"{place}stages.{i}.0.neuron", plain.conv_norm(x, module.stages[i][0]))
-            x = plain.max_pool(x) if i >= first_pooled else x
-        return x + neuron(f"{place}position.neuron", plain.conv_norm(x, module.position))
+            x = neuron(f"{place}stages.{i}.0.neuron", equations.conv_norm(x, module.stages[i][0]))
+            x = equations.max_pool(x) if i >= first_pooled else x
+        return x + neuron(f"{place}position.neuron", equations.conv_norm(x, module.position))
 
     return step
 
@@ -59,11 +59,11 @@ def sps_membrane(module, patch_size, place=""):
 
     def step(x, neuron):
         for i in range(4):
-            x = plain.conv_norm(x, module.stages[i][0])
+            x = equations.conv_norm(x, module.stages[i][0])
             x = neuron(f"{place}stages.{i}.0.neuron", x) if i < 3 else x
-            x = plain.max_pool(x) if i >= first_pooled else x
+            x = equations.max_pool(x) if i >= first_pooled else x
         spikes = neuron(f"{place}position_neuron", x)
-        return x + plain.conv_norm(spikes, module.position)
+        return x + equations.conv_norm(spikes, module.position)
 
     return step
 
@@ -72,14 +72,16 @@ def sps_membrane(module, patch_size, place=""):
 def test_sps_pools_its_last_stages_and_adds_the_position(patch_size):
     module = built(SpikingPatchSplitting, patch_size, "spike")
 
-    plain.assert_as_by_the_equations(module, sps(module, patch_size), images(patch_size))
+    equations.assert_as_by_the_equations(module, sps(module, patch_size), images(patch_size))
 
 
 @pytest.mark.parametrize("patch_size", PATCHES)
 def test_sps_membrane_ends_in_a_membrane_and_its_position(patch_size):
     module = built(MembranePatchSplitting, patch_size, "membrane")
 
-    plain.assert_as_by_the_equations(module, sps_membrane(module, patch_size), images(patch_size))
+    equations.assert_as_by_the_equations(
+        module, sps_membrane(module, patch_size), images(patch_size)
+    )
 
 
 @pytest.mark.parametrize("residual", ["spike", "membrane"])
@@ -89,8 +91,8 @@ def test_i_sps_shows_what_its_host_makes_of_the_first_step_at_every_step(patch_s
     host = sps_membrane if residual == "membrane" else sps
     x = images(patch_size)
 
-    output, spikes = plain.seen(module, x)
-    expected, expected_spikes = plain.run(host(module.host, patch_size, "host."), x[:1])
+    output, spikes = equations.seen(module, x)
+    expected, expected_spikes = equations.run(host(module.host, patch_size, "host."), x[:1])
 
     assert spikes.keys() == expected_spikes.keys()
     for name, found in spikes.items():
@@ -116,18 +118,18 @@ def test_the_deformed_shortcut_leaves_the_trunk_beside_the_branch(patch_size):
     def layers(x, place, plan, neuron):
         for i, has_pool in enumerate(plan):
             made = getattr(module, place)[i]
-            x = plain.conv_norm(x, made[0])
-            x = plain.max_pool(x) if has_pool else x
+            x = equations.conv_norm(x, made[0])
+            x = equations.max_pool(x) if has_pool else x
             x = neuron(f"{place}.{i}.{'2' if has_pool else '0.neuron'}", x)
         return x
 
     def step(image, neuron):
         f = layers(image, "trunk", trunk, neuron)
-        side = plain.conv_norm(f, module.shortcut, 2 ** sum(branch), padding=0)
+        side = equations.conv_norm(f, module.shortcut, 2 ** sum(branch), padding=0)
         side = neuron("shortcut.neuron", side)
         return layers(f, "branch", branch, neuron) + side
 
-    plain.assert_as_by_the_equations(module, step, images(patch_size))
+    equations.assert_as_by_the_equations(module, step, images(patch_size))
 
 
 @pytest.mark.parametrize("patch_size", PATCHES)
@@ -140,11 +142,11 @@ def test_conv_side_puts_the_raw_patches_before_the_convolutions(patch_size):
     def step(image, neuron):
         x = image
         for i, stride in enumerate(strides):
-            x = plain.conv_norm(x, module.main[i], stride)
+            x = equations.conv_norm(x, module.main[i], stride)
             x = neuron(f"main.{i}.neuron", x) if i < 4 else x
-        return torch.cat([plain.conv_norm(image, module.side, patch_size, padding=0), x])
+        return torch.cat([equations.conv_norm(image, module.side, patch_size, padding=0), x])
 
-    plain.assert_as_by_the_equations(module, step, images(patch_size))
+    equations.assert_as_by_the_equations(module, step, images(patch_size))
 
 
 @pytest.mark.parametrize("residual", ["spike", "membrane"])
@@ -155,12 +157,12 @@ def test_the_conv_stem_strides_and_ends_as_the_residual_needs(patch_size, residu
 
     def step(x, neuron):
         for i in range(count):
-            x = plain.conv_norm(x, module.layers[i], stride)
+            x = equations.conv_norm(x, module.layers[i], stride)
             if residual == "spike" or i < count - 1:
                 x = neuron(f"layers.{i}.neuron", x)
         return x
 
-    plain.assert_as_by_the_equations(module, step, images(patch_size))
+    equations.assert_as_by_the_equations(module, step, images(patch_size))
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import official_checkpoints
 import pytest
-import released
 import torch
 from torch import Tensor
 
@@ -43,7 +43,7 @@ CASES: dict[str, dict[str, Any]] = {
 
 def _case(name: str) -> tuple[str, Any, Architecture]:
     system, variant = name.split("-")[:2]
-    return system, variant, released.architecture(system, variant, **CASES[name])  # type: ignore[arg-type]
+    return system, variant, official_checkpoints.architecture(system, variant, **CASES[name])  # type: ignore[arg-type]
 
 
 def _import(
@@ -55,19 +55,23 @@ def _import(
 
 @pytest.fixture
 def spikformer() -> tuple[State, Architecture]:
-    genes = released.architecture("spikformer", "cifar", 16)
-    return released.checkpoint(released.network(genes), "spikformer", "cifar"), genes
+    genes = official_checkpoints.architecture("spikformer", "cifar", 16)
+    return official_checkpoints.checkpoint(
+        official_checkpoints.network(genes), "spikformer", "cifar"
+    ), genes
 
 
 @pytest.mark.parametrize("name", CASES)
 def test_a_released_checkpoint_is_the_network_that_it_was(name: str) -> None:
     system, variant, genes = _case(name)
-    ours = released.network(genes)
+    ours = official_checkpoints.network(genes)
     size = genes.input
     steps = (genes.num_steps,) if variant == "dvs" else ()
     x = torch.rand(2, *steps, size.channels, size.height, size.width, dtype=torch.float64)
 
-    imported = _import(system, released.checkpoint(ours, system, variant), genes, variant)
+    imported = _import(
+        system, official_checkpoints.checkpoint(ours, system, variant), genes, variant
+    )
 
     assert imported.architecture == genes
     assert not imported.training
@@ -253,7 +257,7 @@ def test_a_renamed_layer_is_named_with_all_its_tensors(
 @pytest.mark.parametrize("system", ["qkformer", "msvit", "sdt", "stmixer"])
 def test_any_missing_layer_is_named(system: str) -> None:
     _, _, genes = _case(f"{system}-cifar")
-    full = released.checkpoint(released.network(genes), system, "cifar")
+    full = official_checkpoints.checkpoint(official_checkpoints.network(genes), system, "cifar")
     layers = {n.rpartition(".")[0] for n in full if "talking_heads" not in n}
 
     for layer in sorted(layers):
@@ -364,7 +368,7 @@ def test_a_checkpoint_of_another_system_is_refused_and_named(system: str, other:
     if system == other:
         pytest.skip("its own")
     _, _, genes = _case(f"{other}-cifar")
-    state = released.checkpoint(released.network(genes), other, "cifar")
+    state = official_checkpoints.checkpoint(official_checkpoints.network(genes), other, "cifar")
 
     with pytest.raises(UsageError, match=f"is no {system}.* {other}"):
         _import(system, state, genes)
@@ -388,7 +392,7 @@ def test_a_checkpoint_of_another_system_is_refused_and_named(system: str, other:
 )
 def test_a_wrong_variant_is_refused_with_the_right_one(name: str, wrong: str) -> None:
     system, variant, genes = _case(name)
-    state = released.checkpoint(released.network(genes), system, variant)
+    state = official_checkpoints.checkpoint(official_checkpoints.network(genes), system, variant)
 
     with pytest.raises(UsageError, match=f"variant.*{variant}"):
         _import(system, state, genes, wrong)
@@ -397,7 +401,7 @@ def test_a_wrong_variant_is_refused_with_the_right_one(name: str, wrong: str) ->
 @pytest.mark.parametrize("name", ["sdt-cifar", "stmixer-cifar"])
 def test_heads_that_contradict_the_checkpoint_are_refused(name: str) -> None:
     system, variant, genes = _case(name)
-    state = released.checkpoint(released.network(genes), system, variant)
+    state = official_checkpoints.checkpoint(official_checkpoints.network(genes), system, variant)
 
     with pytest.raises(UsageError, match=r"num_heads = 2, but .* has 4 heads; leave num_heads out"):
         _import(system, state, genes, variant, num_heads=2)
@@ -406,7 +410,7 @@ def test_heads_that_contradict_the_checkpoint_are_refused(name: str) -> None:
 @pytest.mark.parametrize("name", ["sdt-cifar", "stmixer-cifar"])
 def test_heads_that_the_checkpoint_tells_need_not_be_given(name: str) -> None:
     system, variant, genes = _case(name)
-    state = released.checkpoint(released.network(genes), system, variant)
+    state = official_checkpoints.checkpoint(official_checkpoints.network(genes), system, variant)
 
     assert _import(system, state, genes, variant, num_heads=None).architecture == genes
 
@@ -414,15 +418,17 @@ def test_heads_that_the_checkpoint_tells_need_not_be_given(name: str) -> None:
 @pytest.mark.parametrize("name", ["spikformer-cifar", "qkformer-imagenet"])
 def test_heads_that_nothing_tells_are_asked_for(name: str) -> None:
     system, variant, genes = _case(name)
-    state = released.checkpoint(released.network(genes), system, variant)
+    state = official_checkpoints.checkpoint(official_checkpoints.network(genes), system, variant)
 
     with pytest.raises(UsageError, match=r"give num_heads, a divisor of width .*: 1, 2, 4, 8"):
         _import(system, state, genes, variant, num_heads=None)
 
 
 def test_heads_that_the_code_fixes_need_not_be_given() -> None:
-    genes = released.architecture("qkformer", "cifar", 8, num_heads=8)
-    state = released.checkpoint(released.network(genes), "qkformer", "cifar")
+    genes = official_checkpoints.architecture("qkformer", "cifar", 8, num_heads=8)
+    state = official_checkpoints.checkpoint(
+        official_checkpoints.network(genes), "qkformer", "cifar"
+    )
 
     assert _import("qkformer", state, genes, num_heads=None).architecture == genes
 
@@ -457,7 +463,7 @@ def test_unknown_names_are_refused_with_the_nearest(system: str, variant: Any, n
 
 def test_token_matrices_of_another_image_size_are_refused_with_the_right_one() -> None:
     _, _, genes = _case("stmixer-cifar")
-    state = released.checkpoint(released.network(genes), "stmixer", "cifar")
+    state = official_checkpoints.checkpoint(official_checkpoints.network(genes), "stmixer", "cifar")
 
     with pytest.raises(UsageError, match=r"16x16 tokens, but .* have 64; give image_size=16"):
         _import("stmixer", state, genes, image_size=32)
@@ -465,7 +471,7 @@ def test_token_matrices_of_another_image_size_are_refused_with_the_right_one() -
 
 def test_matrices_of_no_square_map_name_no_image_size() -> None:
     _, _, genes = _case("stmixer-cifar")
-    state = released.checkpoint(released.network(genes), "stmixer", "cifar")
+    state = official_checkpoints.checkpoint(official_checkpoints.network(genes), "stmixer", "cifar")
     state["block.0.token_mix.attn.linear_mix.0.weight"] = torch.ones(15, 15)
 
     with pytest.raises(UsageError, match=r"15x15 tokens, but .* have 16$"):
@@ -497,7 +503,7 @@ def test_the_import_says_that_membranes_no_longer_leak(
     name: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     system, variant, genes = _case(name)
-    state = released.checkpoint(released.network(genes), system, variant)
+    state = official_checkpoints.checkpoint(official_checkpoints.network(genes), system, variant)
 
     with caplog.at_level(logging.WARNING):
         imported = _import(system, state, genes, variant)
@@ -512,7 +518,7 @@ def test_the_import_says_that_membranes_no_longer_leak(
 
 def test_imagenet_weights_as_those_of_cifar_are_warned_of(caplog: pytest.LogCaptureFixture) -> None:
     _, _, genes = _case("sdt-imagenet")
-    state = released.checkpoint(released.network(genes), "sdt", "imagenet")
+    state = official_checkpoints.checkpoint(official_checkpoints.network(genes), "sdt", "imagenet")
     state |= {"head.weight": torch.ones(1000, 32), "head.bias": torch.ones(1000)}
 
     _import("sdt", state, genes, "cifar")

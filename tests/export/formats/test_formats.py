@@ -4,7 +4,7 @@ import sys
 import pytest
 import safetensors.torch
 import torch
-from exported import architecture, trained
+from trained_networks import architecture, trained
 
 from spikenas import export
 from spikenas.exceptions import ArtefactError, InfeasibleError, UnknownNameError, UsageError

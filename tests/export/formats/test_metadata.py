@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 import safetensors.torch
 import torch
-from exported import for_chips, trained
+from trained_networks import for_chips, trained
 
 from spikenas import export
 from spikenas.architecture import InputSpec

@@ -2,7 +2,7 @@ import warnings
 
 import pytest
 import torch
-from exported import architecture, digits, for_chips, trained
+from trained_networks import architecture, digits, for_chips, trained
 
 from spikenas.architecture import InputSpec, Stage
 from spikenas.exceptions import ArtefactError, UsageError

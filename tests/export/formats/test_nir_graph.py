@@ -2,7 +2,7 @@ import math
 
 import pytest
 import torch
-from exported import architecture, for_chips
+from trained_networks import architecture, for_chips
 
 from spikenas.architecture import Architecture, Halting, Stage
 from spikenas.exceptions import InfeasibleError

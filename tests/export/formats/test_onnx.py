@@ -2,7 +2,7 @@ import re
 
 import pytest
 import torch
-from exported import architecture, digits, trained
+from trained_networks import architecture, digits, trained
 
 from spikenas.architecture import Halting, InputSpec, Stage
 from spikenas.exceptions import ArtefactError, InfeasibleError

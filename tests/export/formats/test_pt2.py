@@ -3,7 +3,7 @@ import zipfile
 
 import pytest
 import torch
-from exported import architecture, digits, trained
+from trained_networks import architecture, digits, trained
 
 from spikenas.architecture import Halting, InputSpec, Stage
 from spikenas.export.formats import render

@@ -1,7 +1,7 @@
 import json
 
 import pytest
-from workloads import operand, operation, worked_example, workload
+from small_workloads import operand, operation, worked_example, workload
 
 from spikenas.exceptions import SpecError
 from spikenas.hardware import energy_model, energy_models

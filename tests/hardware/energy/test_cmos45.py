@@ -3,7 +3,7 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from workloads import operand, operation, worked_example, workload
+from small_workloads import operand, operation, worked_example, workload
 
 from spikenas.exceptions import UnknownNameError, UsageError
 from spikenas.hardware import energy_model

@@ -1,5 +1,5 @@
 import pytest
-from workloads import operand, operation, worked_example, workload
+from small_workloads import operand, operation, worked_example, workload
 
 from spikenas.hardware import compare, energy_model
 from spikenas.workload import Kind, Signal

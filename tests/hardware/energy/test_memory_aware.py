@@ -1,7 +1,7 @@
 from dataclasses import replace
 
 import pytest
-from workloads import operation, workload
+from small_workloads import operation, workload
 
 from spikenas.exceptions import UsageError
 from spikenas.hardware import energy_model

@@ -1,5 +1,5 @@
 import pytest
-from workloads import worked_example
+from small_workloads import worked_example
 
 from spikenas.exceptions import SpecError, UnknownNameError, UsageError
 from spikenas.hardware import energy_model, energy_models

@@ -1,7 +1,7 @@
 from filecmp import cmp
 from pathlib import Path
 
-from authors import IN_REPOSITORY
+from golden_arrays import IN_REPOSITORY
 
 
 def test_the_arrays_in_the_repository_are_small():
