@@ -1,7 +1,7 @@
 """The layers of an export with their weights, as a chip would hold them.
 
-What `spikenas.hardware.fold` says of the structure, with the weights that the ``model.nir`` of an
-export has: batch norm and the divisors of means are folded in there.
+What `spikenas.hardware.fold_batch_norm` says of the structure, with the weights that the
+``model.nir`` of an export has: batch norm and the divisors of means are folded in there.
 """
 
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from torch import Tensor
 
 import spikenas
 from spikenas.export.formats.nir_graph import node_name
-from spikenas.hardware import Layer, fold
+from spikenas.hardware import Layer, fold_batch_norm
 from spikenas.measurement import trace
 
 
@@ -32,7 +32,7 @@ def parts(export: Path) -> list[Part]:
     graph = nir.read(export / "model.nir")
     return [
         _part(layer, graph.nodes.get(node_name(layer.name)))
-        for layer in fold(trace(spikenas.load(export))).layers
+        for layer in fold_batch_norm(trace(spikenas.load(export))).layers
     ]
 
 

@@ -5,6 +5,7 @@ network from elsewhere (`read_layers`). An energy model turns a measured workloa
 (`energy_model`, `energy_models`), and `compare` sets networks that do not spike beside it.
 """
 
+from spikenas.hardware.batch_norm_folding import fold_batch_norm
 from spikenas.hardware.energy import (
     Comparison,
     Constant,
@@ -15,7 +16,6 @@ from spikenas.hardware.energy import (
     energy_model,
     energy_models,
 )
-from spikenas.hardware.fold import fold
 from spikenas.hardware.layer_file import parse_layers, read_layers
 from spikenas.hardware.layers import Layer, LayerGraph
 from spikenas.hardware.placement import Placement
@@ -44,7 +44,7 @@ __all__ = [
     "compare",
     "energy_model",
     "energy_models",
-    "fold",
+    "fold_batch_norm",
     "parse_layers",
     "read_layers",
 ]

@@ -1,7 +1,7 @@
 """`LayerGraph`: a network as chips see it, between the Workload (or a file) and a placement.
 
 Batch norm is folded into the weights before it, tokens on a grid are maps (C, H, W), a vector is
-(C, 1, 1), and time is gone. `spikenas.hardware.fold` makes one of a Workload,
+(C, 1, 1), and time is gone. `spikenas.hardware.batch_norm_folding` makes one of a Workload,
 `spikenas.hardware.layer_file` of a list of layers; `spikenas.hardware.placement` reads it.
 """
 

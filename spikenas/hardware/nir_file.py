@@ -17,7 +17,7 @@ import h5py
 import numpy as np
 
 from spikenas.exceptions import SpecError
-from spikenas.hardware.fold import fold
+from spikenas.hardware.batch_norm_folding import fold_batch_norm
 from spikenas.hardware.layers import INPUT, LayerGraph, Pair
 from spikenas.hardware.nir_node import NirNode, is_graph, listed, metadata_of, text
 from spikenas.workload import Kind, Operand, Operation, Signal, Workload
@@ -95,7 +95,7 @@ class _Reader:
             num_steps=int(self._number("num_steps", 1)),
             parameters=parameters,
         )
-        layers = fold(workload)
+        layers = fold_batch_norm(workload)
         widened = (replace(each, **self._windows.get(each.name, {})) for each in layers.layers)
         return workload, replace(layers, layers=tuple(widened))
 

@@ -11,7 +11,7 @@ from math import prod
 from typing import Any, Literal
 
 from spikenas.exceptions import UsageError
-from spikenas.hardware.fold import fold
+from spikenas.hardware.batch_norm_folding import fold_batch_norm
 from spikenas.hardware.layers import INPUT, LayerGraph
 from spikenas.hardware.placement import PLACE, Bound, Breach, Placement
 from spikenas.hardware.profile import ChipProfile, chips
@@ -146,7 +146,7 @@ def check(workload: Workload, chip: ChipProfile, *, layers: LayerGraph | None = 
         warnings=warnings,
         breaches=breaches,
         worst=worst,
-        graph=(layers or fold(workload)) if chip.placement else None,
+        graph=(layers or fold_batch_norm(workload)) if chip.placement else None,
         order=[operation.name for operation in workload.operations],
     )
 

@@ -1,4 +1,4 @@
-"""`fold`: the layers that a chip would hold, of a traced network.
+"""`fold_batch_norm`: the layers that a chip would hold, of a traced network.
 
 Batch norm behind weights becomes their bias. A linear map of tokens on a grid is a 1x1
 convolution of the map. A mean over tokens before a linear map folds into its weights: the kernel
@@ -23,7 +23,7 @@ _KINDS = {
 }
 
 
-def fold(workload: Workload) -> LayerGraph:
+def fold_batch_norm(workload: Workload) -> LayerGraph:
     """Return the layers of a network, batch norm and means folded away."""
     folding = _Folding(workload)
     for operation in workload.operations:

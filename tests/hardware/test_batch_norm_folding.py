@@ -3,7 +3,7 @@
 import pytest
 
 from spikenas.architecture import Architecture, Halting, InputSpec, Stage
-from spikenas.hardware import check, chip, chips, fold
+from spikenas.hardware import check, chip, chips, fold_batch_norm
 from spikenas.hardware.layers import LayerKind
 from spikenas.measurement import trace_architecture
 from spikenas.search_space import SearchSpace
@@ -29,7 +29,7 @@ def workload(mixer="conv", *, depth=1, mlp_ratio=1.0, **genes):
 
 
 def test_batch_norm_means_and_tokens_are_folded_away():
-    graph = fold(workload())
+    graph = fold_batch_norm(workload())
 
     weights = [layer for layer in graph.layers if layer.kind is LayerKind.CONV]
     assert {layer.kind for layer in graph.layers} == {LayerKind.CONV, LayerKind.NEURON}
@@ -98,7 +98,7 @@ def test_akida_holds_one_step_of_a_chain_on_an_image():
 
 
 def test_a_membrane_shortcut_brings_every_branch_before_it_to_a_neuron():
-    graph = fold(workload(residual="membrane", depth=2, mlp_ratio=0.0))
+    graph = fold_batch_norm(workload(residual="membrane", depth=2, mlp_ratio=0.0))
 
     neurons = [layer for layer in graph.layers if layer.kind is LayerKind.NEURON]
 
