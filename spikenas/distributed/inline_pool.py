@@ -44,7 +44,7 @@ class InlinePool:
         """Run the oldest job and return its outcome; None when there is none."""
         if not self._queue:
             return None
-        from spikenas.distributed.wire import pack_job, unpack_outcome  # noqa: PLC0415
+        from spikenas.distributed.serialization import pack_job, unpack_outcome  # noqa: PLC0415
 
         job = self._queue.popleft()
         with _torch_threads(self._threads):

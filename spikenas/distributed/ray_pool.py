@@ -27,7 +27,7 @@ from spikenas.exceptions import ClusterError
 
 if TYPE_CHECKING:
     from spikenas.data import DataSpec
-    from spikenas.distributed.wire import Message
+    from spikenas.distributed.serialization import Message
     from spikenas.evaluator import Job, Outcome
 
 _TICK_S = 0.5  # between looks at the clock while waiting for Ray
@@ -88,7 +88,7 @@ class RayPool:
 
     def submit(self, job: "Job") -> None:
         """Queue a job; it starts as soon as a worker is ready."""
-        from spikenas.distributed.wire import pack_job  # noqa: PLC0415  (imports torch)
+        from spikenas.distributed.serialization import pack_job  # noqa: PLC0415  (imports torch)
 
         self._queue.append((job, pack_job(job)))
         if self._session.is_up:
@@ -191,7 +191,7 @@ class RayPool:
             seat.name, seat.warm = f"{host}/{process}", None
 
     def _collect(self, seat: _Seat, result: Future[Any]) -> None:
-        from spikenas.distributed.wire import unpack_outcome  # noqa: PLC0415  (imports torch)
+        from spikenas.distributed.serialization import unpack_outcome  # noqa: PLC0415  (imports torch)
 
         assert seat.job is not None
         try:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from spikenas.distributed.allocator import keep_freed_memory
 
 if TYPE_CHECKING:
-    from spikenas.distributed.wire import Message
+    from spikenas.distributed.serialization import Message
     from spikenas.evaluator import Job, Outcome
 
 EVALUATE = "spikenas.evaluator:evaluate"  # what a job is given to, as module:function
@@ -71,7 +71,7 @@ def run_job(evaluate: "Callable[[Job], Outcome]", message: "Message") -> "Messag
     A job that cannot even be read is no failure of its candidate: a plugin is missing here, or
     another version of spikenas is installed.
     """
-    from spikenas.distributed.wire import pack_outcome, unpack_job  # noqa: PLC0415  (imports torch)
+    from spikenas.distributed.serialization import pack_outcome, unpack_job  # noqa: PLC0415  (imports torch)
     from spikenas.evaluation import State  # noqa: PLC0415
     from spikenas.evaluator import Outcome  # noqa: PLC0415
 
