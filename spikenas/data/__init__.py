@@ -8,9 +8,9 @@ test split is fixed by the data set and never mixes with what a search trains or
 
 from spikenas.data.augmentation import Augmentation
 from spikenas.data.binning import Binning
-from spikenas.data.catalog import describe, load, names
 from spikenas.data.content import content_sha256, fingerprint
 from spikenas.data.images import ImageSet, Splits
+from spikenas.data.loading import describe, load, names
 from spikenas.data.preprocessing import preprocessing_of
 from spikenas.data.spec import DataInfo, DataSpec
 

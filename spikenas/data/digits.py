@@ -1,7 +1,7 @@
 """Handwritten digits: the 1,797 scans of 8x8 pixels that scikit-learn carries; no download.
 
 Alpaydin and Kaynak 1998, the test part of "Optical Recognition of Handwritten Digits". It has no
-test files of its own here, so the catalog holds a fixed, stratified fifth out.
+test files of its own here, so `load` holds a fixed, stratified fifth out.
 """
 
 from importlib.util import find_spec

@@ -14,7 +14,7 @@ from event_recordings import nmnist_bytes, write_nmnist
 
 from spikenas.data import DataSpec, load
 from spikenas.data.array_cache import LabelledImages, cached_arrays
-from spikenas.data.catalog import _load
+from spikenas.data.loading import _load
 
 IMAGES = np.arange(3 * 2 * 2 * 4 * 4, dtype=np.uint8).reshape(3, 2, 2, 4, 4)
 LABELS = np.array([4, 0, 9], np.int64)
