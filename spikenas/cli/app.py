@@ -20,11 +20,11 @@ import typer
 from spikenas import exceptions
 from spikenas.cli import (
     architectures,
-    catalogue,
     doctor,
     energy,
     export,
     importing,
+    listings,
     runs,
     search,
     verify,
@@ -71,9 +71,9 @@ app.command("check")(architectures.check)
 app.command("energy")(energy.energy)
 app.command("export")(export.export)
 app.command("import")(importing.import_)
-app.command("spaces")(catalogue.spaces)
-app.command("chips")(catalogue.chips)
-app.command("published")(catalogue.published)
+app.command("spaces")(listings.spaces)
+app.command("chips")(listings.chips)
+app.command("published")(listings.published)
 app.command("doctor")(doctor.doctor)
 
 
