@@ -168,8 +168,8 @@ def check_modules(device: str, dtype: torch.dtype) -> None:
                 close(norm.running_var, known.running_var, torch.float32)
 
 
-def check_operator(device: str) -> None:
-    """The operator behind torch.compile counts on the device."""
+def check_custom_op(device: str) -> None:
+    """The custom op behind torch.compile counts on the device."""
     x = drawn(4, 3, 5).to(device)
     law = next(laws())
 
@@ -195,7 +195,7 @@ def check(kernel: GPUKernel, device: str, dtypes: tuple[torch.dtype, ...]) -> No
                 check_neuron(kernel, device, dtypes[(i + case) % len(dtypes)], law, case)
     check_far_mean(kernel, device)
     check_repeats(kernel, device)
-    check_operator(device)
+    check_custom_op(device)
 
 
 @contextmanager

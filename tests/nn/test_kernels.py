@@ -233,7 +233,7 @@ def test_the_kernel_is_checked_whatever_the_default_type_and_device_are(no_kerne
 
 
 @pytest.mark.parametrize("name", NEURONS)
-def test_the_operator_is_whole_and_compiles(name):
+def test_the_custom_op_is_whole_and_compiles(name):
     neuron = NEURONS[name]("sigmoid", "subtract")
     law = astuple(neuron.kernel_law())
     leak = None if neuron.leak() is None else neuron.leak().detach().requires_grad_()
@@ -255,7 +255,7 @@ def test_the_operator_is_whole_and_compiles(name):
     assert compiled(images).equal(module(images))
 
 
-def test_the_operator_stays_whole_in_an_exported_graph():
+def test_the_custom_op_stays_whole_in_an_exported_graph():
     class Direct(torch.nn.Module):
         def forward(self, x):
             return torch.ops.spikenas.multi_step(

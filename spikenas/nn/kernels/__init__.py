@@ -3,7 +3,7 @@
 ``spikenas.nn.neurons`` defines the neuron; here are fast ways to run it.
 """
 
-import spikenas.nn.kernels.operators  # noqa: F401  (registers them)
+import spikenas.nn.kernels.custom_ops  # noqa: F401  (registers them)
 from spikenas.nn.kernels.counts import attended, count_non_zero, meetings, non_zero, weighed
 from spikenas.nn.kernels.events import convolution
 from spikenas.nn.kernels.law import Law

@@ -1,6 +1,6 @@
-"""``torch.ops.spikenas.multi_step``: the neuron as an operator, for torch.compile and torch.export.
+"""``torch.ops.spikenas.multi_step``: the neuron as a custom op, for torch.compile and torch.export.
 
-It takes a `Law` and a `Norm` apart, as operators take plain values; shapes as in
+It takes a `Law` and a `Norm` apart, as custom ops take plain values; shapes as in
 `spikenas.nn.kernels.multi_step`. Spikes are counted where the backend does, else after it.
 """
 
@@ -14,7 +14,7 @@ from spikenas.nn.kernels.multi_step import Norm, run_backward, run_forward
 
 
 @torch.library.custom_op("spikenas::multi_step", mutates_args=())
-def multi_step(  # noqa: PLR0917  (an operator takes plain values)
+def multi_step(  # noqa: PLR0917  (a custom op takes plain values)
     x: Tensor,
     leak: Tensor | None,
     weight: Tensor | None,
