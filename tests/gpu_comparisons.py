@@ -11,10 +11,10 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor
 
-from spikenas.nn.kernels import Law, multi_step
+from spikenas.nn.kernels import Dynamics, multi_step
 from spikenas.nn.kernels.check import fires_as_portable
+from spikenas.nn.kernels.dynamics import Affine
 from spikenas.nn.kernels.gpu import GPUKernel, _compiled_by_triton
-from spikenas.nn.kernels.law import Affine
 from spikenas.nn.kernels.portable import Portable
 from spikenas.nn.neurons.lif import LIF
 from spikenas.nn.neurons.plif import ParametricLIF
@@ -38,18 +38,18 @@ SHAPES = (
     (7, (4, 9), False, False),
     (12, (3, 4), False, True),
 )
-_FEW = (0, 1, 2, 5)  # small enough for the interpreter to run them with every law
+_FEW = (0, 1, 2, 5)  # small enough for the interpreter to run them with every dynamics
 
 
 def drawn(*shape: int, seed: int = 0) -> Tensor:
     return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
 
 
-def laws() -> Iterator[Law]:
+def all_dynamics() -> Iterator[Dynamics]:
     for charge, c in CONSTANTS.items():
         for surrogate in ("atan", "dspike", "sigmoid"):
             for is_soft in (False, True):
-                yield Law(
+                yield Dynamics(
                     charge=charge,
                     c=c,
                     threshold=0.5,
@@ -67,7 +67,9 @@ def close(found: Tensor, known: Tensor, dtype: torch.dtype, size: float = 1.0) -
     torch.testing.assert_close(found.cpu().float(), known.float(), rtol=bits, atol=bits * size**0.5)
 
 
-def check_neuron(kernel: GPUKernel, device: str, dtype: torch.dtype, law: Law, case: int) -> None:
+def check_neuron(
+    kernel: GPUKernel, device: str, dtype: torch.dtype, dynamics: Dynamics, case: int
+) -> None:
     """Compare forward and backward with Portable on a CPU in float32, of the same currents."""
     T, shape, is_held, has_norm = SHAPES[case]
     x = (0.6 + drawn(1 if is_held else T, *shape, seed=case)).to(dtype).float()
@@ -76,20 +78,20 @@ def check_neuron(kernel: GPUKernel, device: str, dtype: torch.dtype, law: Law, c
     there = affine and Affine(*(p.to(device) for p in (affine.scale, affine.shift, affine.centre)))
     given = (x.to(device, dtype), grad.to(device, dtype))
 
-    spikes, count = kernel.forward(given[0], T, law, there)
-    grad_y, *sums, leak = kernel.backward(*given, law, there)
-    known, _ = PORTABLE.forward(x, T, law, affine)
-    known_y, *known_sums, known_leak = PORTABLE.backward(x, grad, law, affine)
+    spikes, count = kernel.forward(given[0], T, dynamics, there)
+    grad_y, *sums, leak = kernel.backward(*given, dynamics, there)
+    known, _ = PORTABLE.forward(x, T, dynamics, affine)
+    known_y, *known_sums, known_leak = PORTABLE.backward(x, grad, dynamics, affine)
 
     assert (spikes.dtype, grad_y.dtype) == (dtype, dtype)
-    assert spikes.cpu().float().equal(known), (law, case)
+    assert spikes.cpu().float().equal(known), (dynamics, case)
     assert int(count.sum()) == int(known.sum())
     close(grad_y, known_y, dtype, T)
     for mine, theirs in zip(sums, known_sums, strict=True):
         assert (mine is None) is (theirs is None) is (not has_norm)
         if mine is not None:
             close(mine, theirs, torch.float32, 64 * grad.numel() / shape[-1])
-    if law.charge == "learnt":
+    if dynamics.charge == "learnt":
         close(leak, known_leak, torch.float32, 64 * grad.numel())
 
 
@@ -128,11 +130,11 @@ def check_far_mean(kernel: GPUKernel, device: str) -> None:
 
 def check_repeats(kernel: GPUKernel, device: str) -> None:
     """Equal runs, equal bits; sums in parts, each over several tiles."""
-    law = next(law for law in laws() if law.charge == "learnt")
+    dynamics = next(dynamics for dynamics in all_dynamics() if dynamics.charge == "learnt")
     x, grad = drawn(2, 300, 3).to(device), drawn(2, 300, 3, seed=1).to(device)
     affine = Affine(*drawn(3, 3, seed=2).to(device).unbind(0))
 
-    first, second = (kernel.backward(x, grad, law, affine) for _ in range(2))
+    first, second = (kernel.backward(x, grad, dynamics, affine) for _ in range(2))
 
     assert all(a.equal(b) for a, b in zip(first, second, strict=True))
 
@@ -171,16 +173,25 @@ def check_modules(device: str, dtype: torch.dtype) -> None:
 def check_custom_op(device: str) -> None:
     """The custom op behind torch.compile counts on the device."""
     x = drawn(4, 3, 5).to(device)
-    law = next(laws())
+    dynamics = next(all_dynamics())
 
     spikes, count = torch.ops.spikenas.multi_step(
-        *(x, *(None,) * 5, False, 4, law.charge, law.c, law.threshold, law.surrogate),
-        *(law.dh_dx, law.dh_dv, law.soft_reset, law.through_reset),
+        *(
+            x,
+            *(None,) * 5,
+            False,
+            4,
+            dynamics.charge,
+            dynamics.c,
+            dynamics.threshold,
+            dynamics.surrogate,
+        ),
+        *(dynamics.dh_dx, dynamics.dh_dv, dynamics.soft_reset, dynamics.through_reset),
     )
 
     assert count.dtype is torch.int64
     assert (count.shape, int(count)) == ((), int(spikes.sum()))
-    assert spikes.equal(multi_step(x, 4, law)[0])
+    assert spikes.equal(multi_step(x, 4, dynamics)[0])
 
 
 def check(kernel: GPUKernel, device: str, dtypes: tuple[torch.dtype, ...]) -> None:
@@ -189,10 +200,10 @@ def check(kernel: GPUKernel, device: str, dtypes: tuple[torch.dtype, ...]) -> No
         assert fires_as_portable(kernel, device, dtype)
         check_passes(kernel, device, dtype)
         check_modules(device, dtype)
-    for i, law in enumerate(laws()):
+    for i, dynamics in enumerate(all_dynamics()):
         for case in range(len(SHAPES)):
             if device != "cpu" or case in _FEW or case == i % len(SHAPES):
-                check_neuron(kernel, device, dtypes[(i + case) % len(dtypes)], law, case)
+                check_neuron(kernel, device, dtypes[(i + case) % len(dtypes)], dynamics, case)
     check_far_mean(kernel, device)
     check_repeats(kernel, device)
     check_custom_op(device)

@@ -235,7 +235,7 @@ def test_the_kernel_is_checked_whatever_the_default_type_and_device_are(no_kerne
 @pytest.mark.parametrize("name", NEURONS)
 def test_the_custom_op_is_whole_and_compiles(name):
     neuron = NEURONS[name]("sigmoid", "subtract")
-    law = astuple(neuron.kernel_law())
+    dynamics = astuple(neuron.dynamics())
     leak = None if neuron.leak() is None else neuron.leak().detach().requires_grad_()
     x = currents(4, 3, 5).requires_grad_()
     learnt = [currents(5, seed=seed).requires_grad_() for seed in (1, 2)]
@@ -243,10 +243,10 @@ def test_the_custom_op_is_whole_and_compiles(name):
     once = currents(1, 3, 5).requires_grad_()
 
     torch.library.opcheck(
-        torch.ops.spikenas.multi_step.default, (x, leak, *(None,) * 4, False, 4, *law)
+        torch.ops.spikenas.multi_step.default, (x, leak, *(None,) * 4, False, 4, *dynamics)
     )
     torch.library.opcheck(
-        torch.ops.spikenas.multi_step.default, (once, leak, *learnt, *known, True, 4, *law)
+        torch.ops.spikenas.multi_step.default, (once, leak, *learnt, *known, True, 4, *dynamics)
     )
 
     module = torch.nn.Sequential(Conv(3, 5), BatchNorm(5), neuron)
@@ -259,7 +259,7 @@ def test_the_custom_op_stays_whole_in_an_exported_graph():
     class Direct(torch.nn.Module):
         def forward(self, x):
             return torch.ops.spikenas.multi_step(
-                x, *(None,) * 5, False, 4, *astuple(LIF().kernel_law())
+                x, *(None,) * 5, False, 4, *astuple(LIF().dynamics())
             )[0]
 
     x = currents(4, 3, 5)

@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from spikenas.nn.kernels.law import CHARGES, Affine, Law
+from spikenas.nn.kernels.dynamics import CHARGES, Affine, Dynamics
 from spikenas.nn.kernels.portable import Portable
 from spikenas.nn.surrogate import SURROGATES
 
@@ -13,7 +13,7 @@ from spikenas.nn.surrogate import SURROGATES
 def fires_as_portable(
     kernel: Any, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32
 ) -> bool:
-    """Try every law on a few membranes, ties among them, and the sums of a batch norm.
+    """Try every charge on a few membranes, ties among them, and the sums of a batch norm.
 
     The kernel runs on ``device`` with currents of ``dtype``; `Portable` on a CPU in float32.
     """
@@ -53,7 +53,7 @@ def _fires_as_portable(kernel: Any, device: torch.device | str, dtype: torch.dty
     for charge in CHARGES:
         for surrogate in SURROGATES:
             for soft_reset in (False, True):
-                law = Law(
+                dynamics = Dynamics(
                     charge=charge,
                     c=2.0 if charge == "leaky" else 0.5,
                     threshold=1.0,
@@ -63,14 +63,14 @@ def _fires_as_portable(kernel: Any, device: torch.device | str, dtype: torch.dty
                     soft_reset=soft_reset,
                     through_reset=soft_reset,
                 )
-                spikes, count = kernel.forward(currents, 4, law, there)
-                expected, _ = Portable().forward(x, 4, law, affine)
+                spikes, count = kernel.forward(currents, 4, dynamics, there)
+                expected, _ = Portable().forward(x, 4, dynamics, affine)
                 if not spikes.cpu().float().equal(expected):
                     return False
                 if torch.as_tensor(count).sum() != int(expected.sum()):
                     return False
-                learnt = Portable().backward(x, grad, law, affine)
-                if not _are_close(kernel.backward(currents, given, law, there), learnt, dtype):
+                learnt = Portable().backward(x, grad, dynamics, affine)
+                if not _are_close(kernel.backward(currents, given, dynamics, there), learnt, dtype):
                     return False
     return True
 

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from spikenas.nn.kernels.build import build
 from spikenas.nn.kernels.check import fires_as_portable
-from spikenas.nn.kernels.law import CHARGES, Affine, Law
+from spikenas.nn.kernels.dynamics import CHARGES, Affine, Dynamics
 from spikenas.nn.kernels.portable import rows_of
 
 _log = logging.getLogger(__name__)
@@ -71,7 +71,7 @@ class CPUKernel:
         return x.dtype
 
     def forward(
-        self, x: Tensor, num_steps: int, law: Law, affine: Affine | None
+        self, x: Tensor, num_steps: int, dynamics: Dynamics, affine: Affine | None
     ) -> tuple[Tensor, Tensor | int | None]:
         """Return spikes [T, ..., C] of the affine x, and their number.
 
@@ -80,9 +80,9 @@ class CPUKernel:
         spikes = x.new_empty((num_steps, *x.shape[1:]))
         step = _step(x, num_steps)
         rows, channels = _rows_and_channels(x, affine)
-        count: int = self._forward[law.charge](
+        count: int = self._forward[dynamics.charge](
             *(x.data_ptr(), step, *_addresses(affine)[:2], spikes.data_ptr()),
-            *(num_steps, rows, channels, law.c, law.threshold, law.soft_reset),
+            *(num_steps, rows, channels, dynamics.c, dynamics.threshold, dynamics.soft_reset),
             torch.get_num_threads(),
         )
         return spikes, count
@@ -91,7 +91,7 @@ class CPUKernel:
         self,
         x: Tensor,
         grad: Tensor,
-        law: Law,
+        dynamics: Dynamics,
         affine: Affine | None,
     ) -> tuple[Tensor, Tensor | None, Tensor | None, Tensor | float]:
         """Return dL/dy of the affine y, and three sums.
@@ -105,12 +105,12 @@ class CPUKernel:
         rows, channels = _rows_and_channels(x, affine)
         of_grad, of_grad_x = x.new_empty(channels), x.new_empty(channels)
         sums = _room_for_sums(channels)
-        grad_leak: float = self._backward[law.charge, law.surrogate](
+        grad_leak: float = self._backward[dynamics.charge, dynamics.surrogate](
             *(x.data_ptr(), _step(x, num_steps), *_addresses(affine)),
             *(grad.data_ptr(), grad_y.data_ptr()),
             *(of_grad.data_ptr(), of_grad_x.data_ptr(), sums.data_ptr()),
-            *(num_steps, rows, channels, law.c, law.threshold, law.soft_reset),
-            *(law.dh_dx, law.dh_dv, law.through_reset, torch.get_num_threads()),
+            *(num_steps, rows, channels, dynamics.c, dynamics.threshold, dynamics.soft_reset),
+            *(dynamics.dh_dx, dynamics.dh_dv, dynamics.through_reset, torch.get_num_threads()),
         )
         if affine is None:
             return grad_y, None, None, grad_leak

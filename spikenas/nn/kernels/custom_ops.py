@@ -1,6 +1,6 @@
 """``torch.ops.spikenas.multi_step``: the neuron as a custom op, for torch.compile and torch.export.
 
-It takes a `Law` and a `Norm` apart, as custom ops take plain values; shapes as in
+It takes a `Dynamics` and a `Norm` apart, as custom ops take plain values; shapes as in
 `spikenas.nn.kernels.multi_step`. Spikes are counted where the backend does, else after it.
 """
 
@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from spikenas.nn.kernels.law import Law
+from spikenas.nn.kernels.dynamics import Dynamics
 from spikenas.nn.kernels.multi_step import Norm, run_backward, run_forward
 
 
@@ -33,9 +33,11 @@ def multi_step(  # noqa: PLR0917  (a custom op takes plain values)
     through_reset: bool,
 ) -> tuple[Tensor, Tensor]:
     """Return spikes [T, ..., C] and their number, a tensor of one int64."""
-    law = _law(leak, charge, c, threshold, surrogate, dh_dx, dh_dv, soft_reset, through_reset)
+    dynamics = _dynamics(
+        leak, charge, c, threshold, surrogate, dh_dx, dh_dv, soft_reset, through_reset
+    )
     norm = _norm(weight, bias, mean, invstd, is_of_batch)
-    spikes, count = run_forward(x.contiguous(), num_steps, law, norm)
+    spikes, count = run_forward(x.contiguous(), num_steps, dynamics, norm)
     if count is None:
         return spikes, torch.count_nonzero(spikes)
     return spikes, torch.as_tensor(count, device=x.device).sum()
@@ -61,10 +63,12 @@ def multi_step_backward(  # noqa: PLR0917  (as above)
     through_reset: bool,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Return the gradients of x, leak, weight and bias; those of what is missing are empty."""
-    law = _law(leak, charge, c, threshold, surrogate, dh_dx, dh_dv, soft_reset, through_reset)
+    dynamics = _dynamics(
+        leak, charge, c, threshold, surrogate, dh_dx, dh_dv, soft_reset, through_reset
+    )
     norm = _norm(weight, bias, mean, invstd, is_of_batch)
     of_x, of_leak, of_weight, of_bias, _ = run_backward(
-        grad.contiguous(), x.contiguous(), law, norm
+        grad.contiguous(), x.contiguous(), dynamics, norm
     )
     missing = x.new_empty(0)
     return (
@@ -101,10 +105,10 @@ def _grads(ctx: Any, grad: Tensor, _: Any) -> tuple[Any, ...]:
 multi_step.register_autograd(_grads, setup_context=_keep)
 
 
-def _law(leak: Tensor | None, *numbers: Any) -> Law:
+def _dynamics(leak: Tensor | None, *numbers: Any) -> Dynamics:
     names = ("charge", "c", "threshold", "surrogate", "dh_dx", "dh_dv")
-    law = Law(**dict(zip((*names, "soft_reset", "through_reset"), numbers, strict=True)))
-    return law if leak is None else law.with_leak(float(leak))
+    dynamics = Dynamics(**dict(zip((*names, "soft_reset", "through_reset"), numbers, strict=True)))
+    return dynamics if leak is None else dynamics.with_leak(float(leak))
 
 
 def _norm(

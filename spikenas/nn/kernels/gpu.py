@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from spikenas.nn.kernels.check import fires_as_portable
-from spikenas.nn.kernels.law import Affine, Law
+from spikenas.nn.kernels.dynamics import Affine, Dynamics
 from spikenas.nn.kernels.portable import rows_of
 
 _log = logging.getLogger(__name__)
@@ -42,7 +42,7 @@ class GPUKernel:
         return torch.float32
 
     def forward(
-        self, x: Tensor, num_steps: int, law: Law, affine: Affine | None
+        self, x: Tensor, num_steps: int, dynamics: Dynamics, affine: Affine | None
     ) -> tuple[Tensor, Tensor | int | None]:
         """Return spikes [T, ..., C] of the affine x, and their number in parts.
 
@@ -57,8 +57,8 @@ class GPUKernel:
             _step(x, num_steps),
             *_numbers(affine)[:2],
             *(spikes, counts, tiles.rows, tiles.channels),
-            *_floats(law.c, law.threshold, law.soft_reset),
-            constants={"charge": law.charge, **_chunks(num_steps), **tiles.block},
+            *_floats(dynamics.c, dynamics.threshold, dynamics.soft_reset),
+            constants={"charge": dynamics.charge, **_chunks(num_steps), **tiles.block},
         )
         return spikes, counts
 
@@ -66,7 +66,7 @@ class GPUKernel:
         self,
         x: Tensor,
         grad: Tensor,
-        law: Law,
+        dynamics: Dynamics,
         affine: Affine | None,
     ) -> tuple[Tensor, Tensor | None, Tensor | None, Tensor | float]:
         """Return dL/dy and its sums over rows, see `CPUKernel.backward`; sums are float32."""
@@ -74,10 +74,10 @@ class GPUKernel:
         tiles = _Tiles(x, num_steps=num_steps, held=16, has_channels=affine is not None)
         programs = tiles.parts * tiles.channel_blocks
         sums = None if affine is None else tiles.sums(x)
-        leaks = x.new_empty(programs, dtype=torch.float32) if law.charge == "learnt" else None
+        leaks = x.new_empty(programs, dtype=torch.float32) if dynamics.charge == "learnt" else None
         constants: dict[str, int | str] = {
-            "charge": law.charge,
-            "surrogate": law.surrogate,
+            "charge": dynamics.charge,
+            "surrogate": dynamics.surrogate,
             "is_held": x.shape[0] < num_steps,
             **_chunks(num_steps),
             **tiles.block,
@@ -88,8 +88,8 @@ class GPUKernel:
             _step(x, num_steps),
             *_numbers(affine),
             *(grad, grad_y, sums, leaks, tiles.rows, tiles.channels),
-            *_floats(law.c, law.threshold, law.soft_reset),
-            *_floats(law.dh_dx, law.dh_dv, law.through_reset),
+            *_floats(dynamics.c, dynamics.threshold, dynamics.soft_reset),
+            *_floats(dynamics.dh_dx, dynamics.dh_dv, dynamics.through_reset),
             tiles.repeats,
             constants=constants,
         )

@@ -1,6 +1,6 @@
 """`multi_step`: all steps of a neuron at once, alone or with the batch norm before it.
 
-    y = weight (x - mean) invstd + bias;  then the neuron of `Law` on y, step by step
+    y = weight (x - mean) invstd + bias;  then the neuron of `Dynamics` on y, step by step
 Currents x are [T, ..., C], dense, channels last; or [1, ..., C], which stands for T equal steps.
 Which backend runs depends on device and type; all give the same. Gradients of a norm by the
 batch's own statistics pass them (Ioffe 2015): with n rows, g = dL/dy, x' = (x - mean) invstd,
@@ -16,8 +16,8 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from spikenas.nn.kernels.cpu import CPUKernel, cpu_kernel
+from spikenas.nn.kernels.dynamics import Affine, Dynamics
 from spikenas.nn.kernels.gpu import GPUKernel, gpu_kernel
-from spikenas.nn.kernels.law import Affine, Law
 from spikenas.nn.kernels.portable import Portable, rows_of
 
 Backend = CPUKernel | GPUKernel | Portable
@@ -62,23 +62,32 @@ def backend_of(x: Tensor, num_steps: int = 1) -> Backend:
 
 
 def multi_step(
-    x: Tensor, num_steps: int, law: Law, leak: Tensor | None = None, norm: Norm | None = None
+    x: Tensor,
+    num_steps: int,
+    dynamics: Dynamics,
+    leak: Tensor | None = None,
+    norm: Norm | None = None,
 ) -> tuple[Tensor, Tensor | int | None]:
     """Return spikes [T, ..., C], and their number where the backend has counted them.
 
     A tensor holds the numbers of parts, for the reader to sum. ``leak`` is the tensor behind the
-    constant of a learnt law.
+    constant of a learnt charge.
     """
     if torch.compiler.is_compiling():
         spikes, _ = torch.ops.spikenas.multi_step(
-            x, leak, *_parts(norm), norm is not None and norm.is_of_batch, num_steps, *astuple(law)
+            x,
+            leak,
+            *_parts(norm),
+            norm is not None and norm.is_of_batch,
+            num_steps,
+            *astuple(dynamics),
         )
         return spikes, None
     if leak is not None and not leak.is_meta:  # on meta it is as it started
-        law = law.with_leak(float(leak.detach()))
+        dynamics = dynamics.with_leak(float(leak.detach()))
     learnt = (None,) * 3 if norm is None else (norm.weight, norm.bias, norm.constant)
     result: tuple[Tensor, Tensor | int | None] = _MultiStep.apply(  # type: ignore[no-untyped-call]
-        x.contiguous(), leak, *learnt, num_steps, law, norm
+        x.contiguous(), leak, *learnt, num_steps, dynamics, norm
     )
     return result
 
@@ -92,21 +101,21 @@ def normalise(x: Tensor, norm: Norm) -> Tensor:
 
 
 def run_forward(
-    x: Tensor, num_steps: int, law: Law, norm: Norm | None
+    x: Tensor, num_steps: int, dynamics: Dynamics, norm: Norm | None
 ) -> tuple[Tensor, Tensor | int | None]:
     """Return spikes, and their number if known."""
-    return backend_of(x, num_steps).forward(x, num_steps, law, norm.affine() if norm else None)
+    return backend_of(x, num_steps).forward(x, num_steps, dynamics, norm.affine() if norm else None)
 
 
 def run_backward(
-    grad: Tensor, x: Tensor, law: Law, norm: Norm | None
+    grad: Tensor, x: Tensor, dynamics: Dynamics, norm: Norm | None
 ) -> tuple[Tensor, Tensor | None, Tensor | None, Tensor | None, Tensor | None]:
     """Return the gradients of x, of a learnt leak, and of a norm's weight, bias and constant."""
     backend = backend_of(x, len(grad))
     affine = norm.affine() if norm else None
-    grad_y, of_grad, of_grad_x, grad_leak = backend.backward(x, grad, law, affine)
+    grad_y, of_grad, of_grad_x, grad_leak = backend.backward(x, grad, dynamics, affine)
     leak = None
-    if law.charge == "learnt":
+    if dynamics.charge == "learnt":
         leak = torch.as_tensor(grad_leak, dtype=backend.norm_dtype(x), device=x.device)
     if norm is None or of_grad is None or of_grad_x is None:
         return grad_y, leak, None, None, None
@@ -124,13 +133,13 @@ class _MultiStep(torch.autograd.Function):
         bias: Tensor | None,
         constant: Tensor | None,
         num_steps: int,
-        law: Law,
+        dynamics: Dynamics,
         norm: Norm | None,
     ) -> tuple[Tensor, Tensor | int | None]:
-        spikes, count = run_forward(x, num_steps, law, norm)
+        spikes, count = run_forward(x, num_steps, dynamics, norm)
         ctx.set_materialize_grads(False)  # the count has none
         ctx.save_for_backward(x, *_parts(norm))  # autograd sees if they change in between
-        ctx.law, ctx.norm, ctx.has_leak = law, norm, leak is not None
+        ctx.dynamics, ctx.norm, ctx.has_leak = dynamics, norm, leak is not None
         return spikes, count
 
     @staticmethod
@@ -139,7 +148,7 @@ class _MultiStep(torch.autograd.Function):
         if grads[0] is None:
             return (None,) * 8
         x, *_ = ctx.saved_tensors
-        grad_x, leak, *learnt = run_backward(grads[0].contiguous(), x, ctx.law, ctx.norm)
+        grad_x, leak, *learnt = run_backward(grads[0].contiguous(), x, ctx.dynamics, ctx.norm)
         return grad_x, leak if ctx.has_leak else None, *learnt, None, None, None
 
 

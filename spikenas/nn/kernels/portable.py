@@ -6,7 +6,7 @@ from math import prod
 import torch
 from torch import Tensor
 
-from spikenas.nn.kernels.law import CHARGES, Affine, Law
+from spikenas.nn.kernels.dynamics import CHARGES, Affine, Dynamics
 from spikenas.nn.surrogate import SURROGATES
 
 _PIECE = 2**16  # membranes that are run at once on a CPU, so that their steps stay in its cache
@@ -21,17 +21,17 @@ class Portable:
         return x.dtype if x.dtype in (torch.float32, torch.float64) else None
 
     def forward(
-        self, x: Tensor, num_steps: int, law: Law, affine: Affine | None
+        self, x: Tensor, num_steps: int, dynamics: Dynamics, affine: Affine | None
     ) -> tuple[Tensor, Tensor | int | None]:
         """Return spikes, and None as they are not counted."""
         rows = _as_rows(x)
         spikes = rows.new_empty((num_steps, *rows.shape[1:]))
         for part in _pieces(rows):
-            self._run(rows[:, part], law, affine, spikes[:, part])
+            self._run(rows[:, part], dynamics, affine, spikes[:, part])
         return spikes.view(num_steps, *x.shape[1:]), None
 
     def backward(
-        self, x: Tensor, grad: Tensor, law: Law, affine: Affine | None
+        self, x: Tensor, grad: Tensor, dynamics: Dynamics, affine: Affine | None
     ) -> tuple[Tensor, Tensor | None, Tensor | None, Tensor | float]:
         """Return dL/dy and its sums over rows, see `CPUKernel.backward`."""
         rows, grads = _as_rows(x), _as_rows(grad)
@@ -39,15 +39,15 @@ class Portable:
         for part in _pieces(rows):
             piece = rows[:, part]
             spikes = grads.new_empty(grads[:, part].shape)
-            y, h = self._run(piece, law, affine, spikes)
-            grad_h = _back_in_time(h, spikes, grads[:, part], law)
-            if law.charge == "learnt":
+            y, h = self._run(piece, dynamics, affine, spikes)
+            grad_h = _back_in_time(h, spikes, grads[:, part], dynamics)
+            if dynamics.charge == "learnt":
                 drive = y.expand_as(h).clone()  # y_t - v
-                drive[1:] -= (h - spikes * (law.threshold if law.soft_reset else h))[:-1]
+                drive[1:] -= (h - spikes * (dynamics.threshold if dynamics.soft_reset else h))[:-1]
                 grad_leak += (grad_h * drive).sum()
             if len(rows) < len(grads):
                 grad_h = grad_h.sum(0, keepdim=True)
-            torch.mul(grad_h, law.dh_dx, out=grad_y[:, part])
+            torch.mul(grad_h, dynamics.dh_dx, out=grad_y[:, part])
             if affine is not None:
                 sums.append(self.gradient_sums(piece, grad_y[:, part], affine.centre))
         if affine is None:
@@ -56,17 +56,17 @@ class Portable:
         return grad_y.view_as(x), of_grad, of_grad_x, grad_leak
 
     def _run(
-        self, rows: Tensor, law: Law, affine: Affine | None, spikes: Tensor
+        self, rows: Tensor, dynamics: Dynamics, affine: Affine | None, spikes: Tensor
     ) -> tuple[Tensor, Tensor]:
         """Fill in the spikes of rows [T or 1, R, C]; return what charges them, and membranes."""
         y = rows if affine is None else self.affine(rows, affine.scale, affine.shift)
         h = y.new_empty(spikes.shape)
         v = torch.zeros_like(h[0])
         for y_t, h_t, s_t in zip(y.expand_as(h), h, spikes, strict=True):
-            CHARGES[law.charge](y_t, v, law.c, h_t)
-            torch.ge(h_t, law.threshold, out=s_t)
-            if law.soft_reset:
-                torch.sub(h_t, s_t, alpha=law.threshold, out=v)
+            CHARGES[dynamics.charge](y_t, v, dynamics.c, h_t)
+            torch.ge(h_t, dynamics.threshold, out=s_t)
+            if dynamics.soft_reset:
+                torch.sub(h_t, s_t, alpha=dynamics.threshold, out=v)
             else:
                 torch.addcmul(h_t, h_t, s_t, value=-1.0, out=v)  # (1 - S) H
         return y, h
@@ -96,16 +96,16 @@ class Portable:
         return p
 
 
-def _back_in_time(h: Tensor, spikes: Tensor, grad: Tensor, law: Law) -> Tensor:
+def _back_in_time(h: Tensor, spikes: Tensor, grad: Tensor, dynamics: Dynamics) -> Tensor:
     """Return dL/dH of membranes [T, R, C]; see `spikenas.nn.neurons.neuron`."""
-    grad_h = SURROGATES[law.surrogate](h - law.threshold)  # dS/dH, then dL/dH in place
-    kept = torch.ones_like(spikes) if law.soft_reset else 1.0 - spikes  # dv/dH
-    if law.through_reset:
-        jump = torch.full_like(h, law.threshold) if law.soft_reset else h
+    grad_h = SURROGATES[dynamics.surrogate](h - dynamics.threshold)  # dS/dH, then dL/dH in place
+    kept = torch.ones_like(spikes) if dynamics.soft_reset else 1.0 - spikes  # dv/dH
+    if dynamics.through_reset:
+        jump = torch.full_like(h, dynamics.threshold) if dynamics.soft_reset else h
         kept = torch.addcmul(kept, jump, grad_h, value=-1.0)
     grad_h.mul_(grad)
     for t in range(len(h) - 2, -1, -1):
-        grad_h[t].addcmul_(grad_h[t + 1], kept[t], value=law.dh_dv)
+        grad_h[t].addcmul_(grad_h[t + 1], kept[t], value=dynamics.dh_dv)
     return grad_h
 
 

@@ -13,7 +13,7 @@ from spikenas.nn.neurons.neuron import Neuron
 class IntegrateAndFire(Neuron):
     """Keeps all that it was given until it fires."""
 
-    law = "decay"  # that keeps all
+    charge_name = "decay"  # that keeps all
     detach_reset = True
     dh_dx, dh_dv = 1.0, 1.0
 

@@ -13,7 +13,7 @@ from spikenas.nn.neurons.neuron import Neuron
 class LIF(Neuron):
     """Its input decays with the membrane: a constant current of x settles at v = x."""
 
-    law = "leaky"
+    charge_name = "leaky"
     detach_reset = True
 
     def __init__(

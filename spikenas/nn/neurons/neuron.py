@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from spikenas.nn.active_tokens import ActiveTokens, MaskedTokens, PackedTokens
-from spikenas.nn.kernels import Law, Norm, multi_step
+from spikenas.nn.kernels import Dynamics, Norm, multi_step
 from spikenas.nn.layout import from_rows, once, to_rows
 from spikenas.nn.operations import Facts, Leaf
 from spikenas.nn.surrogate import SURROGATES, Spike, Surrogate
@@ -32,7 +32,7 @@ class Neuron(Leaf):
     """A neuron whose charge is linear in its input and membrane; see the module's docstring.
 
     Attributes:
-        law: what `charge` is called in `spikenas.nn.kernels.law`, by which kernels know it.
+        charge_name: what `charge` is called in `spikenas.nn.kernels.dynamics`, as kernels know it.
         dh_dx, dh_dv: the derivatives of the charge.
         detach_reset: whether the gradient treats the spike in the reset as a constant.
         reset: ``zero``, or ``subtract`` for a soft one, which keeps what lies above the threshold.
@@ -40,7 +40,7 @@ class Neuron(Leaf):
     """
 
     kind = Kind.NEURON
-    law: ClassVar[str]
+    charge_name: ClassVar[str]
     dh_dx: float
     dh_dv: float
     detach_reset: bool
@@ -60,10 +60,10 @@ class Neuron(Leaf):
         """Return the membrane H_t before it fires."""
         raise NotImplementedError
 
-    def kernel_law(self) -> Law:
+    def dynamics(self) -> Dynamics:
         """Return the neuron in numbers, as a kernel reads it; a leak as it starts."""
-        return Law(
-            charge=self.law,
+        return Dynamics(
+            charge=self.charge_name,
             c=self.constant(),
             threshold=self.v_threshold,
             surrogate=self._slope,
@@ -74,7 +74,7 @@ class Neuron(Leaf):
         )
 
     def constant(self) -> float:
-        """Return the one number in the law of the charge."""
+        """Return the one number in the charge."""
         return self.dh_dv
 
     def leak(self) -> Tensor | None:
@@ -114,7 +114,7 @@ class Neuron(Leaf):
         """
         is_dense = norm is None and x.is_contiguous()
         rows = x if is_dense else to_rows(x)
-        spikes, self.spike_count = multi_step(rows, num_steps, self.kernel_law(), self.leak(), norm)
+        spikes, self.spike_count = multi_step(rows, num_steps, self.dynamics(), self.leak(), norm)
         return spikes if is_dense else from_rows(spikes, like=x)
 
     def definition(self, x: Tensor) -> Tensor:

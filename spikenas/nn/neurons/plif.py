@@ -19,7 +19,7 @@ from spikenas.nn.operations import Facts
 class ParametricLIF(Neuron):
     """A LIF whose leak is trained; one weight for the whole layer."""
 
-    law = "learnt"
+    charge_name = "learnt"
     detach_reset = True
 
     def __init__(

@@ -13,7 +13,7 @@ from spikenas.nn.neurons.neuron import Neuron
 class STMixerLIF(Neuron):
     """Has no memory at T = 1: it fires where x >= v_threshold."""
 
-    law = "decay"
+    charge_name = "decay"
     detach_reset = False
     dh_dx, dh_dv = 1.0, 0.5
 

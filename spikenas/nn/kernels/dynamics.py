@@ -1,4 +1,4 @@
-"""`Law` and `Affine`: a multi-step neuron, and what precedes it, in numbers for backends."""
+"""`Dynamics` and `Affine`: a multi-step neuron, and what precedes it, in numbers for backends."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -16,7 +16,7 @@ CHARGES: dict[str, Charge] = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Law:
+class Dynamics:
     """How a membrane charges, fires and resets, and how gradients pass.
 
     Attributes:
@@ -35,8 +35,8 @@ class Law:
     soft_reset: bool
     through_reset: bool
 
-    def with_leak(self, leak: float) -> "Law":
-        """Return the law of a neuron that has learnt this part k of H = v + k (y - v)."""
+    def with_leak(self, leak: float) -> "Dynamics":
+        """Return the dynamics of a neuron that has learnt this part k of H = v + k (y - v)."""
         return replace(self, c=leak, dh_dx=leak, dh_dv=1.0 - leak)
 
 
