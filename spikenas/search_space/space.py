@@ -14,9 +14,9 @@ from spikenas.architecture import Architecture, Halting, InputSpec, Stage
 from spikenas.exceptions import ArchitectureError, SpecError, UsageError, did_you_mean
 from spikenas.search_space import genes
 from spikenas.search_space.genes import Value
+from spikenas.search_space.nodes import nodes
 from spikenas.search_space.spec import Spec, read
-from spikenas.search_space.steps import steps
-from spikenas.search_space.walk import Choice, Choose, SpaceSize, Walk
+from spikenas.search_space.traversal import Choice, Choose, SpaceSize, Traversal
 
 _NAME = re.compile(r"(?:stages\[(\d+)\]\.)?(?:blocks\[(\d+)\]\.)?(\w+)")
 _HALTING = tuple(field.name for field in fields(Halting))
@@ -87,7 +87,7 @@ class SearchSpace:
         The values offered all lead to some member. Raises ArchitectureError when ``choose``
         returns another one.
         """
-        return self._assembled(self._walk.go(choose))
+        return self._assembled(self._traversal.run(choose))
 
     def sample(self, rng: Rng = None) -> Architecture:
         """Draw an architecture at random, each choice evenly."""
@@ -136,9 +136,9 @@ class SearchSpace:
     def nearest(self, architecture: Architecture) -> Architecture:
         """Return the member that has every choice of another architecture that it can have.
 
-        Gene by gene, in walk order: the value itself if it is offered, else the nearest number,
-        else the first. What a further stage or block should be, the last one says; a gene that
-        the other has no use for should have its default. The nearest of a member is itself.
+        Gene by gene, in the order of `domain`: the value itself if it is offered, else the nearest
+        number, else the first. What a further stage or block should be, the last one says; a gene
+        that the other has no use for should have its default. The nearest of a member is itself.
         """
         return self.draw(lambda name, values: _nearest(_wanted(architecture, name), values))
 
@@ -182,8 +182,8 @@ class SearchSpace:
         return self._size
 
     def domain(self) -> list[tuple[str, tuple[Value, ...]]]:
-        """Return every gene of the file with all values that it has somewhere, in walk order."""
-        return [(s.name, s.domain) for s in self._walk.steps if isinstance(s, Choice)]
+        """Return every gene of the file with all its values, in the order of traversal."""
+        return [(s.name, s.domain) for s in self._traversal.nodes if isinstance(s, Choice)]
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, SearchSpace):
@@ -199,24 +199,24 @@ class SearchSpace:
         return f"SearchSpace({self.name!r}, {members})"
 
     @cached_property
-    def _walk(self) -> Walk:
+    def _traversal(self) -> Traversal:
         if self.input is None:
             raise UsageError(
                 f"space {self.name!r} does not say for which images; give it an [input] table "
                 "or call with_input(input, num_classes)"
             )
-        return Walk(steps(self._spec, self.input))
+        return Traversal(nodes(self._spec, self.input))
 
     @cached_property
     def _size(self) -> SpaceSize:
-        return self._walk.size()
+        return self._traversal.size()
 
     def _refuse_emptiness(self) -> None:
-        if self._walk.can_end():
+        if self._traversal.can_end():
             return
         images = self.input
         assert images is not None
-        why = "".join(f"\n  - {text}" for text, _ in self._walk.complaints.most_common(3))
+        why = "".join(f"\n  - {text}" for text, _ in self._traversal.complaints.most_common(3))
         raise DeadEnd(
             f"{self._source}: no architecture of this space obeys the operators' rules "
             f"for images of {images.channels}x{images.height}x{images.width}:{why}"

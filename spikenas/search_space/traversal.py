@@ -1,9 +1,9 @@
-"""The walk through all choices of a space: the one place that knows which are live.
+"""The traversal of all choices of a space: the one place that knows which are live.
 
-A walk is a row of steps. A `Choice` is a gene with the values it may take, given those chosen
+It visits a sequence of nodes. A `Choice` is a gene with the values it may take, given those chosen
 before, or none where nothing reads it. A `Rule` asks the operators whether they may stand where
-they stand. A value is offered only if some end of the walk can be reached from it, so a walk
-never runs into a dead end, and every end is another architecture.
+they stand. A value is offered only if some end of the traversal can be reached from it, so there
+are no dead ends, and every end is another architecture.
 """
 
 from collections import Counter
@@ -17,7 +17,7 @@ from spikenas.search_space.genes import Value
 
 State = Mapping[str, Value | frozenset[Value] | None]  # what was chosen; mixers of a stage: a set
 Choose = Callable[[str, tuple[Value, ...]], Value]
-_Key = tuple[object, ...]  # a step, and what of the state it or a later one reads
+_Key = tuple[object, ...]  # a node, and what of the state it or a later one reads
 _Place = tuple[int, State]
 
 
@@ -74,41 +74,41 @@ class SpaceSize(int):
     __repr__ = __str__
 
 
-class Walk:
-    """A row of steps, with what is known about where they lead."""
+class Traversal:
+    """A sequence of nodes, with what is known about where they lead."""
 
-    def __init__(self, steps: Sequence[Choice | Rule]) -> None:
-        self.steps = tuple(steps)
+    def __init__(self, nodes: Sequence[Choice | Rule]) -> None:
+        self.nodes = tuple(nodes)
         self.complaints: Counter[str] = Counter()
-        self._live = _live_entries(self.steps)
+        self._live = _live_entries(self.nodes)
         self._reachable: dict[_Key, bool] = {}
 
-    def go(self, choose: Choose) -> dict[str, Value]:
+    def run(self, choose: Choose) -> dict[str, Value]:
         """Ask for every live gene that is open; return all live genes by name.
 
         Raises ArchitectureError when ``choose`` returns what was not offered.
         """
         state: State = {}
         chosen: dict[str, Value] = {}
-        for i, step in enumerate(self.steps):
-            values = step.values(state) if isinstance(step, Choice) else None
+        for i, node in enumerate(self.nodes):
+            values = node.values(state) if isinstance(node, Choice) else None
             if values is None:
                 continue
-            assert isinstance(step, Choice)
-            offered = tuple(v for v in values if self.can_end(i + 1, step.after(state, v)))
-            assert offered, f"{step.name}: a dead end, although the space has members"
-            value = offered[0] if len(step.domain) == 1 else choose(step.name, offered)
+            assert isinstance(node, Choice)
+            offered = tuple(v for v in values if self.can_end(i + 1, node.after(state, v)))
+            assert offered, f"{node.name}: a dead end, although the space has members"
+            value = offered[0] if len(node.domain) == 1 else choose(node.name, offered)
             if value not in offered:
                 raise ArchitectureError(
-                    f"{step.name} = {value!r} is not in this space; "
+                    f"{node.name} = {value!r} is not in this space; "
                     f"it has here: {', '.join(map(str, offered))}"
                 )
-            chosen[step.name] = offered[offered.index(value)]
-            state = step.after(state, value)
+            chosen[node.name] = offered[offered.index(value)]
+            state = node.after(state, value)
         return chosen
 
     def can_end(self, start: int = 0, state: State | None = None) -> bool:
-        """Whether some end can be reached from a step; ``complaints`` collects what forbids it."""
+        """Whether some end can be reached from a node; ``complaints`` collects what forbids it."""
         path: list[tuple[_Key, Iterator[_Place]]] = [((), iter([(start, state or {})]))]
         while path:
             key, branches = path[-1]
@@ -129,55 +129,55 @@ class Walk:
         return (start, *(state.get(entry) for entry in self._live[start]))
 
     def _branches(self, start: int, state: State) -> list[_Place] | None:
-        """Return the places behind the next live choice; None where the walk ends before one."""
-        for i, step in enumerate(self.steps[start:], start):
-            if isinstance(step, Rule):
-                complaint = step.complaint(state)
+        """Return the places behind the next live choice; None where no more is live."""
+        for i, node in enumerate(self.nodes[start:], start):
+            if isinstance(node, Rule):
+                complaint = node.complaint(state)
                 if complaint:
                     self.complaints[complaint] += 1
                     return []
                 continue
-            values = step.values(state)
+            values = node.values(state)
             if values is not None:
                 if not values:
-                    self.complaints[f"{step.name}: its when tables have no value in common"] += 1
-                return [(i + 1, step.after(state, value)) for value in values]
+                    self.complaints[f"{node.name}: its when tables have no value in common"] += 1
+                return [(i + 1, node.after(state, value)) for value in values]
         return None
 
     def size(self, max_states: int = 20_000, exact: int = 10**6) -> SpaceSize:
         """Count the ends.
 
-        States that no later step can tell apart are counted together, so stages multiply and
+        States that no later node can tell apart are counted together, so stages multiply and
         the count is quick. Where there are more than ``max_states`` of them, on more than ``exact``
         ways, the rest is bounded by a product.
         """
         counts: Mapping[_Key, int] = {(): 1}
-        for i, step in enumerate(self.steps):
+        for i, node in enumerate(self.nodes):
             following: Counter[_Key] = Counter()
             for key, number in counts.items():
                 state: State = dict(zip(self._live[i], key, strict=True))  # type: ignore[arg-type]
-                for after in _following(step, state):
+                for after in _following(node, state):
                     following[tuple(after.get(entry) for entry in self._live[i + 1])] += number
             counts = following
             if len(counts) > max_states and sum(counts.values()) > exact:
-                rest = (len(s.domain) for s in self.steps[i + 1 :] if isinstance(s, Choice))
+                rest = (len(s.domain) for s in self.nodes[i + 1 :] if isinstance(s, Choice))
                 return SpaceSize(sum(counts.values()) * prod(rest), is_exact=False)
         return SpaceSize(sum(counts.values()))
 
 
-def _following(step: Choice | Rule, state: State) -> list[State]:
-    if isinstance(step, Rule):
-        return [] if step.complaint(state) else [state]
-    values = step.values(state)
-    return [state] if values is None else [step.after(state, value) for value in values]
+def _following(node: Choice | Rule, state: State) -> list[State]:
+    if isinstance(node, Rule):
+        return [] if node.complaint(state) else [state]
+    values = node.values(state)
+    return [state] if values is None else [node.after(state, value) for value in values]
 
 
-def _live_entries(steps: Sequence[Choice | Rule]) -> list[tuple[str, ...]]:
-    """Return, for each step and the end, the entries written before it and read from it on."""
+def _live_entries(nodes: Sequence[Choice | Rule]) -> list[tuple[str, ...]]:
+    """Return, for each node and the end, the entries written before it and read from it on."""
     live: list[tuple[str, ...]] = []
-    for i in range(len(steps) + 1):
-        written = {step.entry for step in steps[:i] if isinstance(step, Choice)}
-        read = {entry for step in steps[i:] for entry in step.reads}
-        gathering = {s.entry for s in steps[i:] if isinstance(s, Choice) and s.gathers}
+    for i in range(len(nodes) + 1):
+        written = {node.entry for node in nodes[:i] if isinstance(node, Choice)}
+        read = {entry for node in nodes[i:] for entry in node.reads}
+        gathering = {s.entry for s in nodes[i:] if isinstance(s, Choice) and s.gathers}
         live.append(tuple(sorted(written & (read | gathering))))
     return live

@@ -1,7 +1,7 @@
-"""The walk alone: bounds, and sizes too large to walk through."""
+"""The traversal alone: bounds, and sizes too large to enumerate."""
 
 from spikenas.search_space import SearchSpace, SpaceSize
-from spikenas.search_space.walk import Choice, Walk
+from spikenas.search_space.traversal import Choice, Traversal
 
 STAGE = """
 [[stages]]
@@ -42,19 +42,19 @@ def test_a_count_cut_short_is_a_bound_that_says_so() -> None:
         reads=frozenset({"a"}),
         values=lambda state: (0, 1, 2) if state["a"] == 0 else (0,),
     )
-    walk = Walk([_free("a", 10), _free("b", 10), last])
+    traversal = Traversal([_free("a", 10), _free("b", 10), last])
 
-    exact, bound = walk.size(), walk.size(max_states=5, exact=0)
+    exact, bound = traversal.size(), traversal.size(max_states=5, exact=0)
 
     assert (exact, exact.is_exact, str(exact)) == (120, True, "120")
     assert (bound, bound.is_exact, str(bound)) == (300, False, "at most 300")
 
 
 def test_choices_that_do_not_touch_multiply_without_being_walked_through() -> None:
-    walk = Walk([_free(str(i), 10) for i in range(400)])
+    traversal = Traversal([_free(str(i), 10) for i in range(400)])
 
-    assert walk.size(max_states=10, exact=0) == 10**400
-    assert str(walk.size()) == "1.0e+400"
+    assert traversal.size(max_states=10, exact=0) == 10**400
+    assert str(traversal.size()) == "1.0e+400"
 
 
 def test_the_deepest_space_is_counted_and_sampled() -> None:

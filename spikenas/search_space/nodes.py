@@ -1,4 +1,4 @@
-"""From the tables of a file to the steps of its walk, for images of one size.
+"""`nodes`: what the traversal of a space visits, from the tables of a file and one size of images.
 
 Order: the whole network, then stage by stage; within each, a gene comes after those that decide
 whether it is read. A rule stands right behind the last gene that it looks at.
@@ -14,14 +14,14 @@ from spikenas.search_space import genes
 from spikenas.search_space.genes import Level, Value
 from spikenas.search_space.spec import Spec
 from spikenas.search_space.tables import Table
-from spikenas.search_space.walk import Choice, Rule, State
+from spikenas.search_space.traversal import Choice, Rule, State
 
 # What every operator's site tells of the network.
 _SITE = ("num_steps", "residual", "patch_size", "num_stages", "halting")
 
 
-def steps(spec: Spec, images: InputSpec) -> list[Choice | Rule]:
-    """Return the steps of the walk through a space."""
+def nodes(spec: Spec, images: InputSpec) -> list[Choice | Rule]:
+    """Return what the traversal of a space visits, in order."""
     choices = [_choice(spec.network, gene) for gene in spec.network.in_order()]
     rules = []
     for i, table in enumerate(spec.stages):
