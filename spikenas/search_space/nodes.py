@@ -1,7 +1,7 @@
 """`nodes`: what the traversal of a space visits, from the tables of a file and one size of images.
 
 Order: the whole network, then stage by stage; within each, a gene comes after those that decide
-whether it is read. A rule stands right behind the last gene that it looks at.
+whether it is read. A constraint stands right behind the last gene that it looks at.
 """
 
 from collections.abc import Callable, Sequence
@@ -14,16 +14,16 @@ from spikenas.search_space import genes
 from spikenas.search_space.genes import Level, Value
 from spikenas.search_space.spec import Spec
 from spikenas.search_space.tables import Table
-from spikenas.search_space.traversal import Choice, Rule, State
+from spikenas.search_space.traversal import Choice, Constraint, State
 
 # What every operator's site tells of the network.
 _SITE = ("num_steps", "residual", "patch_size", "num_stages", "halting")
 
 
-def nodes(spec: Spec, images: InputSpec) -> list[Choice | Rule]:
+def nodes(spec: Spec, images: InputSpec) -> list[Choice | Constraint]:
     """Return what the traversal of a space visits, in order."""
     choices = [_choice(spec.network, gene) for gene in spec.network.in_order()]
-    rules = []
+    constraints = []
     for i, table in enumerate(spec.stages):
         for gene in table.in_order():
             if gene == "mixer" and table.mixer_per_block:
@@ -31,17 +31,19 @@ def nodes(spec: Spec, images: InputSpec) -> list[Choice | Rule]:
                 choices += [_choice(table, gene, stage=i, block=j) for j in blocks]
             elif i or gene != "downsampling":
                 choices.append(_choice(table, gene, stage=i))
-        rules += _stage_rules(table, i, images)
-    return _merged(choices, [*_image_rules(spec, images), *rules])
+        constraints += _stage_constraints(table, i, images)
+    return _merged(choices, [*_image_constraints(spec, images), *constraints])
 
 
-def _merged(choices: Sequence[Choice], rules: Sequence[Rule]) -> list[Choice | Rule]:
+def _merged(
+    choices: Sequence[Choice], constraints: Sequence[Constraint]
+) -> list[Choice | Constraint]:
     last = {choice.entry: i for i, choice in enumerate(choices)}
-    place = [max((last.get(entry, 0) for entry in rule.reads), default=0) for rule in rules]
-    merged: list[Choice | Rule] = []
+    place = [max((last.get(entry, 0) for entry in each.reads), default=0) for each in constraints]
+    merged: list[Choice | Constraint] = []
     for i, choice in enumerate(choices):
         merged.append(choice)
-        merged += [rule for rule, at in zip(rules, place, strict=True) if at == i]
+        merged += [each for each, at in zip(constraints, place, strict=True) if at == i]
     return merged
 
 
@@ -107,28 +109,28 @@ def _operators(state: State, level: Level, stage: int | None) -> list[Operator]:
     ]
 
 
-def _image_rules(spec: Spec, images: InputSpec) -> list[Rule]:
-    """Return the rules of the operators of the whole network: stem, neuron and halting."""
+def _image_constraints(spec: Spec, images: InputSpec) -> list[Constraint]:
+    """Return the constraints of what the whole network shares: stem, neuron and halting."""
 
-    def rule(family: Family) -> Rule:
+    def constraint(family: Family) -> Constraint:
         def complaint(state: State) -> str | None:
             site = _site(state, 0, images, (images.height, images.width), is_stem=True)
             name = state.get(family) or genes.DEFAULTS[family]
             return registry.operator(family, str(name)).complaint(site, family)
 
         depth = {"stages[0].depth"} if family == "halting" else set()
-        return Rule(
+        return Constraint(
             reads=frozenset({*_SITE, "tau", family, "stages[0].embed_dim", *options, *depth}),
             complaint=complaint,
         )
 
     options = [gene for gene in spec.network.genes if gene in genes.options("network")]
     families: tuple[Family, ...] = ("stem", "neuron", "halting")
-    return [rule(family) for family in families if _have_rules(spec.network, family)]
+    return [constraint(family) for family in families if _have_rules(spec.network, family)]
 
 
-def _stage_rules(table: Table, stage: int, images: InputSpec) -> list[Rule]:
-    """Return the rules of one stage: of its blocks, of its mixers, of what comes before them."""
+def _stage_constraints(table: Table, stage: int, images: InputSpec) -> list[Constraint]:
+    """Return the constraints of one stage: of its blocks, its mixers, what comes before them."""
     mixer, embed_dim, num_heads, mlp_ratio, downsampling = (
         f"stages[{stage}].{gene}"
         for gene in ("mixer", "embed_dim", "num_heads", "mlp_ratio", "downsampling")
@@ -169,12 +171,12 @@ def _stage_rules(table: Table, stage: int, images: InputSpec) -> list[Rule]:
 
     options = (gene for gene in table.genes if gene in genes.options("stage"))
     here = {*_SITE, embed_dim, num_heads, *(f"stages[{stage}].{gene}" for gene in options)}
-    rules = [Rule(reads=frozenset({mixer, mlp_ratio}), complaint=blocks)]
+    constraints = [Constraint(reads=frozenset({mixer, mlp_ratio}), complaint=blocks)]
     if _have_rules(table, "mixer"):
-        rules.append(Rule(reads=frozenset({mixer, *here}), complaint=mixers))
+        constraints.append(Constraint(reads=frozenset({mixer, *here}), complaint=mixers))
     if stage:
-        rules.append(Rule(reads=frozenset({downsampling, *here}), complaint=halving))
-    return rules
+        constraints.append(Constraint(reads=frozenset({downsampling, *here}), complaint=halving))
+    return constraints
 
 
 def _site(

@@ -1,9 +1,9 @@
 """The traversal of all choices of a space: the one place that knows which are live.
 
 It visits a sequence of nodes. A `Choice` is a gene with the values it may take, given those chosen
-before, or none where nothing reads it. A `Rule` asks the operators whether they may stand where
-they stand. A value is offered only if some end of the traversal can be reached from it, so there
-are no dead ends, and every end is another architecture.
+before, or none where nothing reads it. A `Constraint` asks the operators whether they may stand
+where they stand. A value is offered only if some end of the traversal can be reached from it, so
+there are no dead ends, and every end is another architecture.
 """
 
 from collections import Counter
@@ -49,7 +49,7 @@ class Choice:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rule:
+class Constraint:
     """A condition on what was chosen; ``complaint`` says what is wrong, or None."""
 
     reads: frozenset[str]
@@ -77,7 +77,7 @@ class SpaceSize(int):
 class Traversal:
     """A sequence of nodes, with what is known about where they lead."""
 
-    def __init__(self, nodes: Sequence[Choice | Rule]) -> None:
+    def __init__(self, nodes: Sequence[Choice | Constraint]) -> None:
         self.nodes = tuple(nodes)
         self.complaints: Counter[str] = Counter()
         self._live = _live_entries(self.nodes)
@@ -131,7 +131,7 @@ class Traversal:
     def _branches(self, start: int, state: State) -> list[_Place] | None:
         """Return the places behind the next live choice; None where no more is live."""
         for i, node in enumerate(self.nodes[start:], start):
-            if isinstance(node, Rule):
+            if isinstance(node, Constraint):
                 complaint = node.complaint(state)
                 if complaint:
                     self.complaints[complaint] += 1
@@ -165,14 +165,14 @@ class Traversal:
         return SpaceSize(sum(counts.values()))
 
 
-def _following(node: Choice | Rule, state: State) -> list[State]:
-    if isinstance(node, Rule):
+def _following(node: Choice | Constraint, state: State) -> list[State]:
+    if isinstance(node, Constraint):
         return [] if node.complaint(state) else [state]
     values = node.values(state)
     return [state] if values is None else [node.after(state, value) for value in values]
 
 
-def _live_entries(nodes: Sequence[Choice | Rule]) -> list[tuple[str, ...]]:
+def _live_entries(nodes: Sequence[Choice | Constraint]) -> list[tuple[str, ...]]:
     """Return, for each node and the end, the entries written before it and read from it on."""
     live: list[tuple[str, ...]] = []
     for i in range(len(nodes) + 1):
