@@ -19,11 +19,12 @@ from spikenas.hardware.energy import (
 from spikenas.hardware.layer_file import parse_layers, read_layers
 from spikenas.hardware.layers import Layer, LayerGraph
 from spikenas.hardware.placement import Placement
-from spikenas.hardware.profile import ChipProfile, Fact, Limit, Rule, chip, chips
+from spikenas.hardware.profile import ChipProfile, ChipRule, Fact, Limit, chip, chips
 from spikenas.hardware.verdict import Verdict, Violation, check, check_layers
 
 __all__ = [
     "ChipProfile",
+    "ChipRule",
     "Comparison",
     "Constant",
     "EnergyEstimate",
@@ -34,7 +35,6 @@ __all__ = [
     "Limit",
     "OperationEnergy",
     "Placement",
-    "Rule",
     "Verdict",
     "Violation",
     "check",

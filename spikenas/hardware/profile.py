@@ -63,7 +63,7 @@ class Fact(BaseModel):
     grade: Grade
 
 
-class Rule(Fact):
+class ChipRule(Fact):
     """Operations that a chip refuses, warns of or notes.
 
     A rule applies to an operation of one of its kinds for which every given condition holds.
@@ -143,7 +143,7 @@ class ChipProfile(BaseModel):
     source: Text
     extends: Name | None = None
     placement: PlacementName | None = None
-    rules: Mapping[Name, Rule] = Field(default_factory=dict)
+    rules: Mapping[Name, ChipRule] = Field(default_factory=dict)
     limits: Mapping[LimitName, Limit] = Field(default_factory=dict)
     structure: Mapping[StructureName, Fact] = Field(default_factory=dict)
     _toml: str = PrivateAttr("")

@@ -12,11 +12,11 @@ from typing import Any, Literal
 
 from spikenas.exceptions import UsageError
 from spikenas.hardware.batch_norm_folding import fold_batch_norm
+from spikenas.hardware.chip_rules import OperationGraph, applies, described, replication
 from spikenas.hardware.layers import INPUT, LayerGraph
 from spikenas.hardware.placement import PLACE, Bound, Breach, Placement
 from spikenas.hardware.profile import ChipProfile, chips
 from spikenas.hardware.profile import chip as shipped
-from spikenas.hardware.rules import OperationGraph, applies, described, replication
 from spikenas.workload import WEIGHTED, Kind, Operand, Operation, Signal, Workload
 
 _THE_NETWORK = "the network"

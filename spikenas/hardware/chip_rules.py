@@ -5,7 +5,7 @@ Only kinds, signals, shapes and counts are read. A set of operations is an integ
 
 from collections.abc import Sequence
 
-from spikenas.hardware.profile import Rule
+from spikenas.hardware.profile import ChipRule
 from spikenas.workload import WEIGHTED, Kind, Operation, Signal, Workload
 
 
@@ -59,7 +59,7 @@ class OperationGraph:
         return self._reached[ends]
 
 
-def applies(rule: Rule, operation: Operation, graph: OperationGraph) -> bool:
+def applies(rule: ChipRule, operation: Operation, graph: OperationGraph) -> bool:
     """Say whether a rule meets an operation."""
     if operation.kind not in rule.kinds:
         return False
