@@ -1,7 +1,7 @@
 """The operators that an architecture may name, as plain facts.
 
 A family's ``__init__`` (``spikenas.nn.mixers``, ...) registers one `Operator` a line: its name,
-the genes it reads, the rule a place must obey, and where its class lives. The class is imported
+the genes it reads, its structural rule, and where its class lives. The class is imported
 only when a network is built, so spaces, chips and the store know every operator without torch.
 Families are imported by name on first use, as plugins are; nothing here depends on them.
 """
@@ -23,7 +23,7 @@ _FAMILIES = ("neurons", "stems", "mixers", "downsampling", "heads", "halting")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Site:
-    """The place where an operator would stand, as its rule sees it."""
+    """The place where an operator would stand, as its structural rule sees it."""
 
     embed_dim: int
     height: int  # of the map that enters, in pixels or tokens
@@ -40,7 +40,7 @@ class Site:
     options: Mapping[str, Option] = field(default_factory=dict)  # as given, without defaults
 
 
-Rule = Callable[[Site], str | None]
+StructuralRule = Callable[[Site], str | None]
 Check = Callable[[Any], str | None]
 
 
@@ -54,7 +54,7 @@ class Operator:
         genes: the optional genes that it reads (``num_heads``, ``tau``); others are dead.
         options: its own settings with their defaults; a value equal to the default leaves the key.
         checks: of an option's value: what is wrong with it and what would do, or None.
-        rule: says what is wrong with a place and what would do, or None where it may stand.
+        structural_rule: says what is wrong with a place and what would do, or returns None.
     """
 
     family: Family
@@ -64,11 +64,11 @@ class Operator:
     genes: tuple[str, ...] = ()
     options: Mapping[str, Option] = field(default_factory=dict)
     checks: Mapping[str, Check] = field(default_factory=dict)
-    rule: Rule | None = None
+    structural_rule: StructuralRule | None = None
 
     def complaint(self, site: Site, where: str) -> str | None:
         """Return what is wrong with a place, opening with ``where``, or None if it may stand."""
-        found = self.rule(site) if self.rule else None
+        found = self.structural_rule(site) if self.structural_rule else None
         return found and f"{where} = {self.name!r}: {found}"
 
     def load(self) -> Any:

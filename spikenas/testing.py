@@ -194,7 +194,7 @@ class MixerContract(CausalContract):
             halting=True,
             options=options,
         )
-        if operator.rule and (refusal := operator.rule(site)):
+        if operator.structural_rule and (refusal := operator.structural_rule(site)):
             pytest.skip(f"mixer {name!r} may not halt: {refusal}")
         lifetimes = _noise(_B, _GRID[0] * _GRID[1]).mul(3).round().clamp(0, _T)
         is_active = torch.arange(_T).view(_T, 1, 1) < lifetimes  # [T, B, N]
@@ -226,7 +226,7 @@ class StemContract(CausalContract):
 
     def residual(self, name: str) -> str:
         """Return the first residual that the operator's rule allows."""
-        rule = registry.operator("stem", name).rule
+        rule = registry.operator("stem", name).structural_rule
         sites = [
             Site(embed_dim=_D, height=8, width=8, num_steps=_T, residual=residual, patch_size=2)
             for residual in RESIDUALS

@@ -30,15 +30,17 @@ def test_an_operator_says_where_it_comes_from_and_where_it_lives(operator: Opera
 
 
 @pytest.mark.parametrize(
-    "operator", [op for op in EVERY if op.rule], ids=lambda op: f"{op.family}-{op.name}"
+    "operator", [op for op in EVERY if op.structural_rule], ids=lambda op: f"{op.family}-{op.name}"
 )
 def test_a_rule_lets_an_operator_stand_somewhere(operator: Operator) -> None:
     site = Site(
         embed_dim=64, height=32, width=32, num_steps=4, residual="spike", num_heads=8, patch_size=4
     )
-    assert operator.rule
+    assert operator.structural_rule
 
-    complaints = [operator.rule(replace(site, residual=r)) for r in ("spike", "membrane", "none")]
+    complaints = [
+        operator.structural_rule(replace(site, residual=r)) for r in ("spike", "membrane", "none")
+    ]
 
     assert None in complaints
 

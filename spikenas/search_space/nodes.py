@@ -212,7 +212,9 @@ def _site(
 
 
 def _have_rules(table: Table, family: Family) -> bool:
-    return any(registry.operator(family, str(name)).rule for name in table.domain(family))
+    return any(
+        registry.operator(family, str(name)).structural_rule for name in table.domain(family)
+    )
 
 
 def _entry(level: Level, gene: str, stage: int | None) -> str:

@@ -24,7 +24,7 @@ register(
         target=f"{_HERE}.deformed_shortcut:DeformedShortcutDownsampling",
         source="Zhou 2024 (QKFormer), SPEDS, section 3.5",
         options={"early_pool": False},
-        rule=_spikes_only,
+        structural_rule=_spikes_only,
     )
 )
 register(
@@ -49,6 +49,6 @@ register(
         name="sum_pool",
         target=f"{_HERE}.sum_pool:SumPoolDownsampling",
         source="a convolution, then 2x2 sums of spikes, as event-driven chips pool",
-        rule=_even_map,
+        structural_rule=_even_map,
     )
 )

@@ -25,7 +25,7 @@ register(
         target=f"{_HERE}.act:AdaptiveComputation",
         source="STAS (arXiv 2508.14138), A-SSA; Graves 2016 (ACT), Yin 2022 (A-ViT)",
         genes=("threshold", "ponder_cost"),
-        rule=_one_stage_of_blocks,
+        structural_rule=_one_stage_of_blocks,
     )
 )
 register(

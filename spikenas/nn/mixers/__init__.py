@@ -48,7 +48,7 @@ register(
         name="conv",
         target=f"{_HERE}.conv:ConvMixer",
         source="a plain spiking convolution, after Springenberg 2015",
-        rule=_needs_all_tokens,
+        structural_rule=_needs_all_tokens,
     )
 )
 register(
@@ -60,7 +60,7 @@ register(
         genes=("num_heads",),
         options={"scales": (1, 3), "elementwise": False, "attention_threshold": 1.0},
         checks={"scales": _odd_scales, "attention_threshold": positive},
-        rule=_on_all_tokens_with_heads,
+        structural_rule=_on_all_tokens_with_heads,
     )
 )
 register(
@@ -90,7 +90,7 @@ register(
         genes=("num_heads",),
         options={"attention_threshold": 0.5},
         checks={"attention_threshold": positive},
-        rule=_heads_divide_width,
+        structural_rule=_heads_divide_width,
     )
 )
 register(
@@ -102,7 +102,7 @@ register(
         genes=("num_heads",),
         options={"scale": 0.125, "qkv_bias": True, "attention_threshold": 0.5},
         checks={"scale": positive, "attention_threshold": positive},
-        rule=_heads_divide_width,
+        structural_rule=_heads_divide_width,
     )
 )
 register(
@@ -114,7 +114,7 @@ register(
         genes=("num_heads",),
         options={"attention_threshold": 0.5, "event_pooling": False},
         checks={"attention_threshold": positive},
-        rule=_spike_driven_rule,
+        structural_rule=_spike_driven_rule,
     )
 )
 register(
@@ -124,6 +124,6 @@ register(
         target=f"{_HERE}.stm:SpikingTokenMixing",
         source="Deng 2024 (STMixer), STM",
         genes=("num_heads",),
-        rule=_on_all_tokens_with_heads,
+        structural_rule=_on_all_tokens_with_heads,
     )
 )

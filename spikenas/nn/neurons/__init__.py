@@ -45,7 +45,7 @@ register(
         genes=("tau",),
         options={"surrogate": "atan", "reset": "zero"},
         checks=_CHECKS,
-        rule=_tau_above_one,
+        structural_rule=_tau_above_one,
     )
 )
 register(

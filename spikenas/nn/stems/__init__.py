@@ -68,7 +68,7 @@ register(
         name="conv",
         target=f"{_HERE}.conv:ConvStem",
         source="strided convolutions with batch norm and neuron, after Springenberg 2015",
-        rule=_conv_rule,
+        structural_rule=_conv_rule,
     )
 )
 register(
@@ -77,7 +77,7 @@ register(
         name="conv_side",
         target=f"{_HERE}.conv_side:ConvSideStem",
         source="Deng 2024 (STMixer), IPSPS",
-        rule=_conv_side_rule,
+        structural_rule=_conv_side_rule,
     )
 )
 register(
@@ -86,7 +86,7 @@ register(
         name="deformed_shortcut",
         target=f"{_HERE}.deformed_shortcut:DeformedShortcutStem",
         source="Zhou 2024 (QKFormer), SPEDS, section 3.5",
-        rule=_deformed_shortcut_rule,
+        structural_rule=_deformed_shortcut_rule,
     )
 )
 register(
@@ -95,7 +95,7 @@ register(
         name="i_sps",
         target=f"{_HERE}.i_sps:IntegratedPatchSplitting",
         source="STAS (arXiv 2508.14138), I-SPS",
-        rule=_i_sps_rule,
+        structural_rule=_i_sps_rule,
     )
 )
 register(
@@ -104,7 +104,7 @@ register(
         name="sps",
         target=f"{_HERE}.sps:SpikingPatchSplitting",
         source="Zhou 2023 (Spikformer), eq. 3-5",
-        rule=_sps_rule,
+        structural_rule=_sps_rule,
     )
 )
 register(
@@ -113,6 +113,6 @@ register(
         name="sps_membrane",
         target=f"{_HERE}.sps_membrane:MembranePatchSplitting",
         source="Yao 2023 (Spike-Driven Transformer), MS_SPS",
-        rule=_sps_membrane_rule,
+        structural_rule=_sps_membrane_rule,
     )
 )
