@@ -174,7 +174,7 @@ def _space() -> Iterator[str]:
     yield _table(
         ("table", "holds"),
         [
-            ("`[space]`", "`description`; `plugins`, modules with further operators"),
+            ("`[space]`", "`description`; `plugins`, modules with further components"),
             ("`[input]`", "`channels`, `height`, `width`, `kind`, `num_classes`; else the data's"),
             ("`[choices]`", "genes of the whole network"),
             ('`[when.KEY."VALUE"]`', "genes that exist only where KEY is VALUE, as JSON text"),
@@ -191,25 +191,25 @@ def _space() -> Iterator[str]:
                 for gene in genes.GENES[level]
             ],
         )
-    yield "### Operators"
+    yield "### Components"
     yield (
-        "An option is a gene as well, of the network or of the stage where its operator stands.\n"
+        "An option is a gene as well, of the network or of the stage where its component stands.\n"
         "A list is one value: `scales = [[1, 3], [1, 3, 5]]` lists two."
     )
     yield _table(
         ("gene", "value", "genes that it reads", "options with defaults", "source"),
         [
-            (f"`{family}`", f"`{name}`", *_operator(registry.operator(family, name)))
+            (f"`{family}`", f"`{name}`", *_component(registry.component(family, name)))
             for family in get_args(registry.Family)
             for name in registry.names(family)
         ],
     )
 
 
-def _operator(operator: registry.Operator) -> tuple[str, str, str]:
-    options = (f"`{name} = {json.dumps(value)}`" for name, value in operator.options.items())
-    read = (f"`{gene}`" for gene in operator.genes)
-    return ", ".join(read), ", ".join(options), operator.source
+def _component(component: registry.Component) -> tuple[str, str, str]:
+    options = (f"`{name} = {json.dumps(value)}`" for name, value in component.options.items())
+    read = (f"`{gene}`" for gene in component.genes)
+    return ", ".join(read), ", ".join(options), component.source
 
 
 def _recipe() -> Iterator[str]:
@@ -313,7 +313,7 @@ def _architecture() -> Iterator[str]:
     yield "## architecture.json"
     yield (
         "What an export folder holds, `architecture` in the documents above, and what ARCH takes "
-        "as a file.\nAn operator's own settings are in `options`."
+        "as a file.\nA component's own settings are in `options`."
     )
     for kind, where in (
         (Architecture, ""),
@@ -327,7 +327,9 @@ def _architecture() -> Iterator[str]:
                 (
                     f"`{where}{field.name}`",
                     JSON_GENES.get(where + field.name)
-                    or GENES[field.name].replace("see below", "see [operators](toml.md#operators)"),
+                    or GENES[field.name].replace(
+                        "see below", "see [components](toml.md#components)"
+                    ),
                     "required" if field.default is MISSING else _absent(field.default),
                 )
                 for field in fields(kind)

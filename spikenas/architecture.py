@@ -1,7 +1,7 @@
 """`Architecture`: one spiking transformer as plain data.
 
-It is valid and canonical once built: names are known, the operators' rules hold, and genes that
-no operator reads are removed, so two equal networks are two equal values with equal keys.
+It is valid and canonical once built: names are known, the components' rules hold, and genes that
+no component reads are removed, so two equal networks are two equal values with equal keys.
 Order of the data: image [C, H, W] -> stem (divides H and W by ``patch_size``) -> stages -> head.
 """
 
@@ -14,7 +14,7 @@ from typing import Any, Literal, TypeVar, get_args
 
 from spikenas import registry
 from spikenas.exceptions import ArchitectureError, UnknownNameError, did_you_mean
-from spikenas.registry import Operator, Option, Site
+from spikenas.registry import Component, Option, Site
 
 Residual = Literal["spike", "membrane", "none"]
 RESIDUALS: tuple[str, ...] = get_args(Residual)
@@ -84,13 +84,13 @@ class Stage:
                 f"mixer names {len(mixer)} blocks, but depth is {self.depth}; "
                 "give one name, or one a block"
             )
-        operators = [registry.operator("mixer", name) for name in mixer]
+        components = [registry.component("mixer", name) for name in mixer]
         if self.downsampling is not None:
-            operators.append(registry.operator("downsampling", self.downsampling))
+            components.append(registry.component("downsampling", self.downsampling))
         _set(self, "mixer", mixer)
         _set(self, "mlp_ratio", _number(self.mlp_ratio, "mlp_ratio", 0, 64))
-        _set(self, "options", _live_options(self.options, operators))
-        if not _read_by(operators, "num_heads"):
+        _set(self, "options", _live_options(self.options, components))
+        if not _read_by(components, "num_heads"):
             _set(self, "num_heads", None)
         elif self.num_heads is None:
             raise ArchitectureError(f"num_heads is missing; mixer {mixer[0]!r} needs it")
@@ -131,19 +131,19 @@ class Architecture:
         _one_of(self.residual, "residual", RESIDUALS)
         _integer(self.patch_size, "patch_size", 1, PATCH_SIZES[-1])
         _one_of(self.patch_size, "patch_size", PATCH_SIZES)
-        operators = [
-            registry.operator("neuron", self.neuron),
-            registry.operator("stem", self.stem),
-            registry.operator("head", self.head),
+        components = [
+            registry.component("neuron", self.neuron),
+            registry.component("stem", self.stem),
+            registry.component("head", self.head),
         ]
         _set(self, "v_threshold", _number(self.v_threshold, "v_threshold", 1e-6, 1e6))
-        if not _read_by(operators, "tau"):
+        if not _read_by(components, "tau"):
             _set(self, "tau", None)
         elif self.tau is None:
             raise ArchitectureError(f"tau is missing; neuron {self.neuron!r} needs it")
         else:
             _set(self, "tau", _number(self.tau, "tau", 1.0, 1e6))
-        _set(self, "options", _live_options(self.options, operators))
+        _set(self, "options", _live_options(self.options, components))
         if not 1 <= len(self.stages) <= MAX_STAGES:
             raise ArchitectureError(
                 f"stages has {len(self.stages)} entries; between 1 and {MAX_STAGES} are allowed"
@@ -216,7 +216,7 @@ class Architecture:
         return _build(cls, genes, "")
 
     def _obey_rules(self) -> None:
-        """Ask each operator whether it may stand where it stands."""
+        """Ask each component whether it may stand where it stands."""
         first = self.stages[0]
         shared: dict[str, Any] = {
             "num_steps": self.num_steps,
@@ -234,9 +234,9 @@ class Architecture:
             options=dict(self.options),
             **shared,
         )
-        _refuse(registry.operator("stem", self.stem).complaint(image, "stem"))
-        _refuse(registry.operator("neuron", self.neuron).complaint(image, "neuron"))
-        halting = registry.operator("halting", "act" if self.halting else "none")
+        _refuse(registry.component("stem", self.stem).complaint(image, "stem"))
+        _refuse(registry.component("neuron", self.neuron).complaint(image, "neuron"))
+        halting = registry.component("halting", "act" if self.halting else "none")
         _refuse(halting.complaint(replace(image, depth=first.depth), "halting"))
         grids = self.grids()
         for i, (stage, (height, width)) in enumerate(zip(self.stages, grids, strict=True)):
@@ -252,10 +252,10 @@ class Architecture:
                 before = replace(at, height=grids[i - 1][0], width=grids[i - 1][1])
                 _refuse(halving_complaint(i, *grids[i - 1]))
                 assert stage.downsampling is not None
-                downsampling = registry.operator("downsampling", stage.downsampling)
+                downsampling = registry.component("downsampling", stage.downsampling)
                 _refuse(downsampling.complaint(before, f"stages[{i}].downsampling"))
             for name in dict.fromkeys(stage.mixer):
-                _refuse(registry.operator("mixer", name).complaint(at, f"stages[{i}].mixer"))
+                _refuse(registry.component("mixer", name).complaint(at, f"stages[{i}].mixer"))
 
 
 def grid(images: InputSpec, patch_size: int, stage: int) -> tuple[int, int]:
@@ -290,23 +290,25 @@ def _options_to_dict(options: Options) -> dict[str, Any]:
     return {name: list(v) if isinstance(v, tuple) else v for name, v in options}
 
 
-def _read_by(operators: Sequence[Operator], gene: str) -> bool:
-    return any(gene in operator.genes for operator in operators)
+def _read_by(components: Sequence[Component], gene: str) -> bool:
+    return any(gene in component.genes for component in components)
 
 
-def _live_options(given: Mapping[str, Option] | Options, operators: Sequence[Operator]) -> Options:
-    """Return the options that some operator reads otherwise than by default, sorted."""
+def _live_options(
+    given: Mapping[str, Option] | Options, components: Sequence[Component]
+) -> Options:
+    """Return the options that some component reads otherwise than by default, sorted."""
     live = []
     for name, value in dict(given).items():
-        readers = [operator for operator in operators if name in operator.options]
+        readers = [component for component in components if name in component.options]
         if not readers:
-            known = {option for operator in operators for option in operator.options}
+            known = {option for component in components for option in component.options}
             raise ArchitectureError(
-                f"options.{name} is read by none of {', '.join(op.name for op in operators)}"
+                f"options.{name} is read by none of {', '.join(each.name for each in components)}"
                 f"{did_you_mean(name, known)}; their options: {', '.join(sorted(known)) or 'none'}"
             )
-        values = [registry.option_value(op, name, value, where="options.") for op in readers]
-        if any(v != op.options[name] for v, op in zip(values, readers, strict=True)):
+        values = [registry.option_value(each, name, value, where="options.") for each in readers]
+        if any(v != each.options[name] for v, each in zip(values, readers, strict=True)):
             live.append((name, values[0]))
     return tuple(sorted(live))
 

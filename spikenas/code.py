@@ -3,7 +3,7 @@
 The imports are read from the syntax tree, so nothing is run to follow them. An installed package
 of others counts by its version; spikenas, plugins and loose modules count by their bytes. A digest
 is taken once a process, since Python does not read an imported module again. A module that was
-edited after it registered its operators, or after its digest was taken, is refused.
+edited after it registered its components, or after its digest was taken, is refused.
 """
 
 import ast
@@ -23,7 +23,7 @@ _DATA_SUFFIXES = (".c", ".toml")
 _digests: dict[Path, str] = {}
 _specs: dict[str, ModuleSpec | None] = {}
 _names: dict[Path, str] = {}
-_registered_ns: dict[str, int] = {}  # by module, when it registered its operators
+_registered_ns: dict[str, int] = {}  # by module, when it registered its components
 
 
 def sources(modules: Iterable[str]) -> dict[str, str]:
@@ -87,7 +87,7 @@ def refresh() -> None:
 
 
 def note_registration(module: str) -> None:
-    """Note that a module is being imported now, as it registers an operator."""
+    """Note that a module is being imported now, as it registers a component."""
     _registered_ns.setdefault(module, time.time_ns())
 
 

@@ -182,23 +182,23 @@ def _other_code(job: Job) -> Outcome | None:
 
 def code_of_candidate(architecture: Architecture, plugins: Iterable[str] = ()) -> dict[str, str]:
     """Return the code that the figures of a candidate depend on, see `spikenas.code.sources`."""
-    operators = [
-        registry.operator("neuron", architecture.neuron),
-        registry.operator("stem", architecture.stem),
-        registry.operator("head", architecture.head),
+    components = [
+        registry.component("neuron", architecture.neuron),
+        registry.component("stem", architecture.stem),
+        registry.component("head", architecture.head),
     ]
     if architecture.halting is not None:
-        operators.append(registry.operator("halting", "act"))
+        components.append(registry.component("halting", "act"))
     for stage in architecture.stages:
-        operators += [registry.operator("mixer", name) for name in stage.mixer]
+        components += [registry.component("mixer", name) for name in stage.mixer]
         if stage.downsampling is not None:
-            operators.append(registry.operator("downsampling", stage.downsampling))
-    return sources((__name__, *modules(operators), *plugins))
+            components.append(registry.component("downsampling", stage.downsampling))
+    return sources((__name__, *modules(components), *plugins))
 
 
-def modules(operators: Iterable[registry.Operator]) -> list[str]:
-    """Return the modules that the classes of the operators lie in."""
-    return sorted({each.target.partition(":")[0] for each in operators})
+def modules(components: Iterable[registry.Component]) -> list[str]:
+    """Return the modules that the classes of the components lie in."""
+    return sorted({each.target.partition(":")[0] for each in components})
 
 
 def code_sha256(code: Mapping[str, str]) -> str:

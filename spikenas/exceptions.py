@@ -4,7 +4,7 @@
 
     SpikeNASError
     |- UsageError            options that contradict each other or name nothing (2)
-    |  |- UnknownNameError   no such space, chip, operator, recipe ...; carries the nearest name
+    |  |- UnknownNameError   no such space, chip, component, recipe ...; carries the nearest name
     |  |- SpecError          a TOML or JSON file says something impossible (names file and key)
     |  |- ArchitectureError  genes that contradict each other (names the gene)
     |  |- DataError          a data set is missing, truncated or of another shape

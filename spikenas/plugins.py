@@ -1,4 +1,4 @@
-"""`import_plugins`: modules of the user's own with further operators, and only with consent.
+"""`import_plugins`: modules of the user's own with further components, and only with consent.
 
 A space names its plugins, and a run or an export repeats the names. Whoever wrote that text is not
 the user who reads it, so a module is imported only where the user said so: by ``--allow-plugins``,
@@ -22,7 +22,7 @@ _CONSENT = "--allow-plugins (in Python: allow_plugins=True; or SPIKENAS_ALLOW_PL
 def import_plugins(
     modules: Sequence[str], *, of: str, is_allowed: bool, folder: Path | None = None
 ) -> None:
-    """Import modules in which operators are registered.
+    """Import modules in which components are registered.
 
     They are looked for where Python looks, then in ``folder`` and in the working folder; these
     come last, so that a file there never takes the place of an installed module.

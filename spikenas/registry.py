@@ -1,8 +1,8 @@
-"""The operators that an architecture may name, as plain facts.
+"""The components that an architecture may name, as plain facts.
 
-A family's ``__init__`` (``spikenas.nn.mixers``, ...) registers one `Operator` a line: its name,
+A family's ``__init__`` (``spikenas.nn.mixers``, ...) registers one `Component` a line: its name,
 the genes it reads, its structural rule, and where its class lives. The class is imported
-only when a network is built, so spaces, chips and the store know every operator without torch.
+only when a network is built, so spaces, chips and the store know every component without torch.
 Families are imported by name on first use, as plugins are; nothing here depends on them.
 """
 
@@ -23,7 +23,7 @@ _FAMILIES = ("neurons", "stems", "mixers", "downsampling", "heads", "halting")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Site:
-    """The place where an operator would stand, as its structural rule sees it."""
+    """The place where a component would stand, as its structural rule sees it."""
 
     embed_dim: int
     height: int  # of the map that enters, in pixels or tokens
@@ -45,7 +45,7 @@ Check = Callable[[Any], str | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Operator:
+class Component:
     """One member of a family.
 
     Attributes:
@@ -77,39 +77,39 @@ class Operator:
         return getattr(import_module(module), attribute)
 
 
-_operators: dict[tuple[Family, str], Operator] = {}
+_components: dict[tuple[Family, str], Component] = {}
 _loaded = False
 
 
-def register(operator: Operator) -> None:
-    """Add an operator; a second one of the same name is an error.
+def register(component: Component) -> None:
+    """Add a component; a second one of the same name is an error.
 
-    So is an option that another operator has with another type or check: a file that names it
+    So is an option that another component has with another type or check: a file that names it
     would be read by the wrong one.
     """
     note_registration(sys._getframe(1).f_globals["__name__"])  # whose source must stay as it is
-    for name, default in operator.options.items():
-        for other in _operators.values():
+    for name, default in component.options.items():
+        for other in _components.values():
             if name in other.options and (
                 type(default) is not type(other.options[name])
-                or operator.checks.get(name) is not other.checks.get(name)
+                or component.checks.get(name) is not other.checks.get(name)
             ):
                 raise UsageError(
-                    f"option {name!r} of {operator.family} {operator.name!r} has another type or "
+                    f"option {name!r} of {component.family} {component.name!r} has another type or "
                     f"check than that of {other.family} {other.name!r}; rename it"
                 )
-    known = _operators.setdefault((operator.family, operator.name), operator)
-    if known.target != operator.target:
+    known = _components.setdefault((component.family, component.name), component)
+    if known.target != component.target:
         raise UsageError(
-            f"{operator.family} {operator.name!r} is registered twice: "
-            f"{known.target} and {operator.target}; rename one"
+            f"{component.family} {component.name!r} is registered twice: "
+            f"{known.target} and {component.target}; rename one"
         )
 
 
-def operator(family: Family, name: str) -> Operator:
-    """Return an operator by name, or raise UnknownNameError with the nearest."""
+def component(family: Family, name: str) -> Component:
+    """Return a component by name, or raise UnknownNameError with the nearest."""
     _load_families()
-    found = _operators.get((family, name))
+    found = _components.get((family, name))
     if found is None:
         raise UnknownNameError(family, name, names(family))
     return found
@@ -118,23 +118,23 @@ def operator(family: Family, name: str) -> Operator:
 def names(family: Family) -> list[str]:
     """Return the names of a family, sorted."""
     _load_families()
-    return sorted(name for fam, name in _operators if fam == family)
+    return sorted(name for fam, name in _components if fam == family)
 
 
-def option_value(operator: Operator, name: str, value: object, *, where: str = "") -> Option:
+def option_value(component: Component, name: str, value: object, *, where: str = "") -> Option:
     """Return the value of an option in the type of its default, so that 1 and 1.0 are one.
 
     Raises ArchitectureError, its text opening with ``where`` and the name, where the type is
-    another or the operator's check complains.
+    another or the component's check complains.
     """
-    default = operator.options[name]
+    default = component.options[name]
     if isinstance(default, float) and type(value) is int:
         value = float(value)
     if isinstance(default, tuple) and isinstance(value, list):
         value = tuple(value)
     if not _is_like(value, default):
         raise ArchitectureError(f"{where}{name} = {value!r}; needed: {_WORDS[type(default)]}")
-    check = operator.checks.get(name)
+    check = component.checks.get(name)
     complaint = check(value) if check else None
     if complaint:
         raise ArchitectureError(f"{where}{name} = {value!r}; {complaint}")

@@ -1,6 +1,6 @@
-"""What each family of operators promises, as classes of tests; for plugins as for our own.
+"""What each family of components promises, as classes of tests; for plugins as for our own.
 
-A plugin registers its operator and puts its name on a subclass::
+A plugin registers its component and puts its name on a subclass::
 
     @pytest.mark.parametrize("name", ["my_mixer"])
     class TestMyMixer(MixerContract):
@@ -31,17 +31,17 @@ _GRID = (4, 4)
 
 
 class OperatorContract:
-    """What operators of every family promise; the family's class says how to build and feed one.
+    """What components of every family promise; the family's class says how to build and feed one.
 
     Attributes:
-        genes: for the genes that the operator declares, and those of its options to change.
+        genes: for the genes that the component declares, and those of its options to change.
     """
 
     family: ClassVar[Family]
     genes: ClassVar[Mapping[str, Any]] = {}
 
     def build(self, name: str) -> nn.Module:
-        """Return the operator, for inputs like those of `inputs`."""
+        """Return the component, for inputs like those of `inputs`."""
         raise NotImplementedError
 
     def inputs(self) -> Tensor:
@@ -53,12 +53,12 @@ class OperatorContract:
         raise NotImplementedError
 
     def architecture(self, name: str) -> Architecture:
-        """Return a network with the operator in it."""
+        """Return a network with the component in it."""
         raise NotImplementedError
 
-    def test_the_operator_names_its_source(self, name: str) -> None:
+    def test_the_component_names_its_source(self, name: str) -> None:
         """A reader must find the paper and the equation."""
-        assert registry.operator(self.family, name).source
+        assert registry.component(self.family, name).source
 
     def test_the_output_has_the_promised_shape(self, name: str) -> None:
         """Also on meta tensors, where nothing is allocated."""
@@ -99,7 +99,7 @@ class OperatorContract:
 
 
 class CausalContract(OperatorContract):
-    """An operator whose output has steps; none may look ahead."""
+    """A component whose output has steps; none may look ahead."""
 
     def test_no_step_looks_ahead(self, name: str) -> None:
         """The first steps are the same when the later ones are never shown."""
@@ -115,7 +115,7 @@ class NeuronContract(CausalContract):
 
     def build(self, name: str) -> Neuron:
         """Return the neuron, threshold 1."""
-        neuron: Neuron = registry.operator("neuron", name).load()(**self.genes)
+        neuron: Neuron = registry.component("neuron", name).load()(**self.genes)
         return neuron
 
     def inputs(self) -> Tensor:
@@ -161,7 +161,7 @@ class MixerContract(CausalContract):
 
     def build(self, name: str) -> nn.Module:
         """Return the mixer."""
-        mixer: nn.Module = registry.operator("mixer", name).load()(
+        mixer: nn.Module = registry.component("mixer", name).load()(
             embed_dim=_D, grid=_GRID, neuron=_neuron, **self.genes
         )
         initialise: Any = mixer.initialise
@@ -182,8 +182,8 @@ class MixerContract(CausalContract):
 
     def test_halted_tokens_say_nothing_unless_the_rule_refuses_halting(self, name: str) -> None:
         """Rows of the active tokens alone give what masked tokens give."""
-        operator = registry.operator("mixer", name)
-        options = {n: value for n, value in self.genes.items() if n in operator.options}
+        component = registry.component("mixer", name)
+        options = {n: value for n, value in self.genes.items() if n in component.options}
         site = Site(
             embed_dim=_D,
             height=_GRID[0],
@@ -194,7 +194,7 @@ class MixerContract(CausalContract):
             halting=True,
             options=options,
         )
-        if operator.structural_rule and (refusal := operator.structural_rule(site)):
+        if component.structural_rule and (refusal := component.structural_rule(site)):
             pytest.skip(f"mixer {name!r} may not halt: {refusal}")
         lifetimes = _noise(_B, _GRID[0] * _GRID[1]).mul(3).round().clamp(0, _T)
         is_active = torch.arange(_T).view(_T, 1, 1) < lifetimes  # [T, B, N]
@@ -214,7 +214,7 @@ class StemContract(CausalContract):
 
     def build(self, name: str) -> nn.Module:
         """Return the stem, in the first residual that it allows."""
-        stem: nn.Module = registry.operator("stem", name).load()(
+        stem: nn.Module = registry.component("stem", name).load()(
             in_channels=2,
             embed_dim=_D,
             patch_size=2,
@@ -225,8 +225,8 @@ class StemContract(CausalContract):
         return stem
 
     def residual(self, name: str) -> str:
-        """Return the first residual that the operator's rule allows."""
-        rule = registry.operator("stem", name).structural_rule
+        """Return the first residual that the component's rule allows."""
+        rule = registry.component("stem", name).structural_rule
         sites = [
             Site(embed_dim=_D, height=8, width=8, num_steps=_T, residual=residual, patch_size=2)
             for residual in RESIDUALS
@@ -253,7 +253,7 @@ class DownsamplingContract(CausalContract):
 
     def build(self, name: str) -> nn.Module:
         """Return it, between spikes of two widths."""
-        downsampling: nn.Module = registry.operator("downsampling", name).load()(
+        downsampling: nn.Module = registry.component("downsampling", name).load()(
             in_channels=8, embed_dim=_D, residual="spike", neuron=_neuron, **self.genes
         )
         return downsampling
@@ -278,7 +278,7 @@ class HeadContract(OperatorContract):
 
     def build(self, name: str) -> nn.Module:
         """Return the head, after spikes."""
-        head: nn.Module = registry.operator("head", name).load()(
+        head: nn.Module = registry.component("head", name).load()(
             embed_dim=_D, num_classes=5, residual="spike", neuron=_neuron, **self.genes
         )
         return head
@@ -331,7 +331,7 @@ def _stage(**genes: Any) -> Stage:
 
 
 def _with_options(kind: type[Any], genes: Mapping[str, Any]) -> dict[str, Any]:
-    """Gather what is no gene of ``kind`` under ``options``: an operator's own settings."""
+    """Gather what is no gene of ``kind`` under ``options``: a component's own settings."""
     known = {field.name for field in fields(kind)}
     options = tuple((name, value) for name, value in genes.items() if name not in known)
     return {**{n: v for n, v in genes.items() if n in known}, "options": options}

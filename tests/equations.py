@@ -1,4 +1,4 @@
-"""The operators once more, one step and one sample at a time, written from the equations.
+"""The components once more, one step and one sample at a time, written from the equations.
 
 Only weights and names are taken from the modules. Float64; a sample's map is [C, H, W], its
 tokens are [N, D]. Where a neuron stands, its spikes are also noted under its name.
@@ -88,9 +88,9 @@ def randomised(module, seed=0):
 
 
 def shipped(family):
-    """Return the names of our own operators; other tests may have registered plugins."""
-    found = [registry.operator(family, name) for name in registry.names(family)]
-    return [operator.name for operator in found if operator.target.startswith("spikenas.")]
+    """Return the names of our own components; other tests may have registered plugins."""
+    found = [registry.component(family, name) for name in registry.names(family)]
+    return [component.name for component in found if component.target.startswith("spikenas.")]
 
 
 def spikes_like(*shape, seed=1):

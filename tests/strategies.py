@@ -52,7 +52,7 @@ _STAGE: Document = {
     "early_pool": [False, True],
 }
 _OPTIONS = ("surrogate", *[*_STAGE][6:])
-# What a file need not say: it has a default, of each operator its own.
+# What a file need not say: it has a default, of each component its own.
 _OPTIONAL = ("threshold", "ponder_cost", *_OPTIONS)
 _OF_MIXERS = ["num_heads", "mlp_ratio", "attention_threshold", "scales"]
 _HALTING_MIXERS = ["none", "qk_channel", "qk_token", "spike_driven", "ssa"]
@@ -158,7 +158,7 @@ def _eased(draw: st.DrawFn, document: Document) -> Document:
 
 @st.composite
 def architectures(draw: st.DrawFn) -> Architecture:
-    """Valid architectures of every operator."""
+    """Valid architectures of every component."""
     return draw(spaces()).sample(draw(st.integers(0, 2**32)))
 
 
@@ -196,17 +196,17 @@ def _architecture(
     network["halting"] = None if network["halting"] == "none" else halting
     genes = []
     for i, stage in enumerate(stages):
-        operators = [("mixer", name) for name in stage["mixer"]]
-        operators += [("downsampling", stage["downsampling"])] if i else []
-        genes.append(_with_options(stage, operators))
+        components = [("mixer", name) for name in stage["mixer"]]
+        components += [("downsampling", stage["downsampling"])] if i else []
+        genes.append(_with_options(stage, components))
     return Architecture.from_dict(
         {"input": image, "num_classes": images["num_classes"], **network, "stages": genes}
     )
 
 
-def _with_options(chosen: Document, operators: list[tuple[Any, str]]) -> Document:
+def _with_options(chosen: Document, components: list[tuple[Any, str]]) -> Document:
     """Move the options that are read to ``options``; leave out what no table said."""
-    known = {option for f, name in operators for option in registry.operator(f, name).options}
+    known = {option for f, name in components for option in registry.component(f, name).options}
     said = {name: value for name, value in chosen.items() if value is not None}
     genes = {name: value for name, value in said.items() if name not in _OPTIONS}
     return {**genes, "options": {name: said[name] for name in known if name in said}}

@@ -206,7 +206,7 @@ def test_a_map_of_one_token_cannot_be_halved() -> None:
         Architecture.from_dict(staged({}, {"downsampling": "max_pool"}, patch_size=8))
 
 
-def test_an_unknown_operator_built_in_python_has_the_nearest_name() -> None:
+def test_an_unknown_component_built_in_python_has_the_nearest_name() -> None:
     with pytest.raises(UnknownNameError, match="did you mean 'conv'"):
         Stage(embed_dim=8, depth=1, mixer=("conf",))
 

@@ -10,7 +10,7 @@ from torch import Tensor
 from spikenas.nn.layout import to_map, to_tokens
 from spikenas.nn.mixers.mixer import Mixer
 from spikenas.nn.operations import BatchNorm, Conv
-from spikenas.registry import Operator, register
+from spikenas.registry import Component, register
 
 class LabMixer(Mixer):
     def __init__(self, *, embed_dim, grid, neuron):
@@ -21,7 +21,7 @@ class LabMixer(Mixer):
     def forward(self, x: Tensor) -> Tensor:
         return to_tokens(self.bn(self.conv(to_map(x, self.grid))))
 
-register(Operator(family="mixer", name="lab", target="lab_mixers:LabMixer", source="none"))
+register(Component(family="mixer", name="lab", target="lab_mixers:LabMixer", source="none"))
 """
 SPACE = """
 [space]
@@ -83,7 +83,7 @@ def spikenas(lab: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
 
 
 @pytest.mark.slow
-def test_an_edited_plugin_is_another_operator_and_every_command_knows_it(lab: Path) -> None:
+def test_an_edited_plugin_is_another_component_and_every_command_knows_it(lab: Path) -> None:
     first = spikenas(lab, *SEARCH, "first", "--allow-plugins")
     same = spikenas(lab, *SEARCH, "same", "--allow-plugins")
     edit(lab, kernel=3)

@@ -1,4 +1,4 @@
-"""The registry: what every operator must say of itself."""
+"""The registry: what every component must say of itself."""
 
 import inspect
 import subprocess
@@ -10,58 +10,60 @@ import pytest
 
 from spikenas import registry
 from spikenas.exceptions import UnknownNameError, UsageError
-from spikenas.registry import Family, Operator, Site
+from spikenas.registry import Component, Family, Site
 
 EVERY = [
-    registry.operator(family, name)
+    registry.component(family, name)
     for family in get_args(Family)
     for name in registry.names(family)
 ]
 
 
-@pytest.mark.parametrize("operator", EVERY, ids=lambda op: f"{op.family}-{op.name}")
-def test_an_operator_says_where_it_comes_from_and_where_it_lives(operator: Operator) -> None:
-    module, _, name = operator.target.partition(":")
+@pytest.mark.parametrize("component", EVERY, ids=lambda each: f"{each.family}-{each.name}")
+def test_a_component_says_where_it_comes_from_and_where_it_lives(component: Component) -> None:
+    module, _, name = component.target.partition(":")
 
-    assert operator.source
+    assert component.source
     assert module.startswith("spikenas.nn.")
     assert name.isidentifier()
-    assert set(operator.genes) <= {"tau", "num_heads", "threshold", "ponder_cost"}
+    assert set(component.genes) <= {"tau", "num_heads", "threshold", "ponder_cost"}
 
 
 @pytest.mark.parametrize(
-    "operator", [op for op in EVERY if op.structural_rule], ids=lambda op: f"{op.family}-{op.name}"
+    "component",
+    [each for each in EVERY if each.structural_rule],
+    ids=lambda each: f"{each.family}-{each.name}",
 )
-def test_a_rule_lets_an_operator_stand_somewhere(operator: Operator) -> None:
+def test_a_rule_lets_a_component_stand_somewhere(component: Component) -> None:
     site = Site(
         embed_dim=64, height=32, width=32, num_steps=4, residual="spike", num_heads=8, patch_size=4
     )
-    assert operator.structural_rule
+    assert component.structural_rule
 
     complaints = [
-        operator.structural_rule(replace(site, residual=r)) for r in ("spike", "membrane", "none")
+        component.structural_rule(replace(site, residual=r)) for r in ("spike", "membrane", "none")
     ]
 
     assert None in complaints
 
 
-@pytest.mark.parametrize("operator", EVERY, ids=lambda op: f"{op.family}-{op.name}")
-def test_what_an_option_is_by_default_is_what_is_built_by_default(operator: Operator) -> None:
-    parameters = inspect.signature(operator.load()).parameters
+@pytest.mark.parametrize("component", EVERY, ids=lambda each: f"{each.family}-{each.name}")
+def test_what_an_option_is_by_default_is_what_is_built_by_default(component: Component) -> None:
+    parameters = inspect.signature(component.load()).parameters
 
-    built = {name: parameters[name].default for name in operator.options}
+    built = {name: parameters[name].default for name in component.options}
 
-    assert built == dict(operator.options)
-    assert all(type(built[name]) is type(value) for name, value in operator.options.items())
+    assert built == dict(component.options)
+    assert all(type(built[name]) is type(value) for name, value in component.options.items())
 
 
 @pytest.mark.parametrize(
     "change", [{"options": {"scale": 8}}, {"options": {"scale": 0.5}, "checks": {}}]
 )
-def test_an_option_that_another_operator_reads_otherwise_is_refused(
+def test_an_option_that_another_component_reads_otherwise_is_refused(
     change: dict[str, Any],
 ) -> None:
-    ours = registry.operator("mixer", "ssa")
+    ours = registry.component("mixer", "ssa")
 
     with pytest.raises(UsageError, match=r"'scale' of mixer 'lab' .* than that of mixer 'ssa'"):
         registry.register(replace(ours, name="lab", **change))
@@ -69,27 +71,27 @@ def test_an_option_that_another_operator_reads_otherwise_is_refused(
     assert "lab" not in registry.names("mixer")
 
 
-def test_an_unknown_operator_gets_the_nearest_name() -> None:
+def test_an_unknown_component_gets_the_nearest_name() -> None:
     with pytest.raises(UnknownNameError, match="no mixer is named 'qk_tokens'; did you mean 'qk_t"):
-        registry.operator("mixer", "qk_tokens")
+        registry.component("mixer", "qk_tokens")
 
 
-def test_two_operators_of_one_name_are_refused() -> None:
-    ours = registry.operator("mixer", "ssa")
+def test_two_components_of_one_name_are_refused() -> None:
+    ours = registry.component("mixer", "ssa")
 
     with pytest.raises(UsageError, match="mixer 'ssa' is registered twice"):
         registry.register(replace(ours, target="elsewhere:Attention"))
 
 
-def test_registering_the_same_operator_again_changes_nothing() -> None:
-    ours = registry.operator("mixer", "ssa")
+def test_registering_the_same_component_again_changes_nothing() -> None:
+    ours = registry.component("mixer", "ssa")
 
     registry.register(ours)
 
-    assert registry.operator("mixer", "ssa") is ours
+    assert registry.component("mixer", "ssa") is ours
 
 
-def test_knowing_the_operators_needs_no_torch() -> None:
+def test_knowing_the_components_needs_no_torch() -> None:
     code = (
         "import sys; from spikenas import registry; registry.names('mixer'); "
         "print('torch' in sys.modules)"

@@ -22,7 +22,7 @@ class Screened:
     Attributes:
         screening: None where it was not screened, or screening failed.
         is_repeat: the run knows its architecture already.
-        traceback: of an operator that could not be traced.
+        traceback: of a component that could not be traced.
     """
 
     proposal: Proposal
@@ -110,7 +110,7 @@ class Proposals:
     def _screen(self, proposal: Proposal) -> Screened:
         try:
             screening = screen(proposal.architecture, chip=self._chip, limits=self._limits)
-        except Exception:  # a plugin's operator may raise anything; the search goes on, with record
+        except Exception:  # a plugin may raise anything; the search goes on, with record
             return Screened(proposal=proposal, traceback=traceback.format_exc())
         return Screened(proposal=proposal, screening=screening)
 
@@ -126,7 +126,7 @@ def _commonest(tried: Iterable[Screened]) -> str:
     broken: Counter[str] = Counter()
     examples: dict[str, str] = {}
     by_rules = [
-        {"an operator that cannot be built": each.traceback.strip().splitlines()[-1]}
+        {"a component that cannot be built": each.traceback.strip().splitlines()[-1]}
         if each.traceback
         else (each.screening.examples if each.screening else {})
         for each in tried

@@ -39,16 +39,16 @@ def seeds(space: SearchSpace, seed_with: SeedWith) -> tuple[Seed, ...]:
         seed_with: published names or architectures, or architectures by a name to tell.
 
     Raises:
-        UsageError: the space has no operator of a seed.
+        UsageError: the space has no component of a seed.
     """
     found: dict[str, Seed] = {}
     for name, wanted in _named(seed_with).items():
         member = space.nearest(wanted)
         changes = list(_changes(_genes(wanted), _genes(member)))
-        if not _operators(wanted) & _operators(member):
+        if not _components(wanted) & _components(member):
             raise UsageError(
                 f"seed {name}: nothing of it is in space {space.name!r}, whose nearest member "
-                f"differs in every operator: {', '.join(changes)}; take another seed or space"
+                f"differs in every component: {', '.join(changes)}; take another seed or space"
             )
         if member.key in found:
             _log.warning("seed %s: its nearest member is that of %s", name, found[member.key].name)
@@ -83,7 +83,7 @@ def _named(seed_with: SeedWith) -> dict[str, Architecture]:
     return named
 
 
-def _operators(architecture: Architecture) -> set[tuple[str, str]]:
+def _components(architecture: Architecture) -> set[tuple[str, str]]:
     """Return what an architecture is made of, whatever its sizes."""
     return {
         ("neuron", architecture.neuron),

@@ -203,15 +203,15 @@ class SearchSettings:
 def code_of(space: SearchSpace) -> dict[str, str]:
     """Return the code of every network that the space can name, and of what trains and scores."""
     domain = [(name.rpartition(".")[2], values) for name, values in space.domain()]
-    operators = [
-        registry.operator(family, str(value))
+    components = [
+        registry.component(family, str(value))
         for family in _FAMILIES
         for gene, values in domain
         if gene == family
         for value in values
     ]
-    operators += [registry.operator("head", name) for name in registry.names("head")]
-    return sources(("spikenas.evaluator", *modules(operators), *space.plugins))
+    components += [registry.component("head", name) for name in registry.names("head")]
+    return sources(("spikenas.evaluator", *modules(components), *space.plugins))
 
 
 _FAMILIES: tuple[registry.Family, ...] = ("neuron", "stem", "mixer", "downsampling", "halting")

@@ -169,7 +169,7 @@ def _architecture(contents: Mapping[str, bytes], key: str, folder: str | Path) -
     where = f"{folder}/architecture.json"
     try:
         architecture = Architecture.from_dict(parse(contents["architecture.json"], where))
-    except UsageError as error:  # an operator of a plugin that is not loaded, say
+    except UsageError as error:  # a component of a plugin that is not loaded, say
         raise ArtefactError(f"{where}: {error}") from None
     if architecture.key != key:
         raise ArtefactError(f"{where}: has key {architecture.id}..., recorded was {key[:12]}...")

@@ -3,7 +3,7 @@
 The leaves say what they cost; here is only written down who feeds whom. Every tensor is known by
 the leaf that made it, or has the origin of what it was made of outside of leaves.
 `trace_architecture` gives the same of an architecture. It remembers the parts that it has seen, by
-operator, configuration and input shape, and builds but the others; all neurons answer currents by
+component, configuration and input shape, and builds but the others; all neurons answer currents by
 spikes of the same shape, so a part is remembered without them, and they tell their facts anew.
 """
 

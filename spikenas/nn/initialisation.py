@@ -1,4 +1,4 @@
-"""How the published systems draw their first weights; each operator names the one it uses."""
+"""How the published systems draw their first weights; each component names the one it uses."""
 
 from torch import nn
 

@@ -19,7 +19,7 @@ from spikenas.nn.parts import neuron_factory, parts
 from spikenas.nn.prediction import prepared
 from spikenas.nn.residuals import MembraneResidual, SpikeResidual
 from spikenas.preprocessing import Preprocessing
-from spikenas.registry import operator
+from spikenas.registry import component
 
 
 class SpikingTransformer(nn.Module):
@@ -135,7 +135,7 @@ def build_network(architecture: Architecture) -> SpikingTransformer:
 
 
 def _halting(a: Architecture, halting: Halting) -> nn.Module:
-    made: nn.Module = operator("halting", "act").load()(
+    made: nn.Module = component("halting", "act").load()(
         num_blocks=a.stages[-1].depth,
         threshold=halting.threshold,
         ponder_cost=halting.ponder_cost,

@@ -17,7 +17,7 @@ from spikenas.nn.mixers.none import NoMixer
 from spikenas.nn.mlp import MLP
 from spikenas.nn.neurons.neuron import Neuron, NeuronFactory
 from spikenas.nn.residuals import RESIDUALS
-from spikenas.registry import Family, Option, operator
+from spikenas.registry import Family, Option, component
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +80,7 @@ def pieces(a: Architecture) -> Iterator[Part]:
 
 def block_part(stage: Stage, mixer: str, *, grid: tuple[int, int], residual: str) -> Part:
     """Return one block of a stage, for tokens on ``grid`` (height, width)."""
-    kind, D, tokens = operator("mixer", mixer), stage.embed_dim, grid[0] * grid[1]
+    kind, D, tokens = component("mixer", mixer), stage.embed_dim, grid[0] * grid[1]
     branches = []
     if not issubclass(kind.load(), NoMixer):
         genes = {gene: getattr(stage, gene) for gene in kind.genes}
@@ -116,7 +116,7 @@ def block_part(stage: Stage, mixer: str, *, grid: tuple[int, int], residual: str
 
 def neuron_factory(a: Architecture) -> Callable[..., Neuron]:
     """Return what makes the neurons of an architecture."""
-    kind = operator("neuron", a.neuron)
+    kind = component("neuron", a.neuron)
     genes = {gene: getattr(a, gene) for gene in kind.genes}
     make = partial(kind.load(), **genes, **_read(kind.options, a.options))
 
@@ -134,8 +134,8 @@ def _part(
     settings: Mapping[str, Any],
     options: Options,
 ) -> Part:
-    """Return an operator with those of the options that it reads."""
-    kind = operator(family, name)
+    """Return a component with those of the options that it reads."""
+    kind = component(family, name)
     settings = {**settings, **_read(kind.options, options)}
     return Part(
         name=family,
@@ -159,7 +159,7 @@ def _downsampling(a: Architecture, i: int) -> Part:
 
 
 def _score(block: Part, j: int) -> Part:
-    score = operator("halting", "act").load().score
+    score = component("halting", "act").load().score
     return Part(
         name=f"halting.scores.{j}",
         key="score",
@@ -175,5 +175,5 @@ def _joined(residual: str, branch: Part, neuron: NeuronFactory) -> nn.Module:
 
 
 def _read(known: Mapping[str, Option], given: Options) -> dict[str, Option]:
-    """Return those options that one operator reads."""
+    """Return those options that one component reads."""
     return {name: value for name, value in given if name in known}

@@ -85,7 +85,7 @@ def spread(members: Sequence[Member], limit: int | None) -> Sequence[Member]:
 def genes(genotype: Mapping[str, Any]) -> str:
     """Return an architecture's JSON form on one line: ``T4 lif spike sps/4 > 2x64 ssa:4 mlp2``.
 
-    It names operators and looks none up, so that those of absent plugins can be shown as well.
+    It names components and looks none up, so that those of absent plugins can be shown as well.
     """
     parts = [
         f"T{genotype['num_steps']}",

@@ -1,7 +1,7 @@
 """What a space may leave open: the genes, and the values that each may take.
 
 A value is tried on a small network that is known to be good, so that types and ranges stand in
-one place, `spikenas.architecture`. The options of operators (``scale`` of ssa) are genes too.
+one place, `spikenas.architecture`. The options of components (``scale`` of ssa) are genes too.
 """
 
 from collections.abc import Iterable, Mapping
@@ -12,7 +12,7 @@ from typing import Any, Literal
 from spikenas import registry
 from spikenas.architecture import MAX_STAGES, Architecture, Halting, InputSpec, Stage
 from spikenas.exceptions import ArchitectureError
-from spikenas.registry import Family, Operator, Option
+from spikenas.registry import Component, Family, Option
 
 Level = Literal["network", "stage"]
 Value = Option
@@ -37,7 +37,7 @@ FAMILIES: Mapping[Level, tuple[Family, ...]] = {
     "network": ("neuron", "stem", "head", "halting"),
     "stage": ("mixer", "downsampling"),
 }
-_READ_BY_OPERATORS = ("tau", "num_heads", "threshold", "ponder_cost")
+_READ_BY_COMPONENTS = ("tau", "num_heads", "threshold", "ponder_cost")
 DEFAULTS: Mapping[str, Value] = {
     "halting": "none",
     **{
@@ -50,40 +50,40 @@ DEFAULTS: Mapping[str, Value] = {
 
 
 def names(level: Level) -> tuple[str, ...]:
-    """Return every gene of a level, the options of its operators last."""
+    """Return every gene of a level, the options of its components last."""
     return (*GENES[level], *options(level))
 
 
 def options(level: Level) -> dict[str, Option]:
-    """Return the options that some operator of the level has, with a default."""
+    """Return the options that some component of the level has, with a default."""
     return {
         name: default
-        for operator in _operators(level)
-        for name, default in operator.options.items()
+        for component in _components(level)
+        for name, default in component.options.items()
     }
 
 
-def _operators(level: Level) -> list[Operator]:
+def _components(level: Level) -> list[Component]:
     return [
-        registry.operator(family, name)
+        registry.component(family, name)
         for family in FAMILIES[level]
         for name in registry.names(family)
     ]
 
 
-def is_read_by_operators(level: Level, gene: str) -> bool:
-    """Whether a gene is dead unless one of the operators in place reads it."""
-    return gene in _READ_BY_OPERATORS or gene in options(level)
+def is_read_by_components(level: Level, gene: str) -> bool:
+    """Whether a gene is dead unless one of the components in place reads it."""
+    return gene in _READ_BY_COMPONENTS or gene in options(level)
 
 
-def reads(operators: Iterable[Operator], gene: str) -> bool:
-    """Whether one of the operators reads the gene, or has it as an option."""
-    return any(gene in operator.genes or gene in operator.options for operator in operators)
+def reads(components: Iterable[Component], gene: str) -> bool:
+    """Whether one of the components reads the gene, or has it as an option."""
+    return any(gene in component.genes or gene in component.options for component in components)
 
 
-def option_defaults(operators: Iterable[Operator], gene: str) -> tuple[Value, ...]:
-    """Return the different defaults of an option among the operators that have it."""
-    return tuple(dict.fromkeys(op.options[gene] for op in operators if gene in op.options))
+def option_defaults(components: Iterable[Component], gene: str) -> tuple[Value, ...]:
+    """Return the different defaults of an option among the components that have it."""
+    return tuple(dict.fromkeys(each.options[gene] for each in components if gene in each.options))
 
 
 def parse(level: Level, gene: str, value: object) -> Value:
@@ -93,12 +93,12 @@ def parse(level: Level, gene: str, value: object) -> Value:
     """
     for family in FAMILIES[level]:
         if gene == family:
-            return registry.operator(family, str(value)).name
+            return registry.component(family, str(value)).name
     if gene == "num_stages":
         return _num_stages(value)
     if gene in GENES[level]:
         return _tried(level, gene, value)
-    reader = next(op for op in _operators(level) if gene in op.options)
+    reader = next(each for each in _components(level) if gene in each.options)
     return registry.option_value(reader, gene, value)
 
 

@@ -9,14 +9,14 @@ from collections.abc import Callable, Sequence
 from spikenas import registry
 from spikenas.architecture import InputSpec, Stage, grid, halving_complaint
 from spikenas.exceptions import ArchitectureError
-from spikenas.registry import Family, Operator, Site
+from spikenas.registry import Component, Family, Site
 from spikenas.search_space import genes
 from spikenas.search_space.genes import Level, Value
 from spikenas.search_space.spec import Spec
 from spikenas.search_space.tables import Table
 from spikenas.search_space.traversal import Choice, Constraint, State
 
-# What every operator's site tells of the network.
+# What every component's site tells of the network.
 _SITE = ("num_steps", "residual", "patch_size", "num_stages", "halting")
 
 
@@ -62,8 +62,8 @@ def _choice(table: Table, gene: str, stage: int | None = None, block: int | None
         told = [listed for key, value, listed in conditions if _holds(state.get(key), value)]
         if not told and gene in table.choices:
             return table.choices[gene]
-        if not told and is_option:  # each operator's own, where they differ
-            defaults = genes.option_defaults(_operators(state, table.level, stage), gene)
+        if not told and is_option:  # each component's own, where they differ
+            defaults = genes.option_defaults(_components(state, table.level, stage), gene)
             return defaults if len(defaults) == 1 else None
         if not told:
             return table.default(gene)
@@ -83,9 +83,9 @@ def _liveness(
     table: Table, gene: str, stage: int | None, block: int | None
 ) -> tuple[Callable[[State], bool], set[str]]:
     """Return whether the gene is read, and the entries that this depends on."""
-    by_operators = genes.is_read_by_operators(table.level, gene)
+    by_components = genes.is_read_by_components(table.level, gene)
     looked_at = set() if stage is None else {"num_stages"}
-    if by_operators:
+    if by_components:
         looked_at |= {_entry(table.level, name, stage) for name in genes.FAMILIES[table.level]}
     if block is not None:
         looked_at.add(f"stages[{stage}].depth")
@@ -95,15 +95,15 @@ def _liveness(
             return False
         if block is not None and not _integer(state, f"stages[{stage}].depth") > block:
             return False
-        return not by_operators or genes.reads(_operators(state, table.level, stage), gene)
+        return not by_components or genes.reads(_components(state, table.level, stage), gene)
 
     return is_live, looked_at
 
 
-def _operators(state: State, level: Level, stage: int | None) -> list[Operator]:
-    """Return the operators that were chosen, or that stand there by default."""
+def _components(state: State, level: Level, stage: int | None) -> list[Component]:
+    """Return the components that were chosen, or that stand there by default."""
     return [
-        registry.operator(family, str(name))
+        registry.component(family, str(name))
         for family in genes.FAMILIES[level]
         for name in _members(state.get(_entry(level, family, stage)) or genes.DEFAULTS.get(family))
     ]
@@ -116,7 +116,7 @@ def _image_constraints(spec: Spec, images: InputSpec) -> list[Constraint]:
         def complaint(state: State) -> str | None:
             site = _site(state, 0, images, (images.height, images.width), is_stem=True)
             name = state.get(family) or genes.DEFAULTS[family]
-            return registry.operator(family, str(name)).complaint(site, family)
+            return registry.component(family, str(name)).complaint(site, family)
 
         depth = {"stages[0].depth"} if family == "halting" else set()
         return Constraint(
@@ -156,7 +156,7 @@ def _stage_constraints(table: Table, stage: int, images: InputSpec) -> list[Cons
         at = grid(images, _integer(state, "patch_size"), stage)
         site = _site(state, stage, images, at)
         found = (
-            registry.operator("mixer", str(name)).complaint(site, mixer)
+            registry.component("mixer", str(name)).complaint(site, mixer)
             for name in _members(state[mixer])
         )
         return next(filter(None, found), None)
@@ -166,8 +166,8 @@ def _stage_constraints(table: Table, stage: int, images: InputSpec) -> list[Cons
             return None
         before = grid(images, _integer(state, "patch_size"), stage - 1)
         site = _site(state, stage, images, before)
-        operator = registry.operator("downsampling", str(state[downsampling]))
-        return halving_complaint(stage, *before) or operator.complaint(site, downsampling)
+        component = registry.component("downsampling", str(state[downsampling]))
+        return halving_complaint(stage, *before) or component.complaint(site, downsampling)
 
     options = (gene for gene in table.genes if gene in genes.options("stage"))
     here = {*_SITE, embed_dim, num_heads, *(f"stages[{stage}].{gene}" for gene in options)}
@@ -213,7 +213,7 @@ def _site(
 
 def _have_rules(table: Table, family: Family) -> bool:
     return any(
-        registry.operator(family, str(name)).structural_rule for name in table.domain(family)
+        registry.component(family, str(name)).structural_rule for name in table.domain(family)
     )
 
 

@@ -24,7 +24,7 @@ Rng = random.Random | int | None
 
 
 class DeadEnd(SpecError):  # noqa: N818  (the field's word)
-    """No value obeys the operators' rules: the space has no member for these images."""
+    """No value obeys the components' rules: the space has no member for these images."""
 
 
 class SearchSpace:
@@ -218,7 +218,7 @@ class SearchSpace:
         assert images is not None
         why = "".join(f"\n  - {text}" for text, _ in self._traversal.complaints.most_common(3))
         raise DeadEnd(
-            f"{self._source}: no architecture of this space obeys the operators' rules "
+            f"{self._source}: no architecture of this space obeys the components' rules "
             f"for images of {images.channels}x{images.height}x{images.width}:{why}"
         )
 
@@ -311,12 +311,12 @@ def _own_gene(owner: Architecture | Stage, gene: str) -> Any:
 
 def _default_option(owner: Architecture | Stage, option: str) -> Value | None:
     if isinstance(owner, Architecture):
-        operators = [registry.operator(f, _gene(owner, f)) for f in genes.FAMILIES["network"]]
+        components = [registry.component(f, _gene(owner, f)) for f in genes.FAMILIES["network"]]
     else:
-        operators = [registry.operator("mixer", name) for name in owner.mixer]
+        components = [registry.component("mixer", name) for name in owner.mixer]
         if owner.downsampling is not None:
-            operators.append(registry.operator("downsampling", owner.downsampling))
-    return next((op.options[option] for op in operators if option in op.options), None)
+            components.append(registry.component("downsampling", owner.downsampling))
+    return next((each.options[option] for each in components if option in each.options), None)
 
 
 def _generator(rng: Rng) -> random.Random:

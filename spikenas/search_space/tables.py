@@ -59,7 +59,7 @@ class Table:
     def needs(self, gene: str) -> set[str]:
         """Return the genes of this level that must be known before this one is chosen."""
         needed = {condition.key for condition in self.conditions_on(gene)}
-        if genes.is_read_by_operators(self.level, gene):
+        if genes.is_read_by_components(self.level, gene):
             needed.update(genes.FAMILIES[self.level])
         if gene == "mixer" and self.mixer_per_block:
             needed.add("depth")
@@ -88,18 +88,18 @@ class Table:
     def default(self, gene: str) -> Values:
         """Return what a gene may be where the file says nothing: nothing where it must speak.
 
-        Operators may differ in the default of an option, so there each says its own.
+        Components may differ in the default of an option, so there each says its own.
         """
         if gene in genes.DEFAULTS:
             return (genes.DEFAULTS[gene],)
         if gene not in genes.options(self.level):
             return ()
-        operators = [
-            registry.operator(family, str(name))
+        components = [
+            registry.component(family, str(name))
             for family in genes.FAMILIES[self.level]
             for name in self.domain(family)
         ]
-        return genes.option_defaults(operators, gene)
+        return genes.option_defaults(components, gene)
 
     def unsaid(self, gene: str) -> list[str]:
         """Return where the gene is read although the file has no value for it."""
@@ -107,14 +107,14 @@ class Table:
             return []
         said = {(c.key, c.value) for c in self.conditions_on(gene)}
         keys = dict.fromkeys(key for key, _ in said)
-        by_operators = genes.is_read_by_operators(self.level, gene)
-        if not keys and not by_operators:
+        by_components = genes.is_read_by_components(self.level, gene)
+        if not keys and not by_components:
             return [self.where]
         gaps = [
             [
                 f"{key} = {value!r}"
                 for value in self.domain(key)
-                if (key, value) not in said and (not by_operators or _may_read(key, value, gene))
+                if (key, value) not in said and (not by_components or _may_read(key, value, gene))
             ]
             for key in keys or genes.FAMILIES[self.level]
         ]
@@ -161,17 +161,17 @@ class Table:
         ]
 
     def warn_of_unread(self, source: str, *, is_first_stage: bool) -> None:
-        """Warn of choices that no operator of this level reads."""
+        """Warn of choices that no component of this level reads."""
         for gene in self.genes:
             if gene == "downsampling" and is_first_stage:
                 _log.warning("%s: %s.%s is not used: the stem does it", source, self.where, gene)
-            if genes.is_read_by_operators(self.level, gene) and not any(
+            if genes.is_read_by_components(self.level, gene) and not any(
                 _may_read(family, value, gene)
                 for family in genes.FAMILIES[self.level]
                 for value in self.domain(family)
             ):
                 _log.warning(
-                    "%s: %s.%s is not used: no operator here reads it", source, self.where, gene
+                    "%s: %s.%s is not used: no component here reads it", source, self.where, gene
                 )
 
 
@@ -180,4 +180,4 @@ def _may_read(key: str, value: Any, gene: str) -> bool:
     families = {name for level in genes.FAMILIES.values() for name in level}
     if key not in families:
         return True
-    return genes.reads([registry.operator(key, value)], gene)
+    return genes.reads([registry.component(key, value)], gene)

@@ -1,7 +1,7 @@
 """The traversal of all choices of a space: the one place that knows which are live.
 
 It visits a sequence of nodes. A `Choice` is a gene with the values it may take, given those chosen
-before, or none where nothing reads it. A `Constraint` asks the operators whether they may stand
+before, or none where nothing reads it. A `Constraint` asks the components whether they may stand
 where they stand. A value is offered only if some end of the traversal can be reached from it, so
 there are no dead ends, and every end is another architecture.
 """

@@ -1,6 +1,6 @@
 """The recipes by name: those of the papers' official code, and short ones for searches.
 
-The official ones leave out what no operator of ours is concerned with: ten cool-down epochs at
+The official ones leave out what no component of ours is concerned with: ten cool-down epochs at
 the lowest rate, mixed precision, colour jitter, and the jitter of RandAugment's magnitude.
 """
 

@@ -25,7 +25,7 @@ def calls(kind: str = "train") -> list[str]:
 
 
 def failing_for_if(job: Job) -> Outcome:
-    """Raise for networks of IF neurons, as an operator with a fault would."""
+    """Raise for networks of IF neurons, as a component with a fault would."""
     if job.architecture.neuron == "if" and job.kind == "train":
         raise RuntimeError("no such kernel")
     return evaluate(job)

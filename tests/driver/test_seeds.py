@@ -71,7 +71,7 @@ def test_two_seeds_of_one_nearest_member_are_one(
     assert "its nearest member is that of spikformer-4-384-cifar10" in caplog.text
 
 
-def test_a_space_without_any_operator_of_a_seed_refuses_it_with_the_reason() -> None:
+def test_a_space_without_any_component_of_a_seed_refuses_it_with_the_reason() -> None:
     space = SearchSpace.from_toml(_FOREIGN, source="foreign")
 
     with pytest.raises(UsageError, match=r"nothing of it is in space 'foreign'.*neuron lif -> if"):

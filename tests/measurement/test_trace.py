@@ -41,14 +41,14 @@ def samples():
     return [*drawn, architecture(stages=two_stages), architecture(num_steps=1, head="spiking")]
 
 
-def one_of_every_operator():
-    """Yield a network for each shipped operator."""
+def one_of_every_component():
+    """Yield a network for each shipped component."""
     stage = {"embed_dim": D, "depth": 1, "mixer": ("none",), "num_heads": 2}
     for family in get_args(registry.Family):
         for name in registry.names(family):
             is_membrane = name in ("conv_side", "sps_membrane")
             genes, stages = {"residual": "membrane" if is_membrane else "spike"}, [stage]
-            if not registry.operator(family, name).target.startswith("spikenas."):
+            if not registry.component(family, name).target.startswith("spikenas."):
                 continue  # another test's own
             if family == "mixer":
                 stages = [{**stage, "mixer": (name,)}]
@@ -62,8 +62,8 @@ def one_of_every_operator():
             yield architecture(stages=tuple(Stage(**each) for each in stages), **genes)
 
 
-def test_the_named_attributes_and_places_are_those_of_all_operators():
-    traced = [trace_architecture(each).operations for each in one_of_every_operator()]
+def test_the_named_attributes_and_places_are_those_of_all_components():
+    traced = [trace_architecture(each).operations for each in one_of_every_component()]
 
     operations = [operation for each in traced for operation in each]
     attributes = [item for operation in operations for item in operation.attributes.items()]

@@ -30,7 +30,7 @@ def sum_pool(x):
 @pytest.mark.parametrize("name", PLAIN)
 @pytest.mark.parametrize("residual", ["spike", "membrane", "none"])
 def test_the_neuron_stands_before_the_convolution_only_in_a_membrane_stream(name, residual):
-    kind = registry.operator("downsampling", name).load()
+    kind = registry.component("downsampling", name).load()
     module = equations.randomised(kind(in_channels=4, embed_dim=6, residual=residual, neuron=lif))
     stride = 2 if name == "strided_conv" else 1
     pool = {"max_pool": equations.max_pool, "sum_pool": sum_pool}.get(name, lambda x: x)
@@ -69,7 +69,7 @@ def test_the_deformed_shortcut_adds_a_strided_path_of_its_own_neuron(is_early, s
 
 @pytest.mark.parametrize("name", ["deformed_shortcut", "max_pool", "strided_conv"])
 def test_odd_maps_are_halved_upwards(name):
-    kind = registry.operator("downsampling", name).load()
+    kind = registry.component("downsampling", name).load()
     module = kind(in_channels=4, embed_dim=6, residual="spike", neuron=lif)
 
     assert module(equations.pixels(1, 1, 4, 5, 3).float()).shape == (1, 1, 6, 3, 2)

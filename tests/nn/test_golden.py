@@ -1,4 +1,4 @@
-"""Our operators against what the authors' own code computes."""
+"""Our components against what the authors' own code computes."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -283,7 +283,7 @@ _CASES: dict[str, tuple[Callable[[], nn.Module], Place, tuple[Layout, Layout]]] 
 
 
 @pytest.mark.parametrize("name", _CASES)
-def test_an_operator_equals_the_authors(shared: Path, name: str) -> None:
+def test_a_component_equals_the_authors(shared: Path, name: str) -> None:
     build, place, layout = _CASES[name]
     arrays = arrays_of(shared, name)
     module = build()
@@ -293,7 +293,7 @@ def test_an_operator_equals_the_authors(shared: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", _CASES)
-def test_an_operator_in_float32_equals_the_authors(shared: Path, name: str) -> None:
+def test_a_component_in_float32_equals_the_authors(shared: Path, name: str) -> None:
     build, place, layout = _CASES[name]
     arrays = arrays_of(shared, name)
     module = build()

@@ -108,13 +108,13 @@ def test_every_member_of_the_toy_space_builds_without_memory():
 
 
 def pairs(a):
-    """Return each operator beside each other, as its place and name."""
+    """Return each component beside each other, as its place and name."""
     stage = a.stages[0]
     names = [a.neuron, a.residual, a.stem, a.head, stage.mixer[0], f"mlp {stage.mlp_ratio}"]
     return set(combinations(enumerate(names), 2))
 
 
-def test_every_operator_beside_every_other_trains_and_builds_without_memory():
+def test_every_component_beside_every_other_trains_and_builds_without_memory():
     found = members(SearchSpace.from_toml(SPACE))
     random.Random(0).shuffle(found)
     seen = set()
@@ -125,9 +125,9 @@ def test_every_operator_beside_every_other_trains_and_builds_without_memory():
             assert_trains(member)
             assert_builds_without_memory(member)
 
-    operators = {name for pair in seen for place, name in pair if place not in (1, 5)}
+    components = {name for pair in seen for place, name in pair if place not in (1, 5)}
     families = ("neuron", "stem", "head", "mixer")
-    assert operators == {name for family in families for name in equations.shipped(family)}
+    assert components == {name for family in families for name in equations.shipped(family)}
 
 
 HALVINGS = [

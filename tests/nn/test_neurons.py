@@ -28,7 +28,7 @@ def test_every_registered_neuron_is_under_contract():
 
 
 def neuron(name, threshold):
-    return registry.operator("neuron", name).load()(v_threshold=threshold)
+    return registry.component("neuron", name).load()(v_threshold=threshold)
 
 
 def currents(*shape, seed=0):
@@ -151,7 +151,7 @@ def test_a_trace_counts_each_learnt_leak_once():
 @pytest.mark.parametrize("name", ["if", "lif", "plif"])
 @pytest.mark.parametrize("option", surrogate.SURROGATES)
 def test_the_surrogate_is_an_option_that_changes_gradients_alone(name, option):
-    made = registry.operator("neuron", name).load()(surrogate=option)
+    made = registry.component("neuron", name).load()(surrogate=option)
     default = neuron(name, 1.0)
     x = currents(1, 1, 20)
     given = x.clone().requires_grad_()

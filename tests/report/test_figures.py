@@ -67,7 +67,7 @@ def test_genes_name_each_mixer_of_a_stage_once():
     assert line.endswith("4x384 ssa+conv+none:8 mlp4")
 
 
-def test_genes_of_an_operator_that_is_not_installed_are_shown_too():
+def test_genes_of_a_component_that_is_not_installed_are_shown_too():
     line = genes(_genotype(mixer="of_a_plugin"))
 
     assert line.endswith("4x384 of_a_plugin mlp4")

@@ -95,7 +95,7 @@ def test_threshold_is_dead_where_no_token_halts(caplog: pytest.LogCaptureFixture
         found = members(text)
 
     assert [a.halting for a in found] == [None]
-    assert "choices.threshold is not used: no operator here reads it" in caplog.text
+    assert "choices.threshold is not used: no component here reads it" in caplog.text
     assert found[0] == members(SPACE)[0]
 
 

@@ -167,7 +167,7 @@ def test_several_when_tables_leave_the_values_that_all_list() -> None:
     assert heads == {(16, 4), (32, 2), (32, 4)}
 
 
-def test_an_option_of_an_operator_is_a_choice_where_it_is_read() -> None:
+def test_an_option_of_a_component_is_a_choice_where_it_is_read() -> None:
     space = SearchSpace.from_toml(GOOD.replace("depth = 1", "depth = 1\nscale = [0.125, 0.25]"))
 
     drawn = [space.sample(seed).stages[0] for seed in range(99)]
@@ -188,15 +188,15 @@ def test_plugins_are_refused_unless_allowed(tmp_path: Path) -> None:
         SearchSpace.from_toml(text, allow_plugins=True)
 
 
-def test_an_allowed_plugin_brings_its_operators(
+def test_an_allowed_plugin_brings_its_components(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setattr(registry, "_operators", {**registry._operators})
+    monkeypatch.setattr(registry, "_components", {**registry._components})
     plugin = tmp_path / "a_lab_of_tests.py"
     plugin.write_text(
-        "from spikenas.registry import Operator, register\n"
-        "register(Operator(family='mixer', name='lab', target='a:B', source='none',\n"
+        "from spikenas.registry import Component, register\n"
+        "register(Component(family='mixer', name='lab', target='a:B', source='none',\n"
         "                  options={'reach': 3}))\n"
     )
     text = '[space]\nplugins = ["a_lab_of_tests"]\n' + GOOD

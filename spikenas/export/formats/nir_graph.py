@@ -53,7 +53,7 @@ def refuse(workload: Workload) -> None:
         named = "; ".join(f"{reason}: {', '.join(names)}" for reason, names in lacking.items())
         raise InfeasibleError(
             f"NIR has no node for {count} of {len(workload.operations)} operations: {named}; "
-            "export to onnx or pt2, or take operators that chips without a clock run"
+            "export to onnx or pt2, or take components that chips without a clock run"
         )
 
 

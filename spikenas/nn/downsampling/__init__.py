@@ -1,6 +1,6 @@
 """Downsampling: from one stage to the next, half the height and width, another width D."""
 
-from spikenas.registry import Operator, Site, register
+from spikenas.registry import Component, Site, register
 
 _HERE = "spikenas.nn.downsampling"
 
@@ -18,7 +18,7 @@ def _spikes_only(site: Site) -> str | None:
 
 
 register(
-    Operator(
+    Component(
         family="downsampling",
         name="deformed_shortcut",
         target=f"{_HERE}.deformed_shortcut:DeformedShortcutDownsampling",
@@ -28,7 +28,7 @@ register(
     )
 )
 register(
-    Operator(
+    Component(
         family="downsampling",
         name="max_pool",
         target=f"{_HERE}.max_pool:MaxPoolDownsampling",
@@ -36,7 +36,7 @@ register(
     )
 )
 register(
-    Operator(
+    Component(
         family="downsampling",
         name="strided_conv",
         target=f"{_HERE}.strided_conv:StridedConvDownsampling",
@@ -44,7 +44,7 @@ register(
     )
 )
 register(
-    Operator(
+    Component(
         family="downsampling",
         name="sum_pool",
         target=f"{_HERE}.sum_pool:SumPoolDownsampling",

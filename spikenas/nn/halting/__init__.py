@@ -1,6 +1,6 @@
 """Halting: whether every token passes all blocks at all steps, or stops once it has done enough."""
 
-from spikenas.registry import Operator, Site, register
+from spikenas.registry import Component, Site, register
 
 _HERE = "spikenas.nn.halting"
 
@@ -19,7 +19,7 @@ def _one_stage_of_blocks(site: Site) -> str | None:
 
 
 register(
-    Operator(
+    Component(
         family="halting",
         name="act",
         target=f"{_HERE}.act:AdaptiveComputation",
@@ -29,7 +29,7 @@ register(
     )
 )
 register(
-    Operator(
+    Component(
         family="halting",
         name="none",
         target=f"{_HERE}.none:NoHalting",

@@ -1,11 +1,11 @@
 """Heads: from tokens [T, B, N, D] to logits [B, classes]."""
 
-from spikenas.registry import Operator, register
+from spikenas.registry import Component, register
 
 _HERE = "spikenas.nn.heads"
 
 register(
-    Operator(
+    Component(
         family="head",
         name="mean_linear",
         target=f"{_HERE}.mean_linear:MeanLinearHead",
@@ -13,7 +13,7 @@ register(
     )
 )
 register(
-    Operator(
+    Component(
         family="head",
         name="neuron_linear",
         target=f"{_HERE}.neuron_linear:NeuronLinearHead",
@@ -21,7 +21,7 @@ register(
     )
 )
 register(
-    Operator(
+    Component(
         family="head",
         name="spiking",
         target=f"{_HERE}.spiking:SpikingHead",

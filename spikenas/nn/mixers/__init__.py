@@ -3,7 +3,7 @@
 The neuron before or after a mixer belongs to the residual, see ``spikenas.nn.block``.
 """
 
-from spikenas.registry import Operator, Site, positive, register
+from spikenas.registry import Component, Site, positive, register
 
 _HERE = "spikenas.nn.mixers"
 
@@ -43,7 +43,7 @@ def _odd_scales(scales: tuple[int, ...]) -> str | None:
 
 
 register(
-    Operator(
+    Component(
         family="mixer",
         name="conv",
         target=f"{_HERE}.conv:ConvMixer",
@@ -52,7 +52,7 @@ register(
     )
 )
 register(
-    Operator(
+    Component(
         family="mixer",
         name="multi_scale",
         target=f"{_HERE}.multi_scale:MultiScaleAttention",
@@ -64,7 +64,7 @@ register(
     )
 )
 register(
-    Operator(
+    Component(
         family="mixer",
         name="none",
         target=f"{_HERE}.none:NoMixer",
@@ -72,7 +72,7 @@ register(
     )
 )
 register(
-    Operator(
+    Component(
         family="mixer",
         name="qk_channel",
         target=f"{_HERE}.qk_channel:QKChannelAttention",
@@ -82,7 +82,7 @@ register(
     )
 )
 register(
-    Operator(
+    Component(
         family="mixer",
         name="qk_token",
         target=f"{_HERE}.qk_token:QKTokenAttention",
@@ -94,7 +94,7 @@ register(
     )
 )
 register(
-    Operator(
+    Component(
         family="mixer",
         name="ssa",
         target=f"{_HERE}.ssa:SpikingSelfAttention",
@@ -106,7 +106,7 @@ register(
     )
 )
 register(
-    Operator(
+    Component(
         family="mixer",
         name="spike_driven",
         target=f"{_HERE}.spike_driven:SpikeDrivenAttention",
@@ -118,7 +118,7 @@ register(
     )
 )
 register(
-    Operator(
+    Component(
         family="mixer",
         name="stm",
         target=f"{_HERE}.stm:SpikingTokenMixing",

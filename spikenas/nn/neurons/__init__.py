@@ -1,6 +1,6 @@
 """Neurons: how a membrane integrates its input over time, fires and resets."""
 
-from spikenas.registry import Operator, Site, one_of, register
+from spikenas.registry import Component, Site, one_of, register
 
 _HERE = "spikenas.nn.neurons"
 _CHECKS = {
@@ -16,7 +16,7 @@ def _tau_above_one(site: Site) -> str | None:
 
 
 register(
-    Operator(
+    Component(
         family="neuron",
         name="if",
         target=f"{_HERE}.integrate_and_fire:IntegrateAndFire",
@@ -26,7 +26,7 @@ register(
     )
 )
 register(
-    Operator(
+    Component(
         family="neuron",
         name="lif",
         target=f"{_HERE}.lif:LIF",
@@ -37,7 +37,7 @@ register(
     )
 )
 register(
-    Operator(
+    Component(
         family="neuron",
         name="plif",
         target=f"{_HERE}.plif:ParametricLIF",
@@ -49,7 +49,7 @@ register(
     )
 )
 register(
-    Operator(
+    Component(
         family="neuron",
         name="stmixer_lif",
         target=f"{_HERE}.stmixer_lif:STMixerLIF",

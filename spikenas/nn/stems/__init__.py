@@ -1,6 +1,6 @@
 """Stems: image [T, B, C, H, W] to the first stage's tokens, on a grid ``patch_size`` coarser."""
 
-from spikenas.registry import Operator, Site, register
+from spikenas.registry import Component, Site, register
 
 _HERE = "spikenas.nn.stems"
 
@@ -63,7 +63,7 @@ def _conv_rule(site: Site) -> str | None:
 
 
 register(
-    Operator(
+    Component(
         family="stem",
         name="conv",
         target=f"{_HERE}.conv:ConvStem",
@@ -72,7 +72,7 @@ register(
     )
 )
 register(
-    Operator(
+    Component(
         family="stem",
         name="conv_side",
         target=f"{_HERE}.conv_side:ConvSideStem",
@@ -81,7 +81,7 @@ register(
     )
 )
 register(
-    Operator(
+    Component(
         family="stem",
         name="deformed_shortcut",
         target=f"{_HERE}.deformed_shortcut:DeformedShortcutStem",
@@ -90,7 +90,7 @@ register(
     )
 )
 register(
-    Operator(
+    Component(
         family="stem",
         name="i_sps",
         target=f"{_HERE}.i_sps:IntegratedPatchSplitting",
@@ -99,7 +99,7 @@ register(
     )
 )
 register(
-    Operator(
+    Component(
         family="stem",
         name="sps",
         target=f"{_HERE}.sps:SpikingPatchSplitting",
@@ -108,7 +108,7 @@ register(
     )
 )
 register(
-    Operator(
+    Component(
         family="stem",
         name="sps_membrane",
         target=f"{_HERE}.sps_membrane:MembranePatchSplitting",
