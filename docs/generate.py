@@ -52,7 +52,7 @@ GENES = {
     "patch_size": "what the stem divides height and width by: 1, 2, 4, 8 or 16",
     "head": "see below",
     "halting": "see below; whether tokens stop before the last block",
-    "threshold": "summed score at which a token halts, above 0; read by `act`",
+    "halting_threshold": "summed score at which a token halts, above 0; read by `act`",
     "ponder_cost": "weight of the blocks that tokens pass in the loss of training, from 0; "
     "read by `act`",
     "embed_dim": "D, the width of the stage",

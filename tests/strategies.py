@@ -24,7 +24,7 @@ _NETWORK: Document = {
     "patch_size": [1, 2, 4],
     "head": ["mean_linear", "neuron_linear", "spiking"],
     "halting": ["none", "act"],
-    "threshold": [0.5, 1.0, 2.0],
+    "halting_threshold": [0.5, 1.0, 2.0],
     "ponder_cost": [0.0, 0.01],
     "surrogate": ["atan", "sigmoid"],
 }
@@ -53,7 +53,7 @@ _STAGE: Document = {
 }
 _OPTIONS = ("surrogate", *[*_STAGE][6:])
 # What a file need not say: it has a default, of each component its own.
-_OPTIONAL = ("threshold", "ponder_cost", *_OPTIONS)
+_OPTIONAL = ("halting_threshold", "ponder_cost", *_OPTIONS)
 _OF_MIXERS = ["num_heads", "mlp_ratio", "attention_threshold", "scales"]
 _HALTING_MIXERS = ["none", "qk_channel", "qk_token", "spike_driven", "ssa"]
 _STEMS = {
@@ -97,7 +97,7 @@ def documents(draw: st.DrawFn) -> Document:
             _conditions(
                 choices,
                 ["neuron", "residual", "halting"],
-                ["num_steps", "patch_size", "threshold", "surrogate"],
+                ["num_steps", "patch_size", "halting_threshold", "surrogate"],
             )
         ),
         "stages": [
@@ -192,7 +192,8 @@ def _architecture(
 ) -> Architecture:
     image = {name: value for name, value in images.items() if name != "num_classes"}
     network = _with_options(network, [(f, network[f]) for f in ("neuron", "stem", "head")])
-    halting = {n: network.pop(n) for n in ("threshold", "ponder_cost") if n in network}
+    genes_of_halting = {"halting_threshold": "threshold", "ponder_cost": "ponder_cost"}
+    halting = {f: network.pop(gene) for gene, f in genes_of_halting.items() if gene in network}
     network["halting"] = None if network["halting"] == "none" else halting
     genes = []
     for i, stage in enumerate(stages):

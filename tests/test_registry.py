@@ -26,7 +26,7 @@ def test_a_component_says_where_it_comes_from_and_where_it_lives(component: Comp
     assert component.source
     assert module.startswith("spikenas.nn.")
     assert name.isidentifier()
-    assert set(component.genes) <= {"tau", "num_heads", "threshold", "ponder_cost"}
+    assert set(component.genes) <= {"tau", "num_heads", "halting_threshold", "ponder_cost"}
 
 
 @pytest.mark.parametrize(

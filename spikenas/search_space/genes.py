@@ -28,7 +28,7 @@ GENES: Mapping[Level, tuple[str, ...]] = {
         "patch_size",
         "head",
         "halting",
-        "threshold",
+        "halting_threshold",
         "ponder_cost",
     ),
     "stage": ("embed_dim", "depth", "mixer", "num_heads", "mlp_ratio", "downsampling"),
@@ -37,12 +37,15 @@ FAMILIES: Mapping[Level, tuple[Family, ...]] = {
     "network": ("neuron", "stem", "head", "halting"),
     "stage": ("mixer", "downsampling"),
 }
-_READ_BY_COMPONENTS = ("tau", "num_heads", "threshold", "ponder_cost")
+# The genes of `Halting`, each with its field; a space names them beside those of the neuron.
+HALTING: Mapping[str, str] = {"halting_threshold": "threshold", "ponder_cost": "ponder_cost"}
+_READ_BY_COMPONENTS = ("tau", "num_heads", *HALTING)
 DEFAULTS: Mapping[str, Value] = {
     "halting": "none",
+    **{gene: getattr(Halting(), field) for gene, field in HALTING.items()},
     **{
         field.name: field.default
-        for kind in (Architecture, Halting, Stage)
+        for kind in (Architecture, Stage)
         for field in fields(kind)
         if field.default is not MISSING and isinstance(field.default, bool | int | float | str)
     },
@@ -110,8 +113,11 @@ def integer(value: object) -> int:
 
 def _tried(level: Level, gene: str, value: Any) -> Value:
     network = _known_good()
-    if gene in {field.name for field in fields(Halting)}:
-        return getattr(Halting(**{gene: value}), gene)  # type: ignore[no-any-return]
+    if field := HALTING.get(gene):
+        try:
+            return getattr(Halting(**{field: value}), field)  # type: ignore[no-any-return]
+        except ArchitectureError as error:  # opens with the field
+            raise ArchitectureError(str(error).replace(field, gene, 1)) from None
     if level == "network":
         return getattr(replace(network, **{gene: value}), gene)  # type: ignore[no-any-return]
     stage = network.stages[0]

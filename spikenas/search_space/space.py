@@ -4,7 +4,6 @@ import hashlib
 import random
 import re
 from collections.abc import Mapping
-from dataclasses import fields
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,6 @@ from spikenas.search_space.spec import Spec, read
 from spikenas.search_space.traversal import Choice, Choose, SpaceSize, Traversal
 
 _NAME = re.compile(r"(?:stages\[(\d+)\]\.)?(?:blocks\[(\d+)\]\.)?(\w+)")
-_HALTING = tuple(field.name for field in fields(Halting))
 Rng = random.Random | int | None
 
 
@@ -234,7 +232,7 @@ class SearchSpace:
                 own["mixer"] = tuple(blocks)  # type: ignore[arg-type]
             stages.append(Stage(**_with_options(own)))
         network = {n: v for n, v in chosen.items() if "." not in n and n != "num_stages"}
-        halting = {n: network.pop(n) for n in _HALTING if n in network}
+        halting = {f: network.pop(gene) for gene, f in genes.HALTING.items() if gene in network}
         return Architecture(
             input=self.input,
             num_classes=self.num_classes,
@@ -298,8 +296,8 @@ def _network_gene(architecture: Architecture, gene: str) -> Any:
         return len(architecture.stages)
     if gene == "halting":
         return "act" if architecture.halting else "none"
-    if gene in _HALTING:
-        return getattr(architecture.halting, gene, None)
+    if gene in genes.HALTING:
+        return getattr(architecture.halting, genes.HALTING[gene], None)
     return _own_gene(architecture, gene)
 
 

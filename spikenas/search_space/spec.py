@@ -5,6 +5,7 @@ mistakes that can be told apart are reported at once.
 """
 
 import json
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,8 @@ from spikenas.search_space import genes
 from spikenas.search_space.genes import Level
 from spikenas.search_space.tables import Condition, Table, Values
 
+_log = logging.getLogger(__name__)
+_OLD_NAMES = {"threshold": "halting_threshold"}  # of genes in spaces of version 0.1
 _OTHER: Mapping[Level, tuple[Level, str]] = {
     "network": ("stage", "a [[stages]] table"),
     "stage": ("network", "[choices]"),
@@ -80,6 +83,7 @@ def read(text: str, *, source: str, allow_plugins: bool) -> Spec:
     import_plugins(
         file.space.plugins, of=source, is_allowed=allow_plugins, folder=Path(source).parent
     )
+    _rename_genes(file, source)
     problems: list[str] = []
     network = Table(
         level="network",
@@ -122,6 +126,26 @@ def read(text: str, *, source: str, allow_plugins: bool) -> Spec:
         network=network,
         stages=stages,
     )
+
+
+def _rename_genes(file: _File, source: str) -> None:
+    """Rename the genes that version 0.1 called otherwise, with a notice for each place."""
+
+    def renamed(given: Mapping[str, Any], where: str) -> dict[str, Any]:
+        old_names = {old: new for old, new in _OLD_NAMES.items() if old in given}
+        for old, new in old_names.items():
+            if new in given:
+                raise SpecError(f"{source}: {where}.{old} is the old name of {new}; leave it out")
+            _log.warning("%s: %s.%s is read as %s, its name since 0.2", source, where, old, new)
+        return {old_names.get(name, name): value for name, value in given.items()}
+
+    file.choices = renamed(file.choices, "choices")
+    file.when = {
+        key: {text: renamed(choices, f"when.{key}.{text}") for text, choices in tables.items()}
+        for key, tables in renamed(file.when, "when").items()
+    }
+    for i, stage in enumerate(file.stages):
+        stage.when = renamed(stage.when, f"stages[{i}].when")
 
 
 def _choices(

@@ -67,7 +67,7 @@ residual = "spike"
 stem = "i_sps"
 patch_size = 2
 halting = "act"
-threshold = [0.5, 1.0]
+halting_threshold = [0.5, 1.0]
 ponder_cost = 0.05
 [[stages]]
 embed_dim = 16

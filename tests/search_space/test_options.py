@@ -32,7 +32,7 @@ num_heads = 2
 """
 SCALES = SPACE.replace('mixer = "ssa"', 'mixer = "multi_scale"\nscales = [[1, 3], [1, 3, 5]]')
 HALTING = SPACE.replace("patch_size", 'halting = ["none", "act"]\npatch_size') + (
-    "[when.halting.act]\nthreshold = [0.5, 1]\nponder_cost = [0, 0.01]\n"
+    "[when.halting.act]\nhalting_threshold = [0.5, 1]\nponder_cost = [0, 0.01]\n"
 )
 
 
@@ -88,14 +88,39 @@ def test_threshold_and_ponder_cost_are_choices_where_tokens_halt() -> None:
     assert found == {None, *expected}
 
 
+def test_the_threshold_by_its_old_name_is_read_with_a_notice_and_keys_stay(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    old = HALTING.replace("halting_threshold", "threshold")
+    old += '[stages.when.threshold."0.5"]\ndepth = 2\n'
+
+    with caplog.at_level(logging.WARNING):
+        found = members(old)
+
+    new = old.replace("threshold", "halting_threshold")
+    assert [a.key for a in found] == [a.key for a in members(new)]
+    assert {a.to_dict()["halting"]["threshold"] for a in found if a.halting} == {0.5, 1.0}
+    assert [record.getMessage() for record in caplog.records] == [
+        "space: when.halting.act.threshold is read as halting_threshold, its name since 0.2",
+        "space: stages[0].when.threshold is read as halting_threshold, its name since 0.2",
+    ]
+
+
+def test_the_threshold_by_both_names_is_refused() -> None:
+    text = HALTING.replace("ponder_cost = [0, 0.01]", "threshold = 1")
+
+    with pytest.raises(SpecError, match=r"act\.threshold is the old name of halting_threshold"):
+        SearchSpace.from_toml(text)
+
+
 def test_threshold_is_dead_where_no_token_halts(caplog: pytest.LogCaptureFixture) -> None:
-    text = SPACE.replace("patch_size", "threshold = [0.5, 1.0]\npatch_size")
+    text = SPACE.replace("patch_size", "halting_threshold = [0.5, 1.0]\npatch_size")
 
     with caplog.at_level(logging.WARNING):
         found = members(text)
 
     assert [a.halting for a in found] == [None]
-    assert "choices.threshold is not used: no component here reads it" in caplog.text
+    assert "choices.halting_threshold is not used: no component here reads it" in caplog.text
     assert found[0] == members(SPACE)[0]
 
 
@@ -185,9 +210,17 @@ def test_each_mixer_keeps_its_own_threshold_where_the_file_is_silent() -> None:
         ),
         ("patch_size", 'halting = "akt"\npatch_size', "no halting is named 'akt'; did you mean"),
         ("patch_size", "halting = true\npatch_size", "no halting is named 'True'"),
-        ("patch_size", "threshold = 0\npatch_size", "choices.threshold = 0; needed: a number"),
+        (
+            "patch_size",
+            "halting_threshold = 0\npatch_size",
+            "choices.halting_threshold = 0; needed: a number",
+        ),
         ("patch_size", "ponder_cost = -1\npatch_size", "choices.ponder_cost = -1; needed: a num"),
-        ("depth = 2", "depth = 2\nthreshold = 1", "stages[0].threshold belongs in [choices]"),
+        (
+            "depth = 2",
+            "depth = 2\nhalting_threshold = 1",
+            "stages[0].halting_threshold belongs in [choices]",
+        ),
         ("depth = 2", 'depth = 2\nhalting = "act"', "stages[0].halting belongs in [choices]"),
     ],
 )

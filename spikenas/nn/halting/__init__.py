@@ -24,7 +24,7 @@ register(
         name="act",
         target=f"{_HERE}.act:AdaptiveComputation",
         source="STAS (arXiv 2508.14138), A-SSA; Graves 2016 (ACT), Yin 2022 (A-ViT)",
-        genes=("threshold", "ponder_cost"),
+        genes=("halting_threshold", "ponder_cost"),
         structural_rule=_one_stage_of_blocks,
     )
 )
