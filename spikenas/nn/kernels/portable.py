@@ -9,7 +9,7 @@ from torch import Tensor
 from spikenas.nn.kernels.dynamics import CHARGES, Affine, Dynamics
 from spikenas.nn.surrogate import SURROGATES
 
-_PIECE = 2**16  # membranes that are run at once on a CPU, so that their steps stay in its cache
+_CHUNK = 2**16  # membranes that are run at once on a CPU, so that their steps stay in its cache
 
 
 class Portable:
@@ -26,7 +26,7 @@ class Portable:
         """Return spikes, and None as they are not counted."""
         rows = _as_rows(x)
         spikes = rows.new_empty((num_steps, *rows.shape[1:]))
-        for part in _pieces(rows):
+        for part in _chunks(rows):
             self._run(rows[:, part], dynamics, affine, spikes[:, part])
         return spikes.view(num_steps, *x.shape[1:]), None
 
@@ -36,10 +36,10 @@ class Portable:
         """Return dL/dy and its sums over rows, see `CPUKernel.backward`."""
         rows, grads = _as_rows(x), _as_rows(grad)
         grad_y, sums, grad_leak = torch.empty_like(rows), [], x.new_zeros(())
-        for part in _pieces(rows):
-            piece = rows[:, part]
+        for part in _chunks(rows):
+            chunk = rows[:, part]
             spikes = grads.new_empty(grads[:, part].shape)
-            y, h = self._run(piece, dynamics, affine, spikes)
+            y, h = self._run(chunk, dynamics, affine, spikes)
             grad_h = _back_in_time(h, spikes, grads[:, part], dynamics)
             if dynamics.charge == "learnt":
                 drive = y.expand_as(h).clone()  # y_t - v
@@ -49,7 +49,7 @@ class Portable:
                 grad_h = grad_h.sum(0, keepdim=True)
             torch.mul(grad_h, dynamics.dh_dx, out=grad_y[:, part])
             if affine is not None:
-                sums.append(self.gradient_sums(piece, grad_y[:, part], affine.centre))
+                sums.append(self.gradient_sums(chunk, grad_y[:, part], affine.centre))
         if affine is None:
             return grad_y.view_as(x), None, None, grad_leak
         of_grad, of_grad_x = (torch.stack(each).sum(0) for each in zip(*sums, strict=True))
@@ -75,7 +75,7 @@ class Portable:
         """Return mean and biased variance of each channel."""
         rows = x.view(1, -1, x.shape[-1])
         mean = rows.mean((0, 1))
-        squares = [(rows[0, part] - mean).square_().sum(0) for part in _pieces(rows)]
+        squares = [(rows[0, part] - mean).square_().sum(0) for part in _chunks(rows)]
         return mean, torch.stack(squares).sum(0) / rows.shape[1]
 
     def gradient_sums(self, x: Tensor, grad: Tensor, centre: Tensor) -> tuple[Tensor, Tensor]:
@@ -91,7 +91,7 @@ class Portable:
         """Make p ``a p + b (q - centre) + d``, in place; the numbers are a, b, centre, d."""
         a, b, centre, d = numbers
         rows, others = (x.view(1, -1, x.shape[-1]) for x in (p, q))
-        for part in _pieces(rows):
+        for part in _chunks(rows):
             rows[0, part].mul_(a).add_(d).addcmul_(others[0, part] - centre, b)
         return p
 
@@ -116,10 +116,10 @@ def _as_rows(x: Tensor) -> Tensor:
     return x.unsqueeze(1) if x.dim() == 2 else x.flatten(1, -2)
 
 
-def _pieces(rows: Tensor) -> Iterator[slice]:
+def _chunks(rows: Tensor) -> Iterator[slice]:
     """Yield parts of the rows; but one off CPUs, where starting an operation costs most."""
     _, number, channels = rows.shape
-    size = max(1, _PIECE // max(1, channels)) if rows.device.type == "cpu" else max(1, number)
+    size = max(1, _CHUNK // max(1, channels)) if rows.device.type == "cpu" else max(1, number)
     for start in range(0, number, size):
         yield slice(start, start + size)
 
