@@ -2,9 +2,9 @@
 
 The leaves say what they cost; here is only written down who feeds whom. Every tensor is known by
 the leaf that made it, or has the origin of what it was made of outside of leaves.
-`trace_architecture` gives the same of an architecture. It remembers the parts that it has seen, by
-component, configuration and input shape, and builds but the others; all neurons answer currents by
-spikes of the same shape, so a part is remembered without them, and they tell their facts anew.
+`trace_architecture` gives the same of an architecture. It remembers the modules that it has seen by
+component, configuration and input shape, and builds only the others. All neurons answer currents by
+spikes of the same shape, so a module is remembered without them, and they tell their facts anew.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -19,10 +19,10 @@ from torch.overrides import TorchFunctionMode
 
 from spikenas.architecture import Architecture, InputSpec
 from spikenas.nn.active_tokens import ActiveTokens
+from spikenas.nn.module_specs import ModuleSpec, neuron_factory, sub_block_specs
 from spikenas.nn.network import SpikingTransformer
 from spikenas.nn.neurons.neuron import Neuron
 from spikenas.nn.operations import Facts, Leaf
-from spikenas.nn.parts import Part, neuron_factory, pieces
 from spikenas.workload import Kind, Operand, Operation, Signal, Workload
 
 
@@ -109,14 +109,14 @@ def trace_architecture(architecture: Architecture) -> Workload:
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """A part's operations, named from within, those of its neurons as `_AnyNeuron` tells them."""
+    """A module's operations, named from within, those of its neurons as `_AnyNeuron` tells them."""
 
     operations: tuple[Operation, ...]
     parameters: int
 
 
 class _Tracer:
-    """Traces architectures, and remembers them and the parts that it has seen."""
+    """Traces architectures, and remembers them and the modules that it has seen."""
 
     def __init__(self, remembered: int = 4096) -> None:
         self.trace = lru_cache(remembered)(self._trace)
@@ -127,29 +127,29 @@ class _Tracer:
         operations: list[Operation] = []
         parameters = 0
         source, signal = "input", _image_signal(a.input)
-        for part in pieces(a):
-            seen = self._seen(part, signal)
+        for spec in sub_block_specs(a):
+            seen = self._seen(spec, signal)
             for operation in seen.operations:
-                operations.append(_placed(operation, part.name, source, a.num_steps))
+                operations.append(_placed(operation, spec.name, source, a.num_steps))
                 if _UNITS in operation.attributes:
                     made = neuron(operation.attributes[_UNITS])
                     operations[-1] = _told_by(made, operations[-1])
                     parameters += _count_parameters(made)
             parameters += seen.parameters
-            if not part.is_aside:
+            if not spec.is_aside:
                 source, signal = operations[-1].name, operations[-1].signal
         return Workload(operations=tuple(operations), num_steps=a.num_steps, parameters=parameters)
 
 
-_STEPS = 2  # of a remembered part, so that operations that run once are told apart
+_STEPS = 2  # of a remembered module, so that operations that run once are told apart
 
 
-def _seen(part: Part, signal: Signal) -> _Seen:
-    """Build a part without memory, and note what runs when it is given ``signal``."""
+def _seen(spec: ModuleSpec, signal: Signal) -> _Seen:
+    """Build a module without memory, and note what runs when it is given ``signal``."""
     with torch.device("meta"), _Undrawn():
-        module = part.build(neuron=_AnyNeuron)
+        module = spec.build(neuron=_AnyNeuron)
     recorder = _Recorder()
-    x = torch.empty(_STEPS, 0, *part.input_shape)
+    x = torch.empty(_STEPS, 0, *spec.input_shape)
     recorder.starts_with(x, signal)
     _run(recorder, module, x)
     return _Seen(tuple(recorder.operations), _count_parameters(module))
@@ -159,7 +159,7 @@ _UNITS = "v_threshold in units of the gene"
 
 
 class _AnyNeuron(Neuron):
-    """Stands in a remembered part for the neurons of all architectures."""
+    """Stands in a remembered module for the neurons of all architectures."""
 
     def __init__(self, threshold: float = 1.0) -> None:
         super().__init__(v_threshold=threshold, surrogate="sigmoid")
@@ -233,15 +233,15 @@ def _each(value: Any, x: Tensor) -> tuple[int, ...]:
     return tuple(value) if isinstance(value, tuple | list) else (value,) * (x.dim() - 2)
 
 
-def _placed(operation: Operation, part: str, source: str, num_steps: int) -> Operation:
-    """Return an operation of a part as it is in its network."""
+def _placed(operation: Operation, prefix: str, source: str, num_steps: int) -> Operation:
+    """Return an operation of a module as it is in its network."""
     return replace(
         operation,
-        name=_joined(part, operation.name),
+        name=_joined(prefix, operation.name),
         inputs=tuple(
             replace(
                 operand,
-                source=source if operand.source == "input" else _joined(part, operand.source),
+                source=source if operand.source == "input" else _joined(prefix, operand.source),
             )
             for operand in operation.inputs
         ),
@@ -264,8 +264,8 @@ def _told_by(neuron: Neuron, operation: Operation) -> Operation:
     )
 
 
-def _joined(part: str, name: str) -> str:
-    return f"{part}.{name}" if name else part
+def _joined(prefix: str, name: str) -> str:
+    return f"{prefix}.{name}" if name else prefix
 
 
 def _run(recorder: _Recorder, module: nn.Module, x: Tensor) -> None:

@@ -15,7 +15,7 @@ from spikenas.exceptions import UsageError, in_short
 from spikenas.nn.block import Block
 from spikenas.nn.halting.none import NoHalting
 from spikenas.nn.layout import repeat_in_time, steps_first, to_map, to_tokens
-from spikenas.nn.parts import neuron_factory, parts
+from spikenas.nn.module_specs import module_specs, neuron_factory
 from spikenas.nn.prediction import prepared
 from spikenas.nn.residuals import MembraneResidual, SpikeResidual
 from spikenas.preprocessing import Preprocessing
@@ -32,7 +32,9 @@ class SpikingTransformer(nn.Module):
         self.preprocessing: Preprocessing | None = None
         self.classes: tuple[str, ...] = ()
         neuron = neuron_factory(a)
-        built = {part.name: part.build(neuron=neuron) for part in parts(a) if not part.is_aside}
+        built = {
+            spec.name: spec.build(neuron=neuron) for spec in module_specs(a) if not spec.is_aside
+        }
         self.stem = built.pop("stem")
         self.downsampling = nn.ModuleList()
         self.stages = nn.ModuleList()

@@ -23,9 +23,9 @@ from spikenas.architecture import Stage
 from spikenas.exceptions import UsageError
 from spikenas.nn import initialisation
 from spikenas.nn.layers import LinearNorm
+from spikenas.nn.module_specs import block_spec
 from spikenas.nn.network import SpikingTransformer
 from spikenas.nn.operations import Linear
-from spikenas.nn.parts import block_part
 
 _TEMPERATURE = 3.0
 _HEADS_SHARE = 0.5  # of a side head's cross entropy, against the network's
@@ -84,7 +84,7 @@ class SurrogateHead(nn.Module):
         super().__init__()
         D = stage.embed_dim
         self.fc = LinearNorm(D, D, bias=False, neuron=nn.GELU())
-        block = block_part(stage, "stm", grid=grid, residual=residual)
+        block = block_spec(stage, "stm", grid=grid, residual=residual)
         self.blocks = nn.Sequential(*(block.build(neuron=_dense) for _ in range(num_blocks)))
         self.classifier = Linear(D, num_classes)
         initialisation.stmixer(self)

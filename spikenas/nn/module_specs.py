@@ -1,7 +1,7 @@
 """What a network is assembled from, in the order it runs: stem, blocks, downsampling, head.
 
 Axes: N tokens, D width, C channels, H, W map; shapes here leave out time and batch.
-`spikenas.nn.network` builds every part; a trace builds only those whose like it has not seen.
+`spikenas.nn.network` builds every module; a trace builds only those whose like it has not seen.
 """
 
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
@@ -21,28 +21,28 @@ from spikenas.registry import Family, Option, component
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Part:
-    """One part, not built yet; equal where their operations are, whatever they are called.
+class ModuleSpec:
+    """One module, not built yet; equal where their operations are, whatever they are called.
 
     Attributes:
         name: its place in the module tree, ``stages.0.1``.
         key: all that its operations depend on, but for the input and the neurons.
         input_shape: a map (C, H, W) or tokens (N, D).
         build: makes the module; ``neuron`` makes its neurons.
-        inner: the parts that it runs one after another, where that is all it does.
-        is_aside: the stream goes past it, to the next part.
+        inner: the modules that it runs one after another, where that is all it does.
+        is_aside: the stream goes past it, to the next module.
     """
 
     name: str = field(compare=False)
     key: Hashable
     input_shape: tuple[int, ...]
     build: Callable[..., nn.Module] = field(compare=False)  # (neuron: NeuronFactory)
-    inner: "Sequence[Part] | None" = field(default=None, compare=False)
+    inner: "Sequence[ModuleSpec] | None" = field(default=None, compare=False)
     is_aside: bool = field(default=False, compare=False)
 
 
-def parts(a: Architecture) -> Iterator[Part]:
-    """Yield the parts of an architecture."""
+def module_specs(a: Architecture) -> Iterator[ModuleSpec]:
+    """Yield what an architecture is assembled from."""
     grids, first, last = a.grids(), a.stages[0], a.stages[-1]
     images = (a.input.channels, a.input.height, a.input.width)
     settings = {
@@ -51,12 +51,12 @@ def parts(a: Architecture) -> Iterator[Part]:
         "patch_size": a.patch_size,
         "residual": a.residual,
     }
-    yield _part("stem", a.stem, images, settings, a.options)
+    yield _spec("stem", a.stem, images, settings, a.options)
     for i, (stage, grid) in enumerate(zip(a.stages, grids, strict=True)):
         if i:
             yield _downsampling(a, i)
         for j, mixer in enumerate(stage.mixer):
-            block = block_part(stage, mixer, grid=grid, residual=a.residual)
+            block = block_spec(stage, mixer, grid=grid, residual=a.residual)
             yield replace(block, name=f"stages.{i}.{j}")
             if a.halting and stage is last and j < stage.depth - 1:
                 yield _score(block, j)
@@ -66,30 +66,30 @@ def parts(a: Architecture) -> Iterator[Part]:
         "num_classes": a.num_classes,
         "residual": a.residual,
     }
-    yield _part("head", a.head, tokens, settings, a.options)
+    yield _spec("head", a.head, tokens, settings, a.options)
 
 
-def pieces(a: Architecture) -> Iterator[Part]:
-    """Yield the parts with those that are divided further in pieces."""
-    for part in parts(a):
-        if part.inner is None:
-            yield part
+def sub_block_specs(a: Architecture) -> Iterator[ModuleSpec]:
+    """Yield the same with the sub-blocks of each block in its place."""
+    for spec in module_specs(a):
+        if spec.inner is None:
+            yield spec
         else:
-            yield from (replace(each, name=f"{part.name}.{each.name}") for each in part.inner)
+            yield from (replace(each, name=f"{spec.name}.{each.name}") for each in spec.inner)
 
 
-def block_part(stage: Stage, mixer: str, *, grid: tuple[int, int], residual: str) -> Part:
+def block_spec(stage: Stage, mixer: str, *, grid: tuple[int, int], residual: str) -> ModuleSpec:
     """Return one block of a stage, for tokens on ``grid`` (height, width)."""
     kind, D, tokens = component("mixer", mixer), stage.embed_dim, grid[0] * grid[1]
     branches = []
     if not issubclass(kind.load(), NoMixer):
         genes = {gene: getattr(stage, gene) for gene in kind.genes}
         settings = {"embed_dim": D, "grid": grid, **genes}
-        branches.append(_part("mixer", mixer, (tokens, D), settings, stage.options))
+        branches.append(_spec("mixer", mixer, (tokens, D), settings, stage.options))
     if stage.mlp_ratio:
         hidden_dim, bias = max(1, round(D * stage.mlp_ratio)), kind.load().mlp_bias
         branches.append(
-            Part(
+            ModuleSpec(
                 name="mlp",
                 key=("mlp", D, hidden_dim, bias),
                 input_shape=(tokens, D),
@@ -105,7 +105,7 @@ def block_part(stage: Stage, mixer: str, *, grid: tuple[int, int], residual: str
         )
         for i, branch in enumerate(branches)
     ]
-    return Part(
+    return ModuleSpec(
         name="block",
         key=tuple(sub_block.key for sub_block in sub_blocks),
         input_shape=(tokens, D),
@@ -127,17 +127,17 @@ def neuron_factory(a: Architecture) -> Callable[..., Neuron]:
     return neuron
 
 
-def _part(
+def _spec(
     family: Family,
     name: str,
     input_shape: tuple[int, ...],
     settings: Mapping[str, Any],
     options: Options,
-) -> Part:
+) -> ModuleSpec:
     """Return a component with those of the options that it reads."""
     kind = component(family, name)
     settings = {**settings, **_read(kind.options, options)}
-    return Part(
+    return ModuleSpec(
         name=family,
         key=(family, name, *settings.items()),
         input_shape=input_shape,
@@ -145,7 +145,7 @@ def _part(
     )
 
 
-def _downsampling(a: Architecture, i: int) -> Part:
+def _downsampling(a: Architecture, i: int) -> ModuleSpec:
     stage, before = a.stages[i], a.stages[i - 1].embed_dim
     assert stage.downsampling is not None
     settings = {
@@ -154,13 +154,13 @@ def _downsampling(a: Architecture, i: int) -> Part:
         "residual": a.residual,
     }
     images = (before, *a.grids()[i - 1])
-    part = _part("downsampling", stage.downsampling, images, settings, stage.options)
-    return replace(part, name=f"downsampling.{i - 1}")
+    spec = _spec("downsampling", stage.downsampling, images, settings, stage.options)
+    return replace(spec, name=f"downsampling.{i - 1}")
 
 
-def _score(block: Part, j: int) -> Part:
+def _score(block: ModuleSpec, j: int) -> ModuleSpec:
     score = component("halting", "act").load().score
-    return Part(
+    return ModuleSpec(
         name=f"halting.scores.{j}",
         key="score",
         input_shape=block.input_shape,
@@ -169,7 +169,7 @@ def _score(block: Part, j: int) -> Part:
     )
 
 
-def _joined(residual: str, branch: Part, neuron: NeuronFactory) -> nn.Module:
+def _joined(residual: str, branch: ModuleSpec, neuron: NeuronFactory) -> nn.Module:
     made: Any = branch.build(neuron=neuron)
     return RESIDUALS[residual](made, neuron)
 
