@@ -19,11 +19,11 @@ from typer.main import get_command
 from spikenas import registry
 from spikenas.architecture import Architecture, Halting, InputSpec, Stage
 from spikenas.cli import app, documents
-from spikenas.distributed import WorkerProfile
 from spikenas.hardware import ChipProfile
 from spikenas.hardware.energy.chip_events import ChipFigures
 from spikenas.search_space import genes
 from spikenas.training import Recipe
+from spikenas.worker_profile import WorkerProfile
 
 REFERENCE = Path(__file__).parent / "reference"
 DOCUMENTS = {

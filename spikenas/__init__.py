@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from spikenas.architecture import Architecture, InputSpec, Stage
     from spikenas.data import DataSpec
-    from spikenas.distributed import WorkerPool, WorkerProfile
+    from spikenas.distributed import WorkerPool
     from spikenas.driver import Progress, resume, search
     from spikenas.evaluation import Evaluation
     from spikenas.exceptions import (
@@ -40,9 +40,11 @@ if TYPE_CHECKING:
     from spikenas.nn.network import build_network
     from spikenas.official import import_official
     from spikenas.search_space import SearchSpace
+    from spikenas.settings import Limits, SearchSettings
     from spikenas.store import Candidate, Run, Store
     from spikenas.systems import published
     from spikenas.training import Recipe
+    from spikenas.worker_profile import WorkerProfile
     from spikenas.workload import Workload
 
 __all__ = [
@@ -62,11 +64,13 @@ __all__ = [
     "InfeasibleError",
     "InputSpec",
     "LeaseError",
+    "Limits",
     "MachineError",
     "NotFoundError",
     "Progress",
     "Recipe",
     "Run",
+    "SearchSettings",
     "SearchSpace",
     "SpecError",
     "SpikeNASError",
@@ -107,11 +111,13 @@ _HOMES = {
     "InfeasibleError": "spikenas.exceptions",
     "InputSpec": "spikenas.architecture",
     "LeaseError": "spikenas.exceptions",
+    "Limits": "spikenas.settings",
     "MachineError": "spikenas.exceptions",
     "NotFoundError": "spikenas.exceptions",
     "Progress": "spikenas.driver",
     "Recipe": "spikenas.training",
     "Run": "spikenas.store",
+    "SearchSettings": "spikenas.settings",
     "SearchSpace": "spikenas.search_space",
     "SpecError": "spikenas.exceptions",
     "SpikeNASError": "spikenas.exceptions",
@@ -122,7 +128,7 @@ _HOMES = {
     "UsageError": "spikenas.exceptions",
     "Verdict": "spikenas.hardware",
     "WorkerPool": "spikenas.distributed",
-    "WorkerProfile": "spikenas.distributed",
+    "WorkerProfile": "spikenas.worker_profile",
     "Workload": "spikenas.workload",
     "build_network": "spikenas.nn.network",
     "check": "spikenas.inspection",

@@ -26,7 +26,6 @@ import ray
 from measuring import Result, Rounds, options, print_document, without_compiler
 from spikenas.architecture import Architecture, Stage
 from spikenas.data import DataSpec
-from spikenas.distributed import WorkerProfile
 from spikenas.distributed.ray_pool import RayPool
 from spikenas.driver import Progress, entry, search
 from spikenas.driver.progress import ENDS
@@ -35,6 +34,7 @@ from spikenas.evaluator import Job
 from spikenas.search_space import SearchSpace
 from spikenas.store import Run
 from spikenas.training import recipe
+from spikenas.worker_profile import WorkerProfile
 
 _BAR = 3.0
 _EVALUATORS = {"ours": "peers.evaluator:evaluate_ours", "peer": "peers.evaluator:evaluate"}

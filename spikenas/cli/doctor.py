@@ -106,7 +106,7 @@ def _workers() -> Iterator[documents.Finding]:
 
 
 def _profile(name: str) -> str:
-    from spikenas.distributed import load_profile
+    from spikenas.worker_profile import load_profile
 
     profile = load_profile(name)
     return f"{profile.kind}, {profile.num_workers} workers"

@@ -18,20 +18,17 @@ from spikenas.cli.options import (
 from spikenas.cli.output import say, say_how_to_load
 from spikenas.exceptions import (
     ArtefactError,
-    DataError,
     InfeasibleError,
     MachineError,
     NotFoundError,
     SpikeNASError,
     UsageError,
 )
-from spikenas.plugins import import_plugins, plugins_in, refuse_changed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from spikenas.preprocessing import Preprocessing
-    from spikenas.store import Candidate, Run
+    from spikenas.store import Run
 
 
 def export(
@@ -83,28 +80,24 @@ def export(
     if sum((candidate is not None, best is not None, front)) > 1:
         raise UsageError("--candidate, --best and --front exclude each other; take one")
     beside = names(formats) or []
-    write = partial(
-        _write,
-        beside=beside,
-        normalise_input=normalise_input,
-        nir_dt=nir_dt,
-        overwrite=overwrite,
-    )
     from spikenas.store import Store
 
     with Store.open(store, create=False, artifacts=artifacts) as opened:
         found = opened.run(run)
-        plugins, of = plugins_in(found.space_toml), f"run {found.name!r}"
-        import_plugins(plugins, of=of, is_allowed=allow_plugins)
-        refuse_changed(
-            plugins, found.settings.get("code") or {}, of=of, accept_changes=accept_changes
+        write = partial(
+            found.export,
+            formats=beside,
+            normalise_input=normalise_input,
+            nir_dt=nir_dt,
+            overwrite=overwrite,
+            allow_plugins=allow_plugins,
+            accept_changes=accept_changes,
         )
         if front:
             _write_front(found, to, beside, write)
             return
-        chosen = found.candidate(candidate) if candidate else found.best(best or "accuracy")
-        print(write(found, chosen, to))
-    say_how_to_load(to, has_plugins=bool(plugins))
+        print(write(candidate or found.best(best or "accuracy"), to))
+    say_how_to_load(to, has_plugins=bool(found.plugins))
 
 
 def _write_front(run: "Run", to: Path, beside: list[str], write: "Callable[..., Path]") -> None:
@@ -124,7 +117,7 @@ def _write_front(run: "Run", to: Path, beside: list[str], write: "Callable[..., 
     for member in front:
         folder = to / member.id
         try:
-            print(write(run, member, folder), flush=True)
+            print(write(member, folder), flush=True)
         except tuple(failed) as error:
             if isinstance(error, UsageError) and not (folder.exists() or folder.is_symlink()):
                 raise  # it is the same for every member
@@ -145,59 +138,3 @@ def _write_front(run: "Run", to: Path, beside: list[str], write: "Callable[..., 
                 f"{written} of {len(front)} members of the front written to {to}; "
                 f"{'; '.join(parts)}; the reasons are above"
             )
-
-
-def _write(
-    run: "Run",
-    candidate: "Candidate",
-    to: Path,
-    *,
-    beside: list[str],
-    normalise_input: bool,
-    nir_dt: float | None,
-    overwrite: bool,
-) -> Path:
-    from spikenas import export
-    from spikenas.driver import SearchSettings
-    from spikenas.store import read_weights
-
-    weights = read_weights(candidate)
-    evaluation = run.evaluation(candidate)
-    preprocessing, classes = _preprocessing(run)
-    return export.write(
-        candidate.architecture,
-        weights,
-        evaluation.to_dict(),
-        {
-            **SearchSettings.from_dict(run.settings).claims(run.name),
-            "candidate": candidate.id,
-            "created_at": run.created_at.isoformat(),
-            "versions": dict(evaluation.versions),
-        },
-        to,
-        beside=beside,
-        preprocessing=preprocessing,
-        classes=classes,
-        normalise_input=normalise_input,
-        nir_dt=nir_dt,
-        overwrite=overwrite,
-    )
-
-
-def _preprocessing(run: "Run") -> "tuple[Preprocessing | None, tuple[str, ...]]":
-    """Return what the run recorded of its images, else what its data set tells now."""
-    from spikenas.data import describe, preprocessing_of
-    from spikenas.driver import SearchSettings
-    from spikenas.preprocessing import Preprocessing
-
-    recorded = run.settings.get("preprocessing")
-    classes = tuple(run.settings.get("classes") or ())
-    if recorded is not None:
-        return Preprocessing.from_dict(recorded), classes
-    spec = SearchSettings.from_dict(run.settings).data
-    try:
-        info = describe(spec)
-    except DataError as error:
-        say(f"without preprocessing, which run {run.name} did not record: {error}")
-        return None, classes
-    return preprocessing_of(spec, info), classes or info.classes

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from spikenas.exceptions import UnknownNameError, UsageError
-from spikenas.plugins import import_plugins, plugins_in
+from spikenas.plugins import import_plugins
 
 if TYPE_CHECKING:
     from spikenas.architecture import Architecture
@@ -78,7 +78,7 @@ def _candidate(run: str, candidate: str, store: str | None, *, allow_plugins: bo
     with Store.open(store, create=False) as opened:
         of_run = opened.run(run)
         found = of_run.candidate(candidate)
-        import_plugins(plugins_in(of_run.space_toml), of=f"run {run!r}", is_allowed=allow_plugins)
+        import_plugins(of_run.plugins, of=f"run {run!r}", is_allowed=allow_plugins)
         is_trained = found.state is State.COMPLETE
         measured = of_run.evaluation(found).workload if is_trained else None
         return Reference(architecture=found.architecture, measured=measured)

@@ -98,7 +98,7 @@ def status(
             lowest_energy_uj=min(
                 (c.energy_uj for c in complete if c.energy_uj is not None), default=None
             ),
-            settings=dict(found.settings),
+            settings=found.settings_json,
             faults=weights_faults(complete),
         )
     if as_json:

@@ -26,11 +26,13 @@ from spikenas.cli.options import (
 )
 from spikenas.cli.output import print_document, print_table, redacted, say
 from spikenas.cli.references import resolve
+from spikenas.figures import DEFAULT_OBJECTIVES
 
 if TYPE_CHECKING:
-    from spikenas.distributed import WorkerProfile
-    from spikenas.driver import Progress, SearchSettings
+    from spikenas.driver import Progress
+    from spikenas.settings import SearchSettings
     from spikenas.store import Candidate, Run
+    from spikenas.worker_profile import WorkerProfile
 
 _ROWS = 10
 
@@ -167,7 +169,7 @@ def search(
             train_subset=train_subset,
             binning=binning,  # type: ignore[arg-type]  # DataSpec refuses another word
             time_budget_s=time_budget,
-            objectives=names(objectives),
+            objectives=names(objectives) or DEFAULT_OBJECTIVES,
             sampler=sampler,
             energy_model=energy_model,
             max_parameters=max_parameters,
@@ -270,8 +272,8 @@ def _announce(doing: str, what: str, store: str | None, settings: "SearchSetting
     )
 
 
-def _told_of_ray(workers: "WorkerProfile") -> str:
-    if workers.kind == "inline":
+def _told_of_ray(workers: "WorkerProfile | None") -> str:
+    if workers is None or workers.kind == "inline":
         return ""
     if workers.address == "local":
         return "; starting Ray ..."

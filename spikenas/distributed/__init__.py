@@ -6,6 +6,5 @@ is a job that is submitted again. Importing this package imports neither torch n
 
 from spikenas.distributed.inline_pool import InlinePool
 from spikenas.distributed.pool import WorkerPool, open_pool
-from spikenas.distributed.profile import WorkerProfile, load_profile
 
-__all__ = ["InlinePool", "WorkerPool", "WorkerProfile", "load_profile", "open_pool"]
+__all__ = ["InlinePool", "WorkerPool", "open_pool"]

@@ -2,16 +2,17 @@
 
 import os
 from types import TracebackType
-from typing import TYPE_CHECKING, Protocol, Self
+from typing import TYPE_CHECKING, Protocol, Self, runtime_checkable
 
 from spikenas.distributed.inline_pool import InlinePool
-from spikenas.distributed.profile import WorkerProfile
+from spikenas.worker_profile import WorkerProfile
 
 if TYPE_CHECKING:
     from spikenas.data import DataSpec
     from spikenas.evaluator import Job, Outcome
 
 
+@runtime_checkable
 class WorkerPool(Protocol):
     """Runs jobs somewhere; every job comes back as exactly one outcome.
 

@@ -19,11 +19,11 @@ from typing import TYPE_CHECKING, Any, Self
 import ray
 from ray.exceptions import OutOfMemoryError, RayError, RayTaskError
 
-from spikenas.distributed.profile import WorkerProfile
 from spikenas.distributed.ray_session import RaySession, amounts, free_resources
 from spikenas.distributed.worker import EVALUATE, Worker
 from spikenas.evaluation import State
 from spikenas.exceptions import ClusterError
+from spikenas.worker_profile import WorkerProfile
 
 if TYPE_CHECKING:
     from spikenas.data import DataSpec

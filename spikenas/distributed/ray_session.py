@@ -23,9 +23,9 @@ from ray._raylet import Config  # type: ignore[attr-defined]  # compiled, withou
 from ray.job_config import JobConfig
 
 from spikenas.distributed import address as ray_address
-from spikenas.distributed.profile import WorkerProfile
 from spikenas.distributed.ray_folder import find_ray_folder
 from spikenas.exceptions import ClusterError
+from spikenas.worker_profile import WorkerProfile
 
 _OBJECT_STORE_BYTES = 512 * 2**20  # mapped when used; what does not fit is spilled to disk
 _HEAD_S = 5.0  # between looks at the head, which may be away for three times that

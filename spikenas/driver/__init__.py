@@ -2,6 +2,5 @@
 
 from spikenas.driver.entry import resume, search
 from spikenas.driver.progress import OnProgress, Progress
-from spikenas.driver.settings import SearchSettings
 
-__all__ = ["OnProgress", "Progress", "SearchSettings", "resume", "search"]
+__all__ = ["OnProgress", "Progress", "resume", "search"]

@@ -6,8 +6,8 @@ from dataclasses import replace
 from spikenas import code
 from spikenas import data as data_sets
 from spikenas.data import DataInfo, DataSpec
-from spikenas.driver.settings import SearchSettings, code_of
 from spikenas.search_space import SearchSpace
+from spikenas.settings import SearchSettings, code_of
 
 _log = logging.getLogger(__name__)
 

@@ -3,35 +3,37 @@
 import logging
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, Unpack
 
 from spikenas import data as data_sets
-from spikenas.data import Binning, DataSpec
-from spikenas.distributed import WorkerPool, WorkerProfile, load_profile, open_pool
-from spikenas.driver.arguments import check_types
-from spikenas.driver.conditions import changes, identified, read_all
+from spikenas.data import DataSpec
+from spikenas.distributed import WorkerPool, open_pool
+from spikenas.driver.arguments import Changes, check_types, taken
+from spikenas.driver.conditions import changes as changes_since
+from spikenas.driver.conditions import identified, read_all
 from spikenas.driver.loop import SearchLoop
 from spikenas.driver.progress import OnProgress
 from spikenas.driver.proposals import Proposals, Screened
 from spikenas.driver.seeds import SeedWith, seeds
-from spikenas.driver.settings import SearchSettings
 from spikenas.evaluation import State
-from spikenas.exceptions import StoreError, UsageError
+from spikenas.exceptions import StoreError, UsageError, in_short
 from spikenas.export import check_claims
 from spikenas.figures import DEFAULT_OBJECTIVES, objective
 from spikenas.hardware import ChipProfile, EnergyModel
 from spikenas.hardware import chip as load_chip
 from spikenas.hardware import energy_model as load_energy_model
-from spikenas.plugins import import_plugins, plugins_in
+from spikenas.plugins import import_plugins
 from spikenas.search_space import SearchSpace
+from spikenas.settings import Limits, SearchSettings
 from spikenas.store import Candidate, Run, RunWriter, Store
 from spikenas.strategy.sampler import Observation, OptunaSampler
-from spikenas.strategy.screening import Limits
 from spikenas.training import Recipe, default_recipe
 from spikenas.training import recipe as load_recipe
 from spikenas.training.surrogate_modules import check_mixers
+from spikenas.worker_profile import WorkerProfile, load_profile
 
 OnChecked = Callable[[SearchSettings], None]
 _log = logging.getLogger(__name__)
@@ -42,49 +44,52 @@ _DATA_OF_SPACE = {"toy": "digits"}
 def search(
     space: str | Path | SearchSpace,
     *,
-    data: str | None = None,
-    data_root: str | Path | None = None,
+    data: str | DataSpec | None = None,
     chip: str | Path | ChipProfile | None = None,
-    trials: int = 12,
-    workers: str | Path | WorkerProfile = "local",
-    num_workers: int | None = None,
-    store: str | None = None,
-    artifacts: str | Path | None = None,
-    name: str | None = None,
-    seed: int = 0,
-    epochs: int | None = None,
     recipe: str | Path | Recipe | None = None,
-    batch_size: int | None = None,
-    image_size: int | None = None,
-    train_subset: int | None = None,
-    binning: Binning = "time",
-    sampler: str = "tpe",
-    objectives: Sequence[str] | None = None,
     energy_model: str | Path | EnergyModel = "cmos45",
+    objectives: Sequence[str] = DEFAULT_OBJECTIVES,
+    limits: Limits | None = None,
+    sampler: str = "tpe",
+    trials: int = 12,
     time_budget_s: float | None = None,
-    max_parameters: int | None = None,
-    max_memory_gib: float | None = None,
-    allow_plugins: bool = False,
+    seed: int = 0,
     seed_with: SeedWith = (),
+    workers: str | Path | WorkerProfile | WorkerPool = "local",
+    store: str | Store | None = None,
+    name: str | None = None,
+    allow_plugins: bool = False,
     on_checked: OnChecked | None = None,
     on_progress: OnProgress | None = None,
+    **changes: Unpack[Changes],
 ) -> Run:
     """Search a space for the architectures that score best for the least energy.
 
-    The space is a shipped name, a path ending in ``.toml``, or a `SearchSpace`. Without ``data``
-    it is the data set that the space is named for, without ``recipe`` the data set's own; both
-    can be changed by ``image_size``, ``train_subset``, ``epochs`` and ``batch_size``. Events are
-    binned into as many frames as a candidate has steps, as ``binning`` says. ``chip``, ``recipe``,
-    ``energy_model`` and ``workers`` are shipped names, paths ending in ``.toml``, or what was read
-    from them; their text is kept with the run. The workers ``inline`` need no Ray. What ``chip``,
-    ``max_parameters`` or ``max_memory_gib`` rule out is refused before training. ``trials``
-    candidates are trained; refused ones and repeats come on top, and none is begun after
-    ``time_budget_s``. ``store`` is the database's URL, by default $SPIKENAS_STORE, else
-    ``sqlite:///spikenas.db``; ``artifacts`` is the folder of its weights, by default its own.
-    ``seed_with`` are published names or architectures to propose first, each as the nearest member
-    of the space; what had to be changed is logged.
-    ``on_checked`` gets the settings once none of them was refused, before workers start;
-    ``on_progress`` gets a `Progress` whenever something changes.
+    Whatever has a name here can be given by it, by the path of a file ending in ``.toml``, or as
+    the object that was made of it; the text of files is kept with the run.
+
+    Args:
+        space: the architectures to choose from.
+        data: the data set, by default the one that the space is named for.
+        chip: refuse before training what it cannot run.
+        recipe: how candidates are trained, by default the data set's own.
+        energy_model: how the energy of an inference is estimated.
+        objectives: names of `spikenas.figures.OBJECTIVES`.
+        limits: on parameters and on memory to train; refused before training likewise.
+        sampler: ``tpe``, ``nsga2`` or ``random``.
+        trials: candidates to train; refused ones and repeats come on top.
+        time_budget_s: seconds after which no candidate is begun.
+        seed: of the sampler and of every training.
+        seed_with: published names or architectures to propose first, each as the nearest member
+            of the space; what had to be changed is logged.
+        workers: where candidates are trained; ``inline`` needs no Ray. A pool of your own is left
+            open.
+        store: the database or its URL, by default $SPIKENAS_STORE, else ``sqlite:///spikenas.db``.
+        name: of the run, by default made of the data set and the time.
+        allow_plugins: import the plugins that the space names.
+        on_checked: gets the settings once none of them was refused, before workers start.
+        on_progress: gets a `Progress` whenever something changes.
+        **changes: fields of the objects above, for whoever gives these by name: see `Changes`.
 
     Returns:
         The finished run, to be read: ``search(...).pareto_front()``.
@@ -96,32 +101,13 @@ def search(
         KeyboardInterrupt: on Ctrl-C, once the state is saved; `resume` goes on.
     """
     began = time.monotonic()
-    check_types(
-        data_root=data_root,
-        store=store,
-        artifacts=artifacts,
-        name=name,
-        objectives=objectives,
-    )
+    check_types(changes, store=store, name=name, objectives=objectives, limits=limits)
     if not isinstance(space, SearchSpace):
         space = SearchSpace.load(space, allow_plugins=allow_plugins)
-    data_spec = DataSpec(
-        name=_data_of(space) if data is None else data,
-        root=None if data_root is None else str(Path(data_root).expanduser().absolute()),
-        image_size=image_size,
-        train_subset=train_subset,
-        binning=binning,
-    )
-    overrides = {"epochs": epochs, "batch_size": batch_size}
-    chosen = load_recipe(
-        recipe or default_recipe(data_spec.name),
-        **{setting: value for setting, value in overrides.items() if value is not None},
-    )
+    data_spec = _data_spec(_data_of(space) if data is None else data, taken(changes, DataSpec))
+    chosen = load_recipe(recipe or default_recipe(data_spec.name), **taken(changes, Recipe))
     model = load_energy_model(energy_model)
-    profile = load_profile(workers)
-    if num_workers is not None:
-        profile = replace(profile, num_workers=num_workers)
-    limits = {"max_parameters": max_parameters, "max_memory_gib": max_memory_gib}
+    profile = _profile(workers, taken(changes, WorkerProfile))
     settings = SearchSettings(
         space_name=space.name,
         space_toml=space.toml,
@@ -129,15 +115,14 @@ def search(
         chip_toml=None if chip is None else load_chip(chip).toml,
         energy_model=model.name,
         energy_toml=model.toml,
-        objectives=tuple(DEFAULT_OBJECTIVES if objectives is None else objectives),
+        objectives=tuple(objectives),
         trials=trials,
         recipe=chosen,
         seed=seed,
         sampler=sampler,
         workers=profile,
-        limits=Limits(
-            batch_size=chosen.batch_size,
-            **{limit: value for limit, value in limits.items() if value is not None},  # type: ignore[arg-type]
+        limits=replace(
+            limits or Limits(), **{**taken(changes, Limits), "batch_size": chosen.batch_size}
         ),
         time_budget_s=time_budget_s,
         allow_plugins=allow_plugins,
@@ -160,16 +145,16 @@ def search(
             len(settings.seed_with),
             trials,
         )
-    with Store.open(store, artifacts=artifacts) as record:
+    proposals = _proposals(space, settings)
+    with _opened(store, artifacts=changes.get("artifacts")) as record:
         if name is not None:
             record.require_free_name(name)
         _refuse_unexportable(settings, name)
-        proposals = _proposals(space, settings)
         screened = proposals.until_feasible(space.name)
         if on_checked is not None:
             on_checked(settings)
         first = settings.data.with_steps(screened[-1].proposal.architecture.num_steps)
-        with open_pool(settings.workers) as pool:
+        with _pool(workers, profile) as pool:
             read_all(space, first, settings)  # while workers start
             pool.warm_up(first)
             writer = record.begin_run(
@@ -194,7 +179,8 @@ def search(
 def resume(
     name: str | None = None,
     *,
-    store: str | None = None,
+    store: str | Store | None = None,
+    workers: WorkerPool | None = None,
     artifacts: str | Path | None = None,
     allow_plugins: bool = False,
     accept_changes: bool = False,
@@ -204,9 +190,9 @@ def resume(
     """Go on with a run that was interrupted or killed; only what was in flight is repeated.
 
     Without a name it is the newest run. Everything but the time budget is as it was begun with;
-    consent to its plugins is asked for anew, by ``allow_plugins``. Where data or code have changed,
-    ``accept_changes`` begins a new generation of the run: with its whole budget, and compared with
-    none of its candidates so far.
+    a pool of your own is given again, and consent to plugins is asked for anew, by
+    ``allow_plugins``. Where data or code have changed, ``accept_changes`` begins a new generation
+    of the run: with its whole budget, and compared with none of its candidates so far.
 
     Raises:
         UsageError: when data or code are not those which the run was begun with.
@@ -215,14 +201,12 @@ def resume(
         Others as in `search`.
     """
     began = time.monotonic()
-    with Store.open(store, create=False, artifacts=artifacts) as record:
+    with _opened(store, create=False, artifacts=artifacts) as record:
         begun = record.run(name)
-        settings = SearchSettings.from_dict(begun.settings)
-        import_plugins(
-            plugins_in(settings.space_toml), of=f"run {begun.name!r}", is_allowed=allow_plugins
-        )
+        import_plugins(begun.plugins, of=f"run {begun.name!r}", is_allowed=allow_plugins)
+        settings = begun.settings
         space, now = identified(settings.load_space(), settings)
-        changed = changes(settings, now)
+        changed = changes_since(settings, now)
         if changed and not accept_changes:
             raise UsageError(
                 f"run {begun.name!r} began with other data or code: {'; '.join(changed)}. "
@@ -230,6 +214,11 @@ def resume(
                 "of its candidates so far, by --accept-changes (in Python: accept_changes=True)"
             )
         settings = now
+        if workers is None and settings.workers is None:
+            raise UsageError(
+                f"run {begun.name!r} was trained by a worker pool that was given in Python; give "
+                "one again: spikenas.resume(..., workers=pool)"
+            )
         first = settings.data.with_steps(space.sample(0).num_steps)
         read_all(space, first, settings)
         writer = record.resume_run(name, new_generation=bool(changed))
@@ -241,7 +230,7 @@ def resume(
             known = writer.run.candidates(include_duplicates=True)
             proposals = _proposals(space, settings, writer.run, known)
             # Workers start only now, as another process may have driven the run.
-            with open_pool(settings.workers) as pool:
+            with _pool(workers, settings.workers) as pool:
                 pool.warm_up(first)
                 return _conduct(
                     settings,
@@ -257,6 +246,52 @@ def resume(
             with suppress(StoreError):  # the loop has released the run if it came so far
                 writer.finish("interrupted")
             raise
+
+
+def _data_spec(data: str | DataSpec, changes: dict[str, Any]) -> DataSpec:
+    """Return the data set, with the fields that were given beside it."""
+    if "root" in changes:
+        changes["root"] = str(Path(changes["root"]).expanduser().absolute())
+    return (
+        replace(data, **changes) if isinstance(data, DataSpec) else DataSpec(name=data, **changes)
+    )
+
+
+def _profile(
+    workers: str | Path | WorkerProfile | WorkerPool, changes: dict[str, Any]
+) -> WorkerProfile | None:
+    """Return the profile of workers; None for a pool, which has its own."""
+    if isinstance(workers, str | Path | WorkerProfile):
+        return replace(load_profile(workers), **changes)
+    if not isinstance(workers, WorkerPool):
+        raise UsageError(
+            f"workers = {in_short(workers)}; needed: a name, a WorkerProfile or a WorkerPool, "
+            "see spikenas.testing.WorkerPoolContract for what a pool promises"
+        )
+    if changes:
+        raise UsageError("num_workers is of a worker profile, and workers is a pool; leave it out")
+    return None
+
+
+def _pool(workers: object, profile: WorkerProfile | None) -> AbstractContextManager[WorkerPool]:
+    """Return the pool that the caller gave and closes, else the profile's."""
+    if isinstance(workers, WorkerPool):
+        return nullcontext(workers)
+    assert profile is not None
+    return open_pool(profile)
+
+
+def _opened(
+    store: str | Store | None, *, create: bool = True, artifacts: str | Path | None
+) -> AbstractContextManager[Store]:
+    """Return the store that the caller gave and closes, else the one at that URL."""
+    if isinstance(store, Store):
+        if artifacts is not None:
+            raise UsageError(
+                "artifacts is for a store by URL; open it by Store.open(url, artifacts=...)"
+            )
+        return nullcontext(store)
+    return Store.open(store, create=create, artifacts=artifacts)
 
 
 def _conduct(

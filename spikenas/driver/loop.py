@@ -17,7 +17,6 @@ from spikenas.driver.faults import Faults, can_go_on
 from spikenas.driver.front_weights import FrontWeights
 from spikenas.driver.progress import OnProgress, Tally, no_success
 from spikenas.driver.proposals import Proposals, Screened, shortened
-from spikenas.driver.settings import SearchSettings
 from spikenas.evaluation import Evaluation, State
 from spikenas.evaluator import Outcome
 from spikenas.exceptions import (
@@ -27,6 +26,7 @@ from spikenas.exceptions import (
     StoreError,
 )
 from spikenas.figures import objective
+from spikenas.settings import SearchSettings
 from spikenas.store import Candidate, RunWriter, Store, read_weights
 
 _TICK_S = 1.0
@@ -93,9 +93,7 @@ class SearchLoop:
         self._weights = FrontWeights(writer, self._objectives)
         self._idle_proposals = 0
         self._is_over = False
-        self._faults = Faults(
-            writer.run.command("resume"), self._report, settings.workers.max_attempts
-        )
+        self._faults = Faults(writer.run.command("resume"), self._report, settings.max_attempts)
         self._rules_shown: set[str] = set()
         self._reasons_shown: set[str] = set()
 

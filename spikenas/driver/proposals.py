@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from spikenas.exceptions import InfeasibleError
 from spikenas.hardware import ChipProfile
 from spikenas.search_space import SearchSpace
+from spikenas.settings import Limits
 from spikenas.strategy.sampler import OptunaSampler, Proposal
-from spikenas.strategy.screening import Limits, Screening, screen
+from spikenas.strategy.screening import Screening, screen
 
 _DRAWS = 200  # refused in a row before a space counts as without a feasible member
 _SHOWN = 3

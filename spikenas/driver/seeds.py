@@ -2,33 +2,16 @@
 
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from spikenas.architecture import Architecture
 from spikenas.exceptions import UsageError, in_short
 from spikenas.search_space import SearchSpace
+from spikenas.settings import Seed
 from spikenas.systems import published
 
 _log = logging.getLogger(__name__)
 SeedWith = Sequence[str | Architecture] | Mapping[str, Architecture]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Seed:
-    """One seed, as it is kept with the run.
-
-    Attributes:
-        genes: the JSON form of the member that is proposed.
-    """
-
-    name: str
-    genes: Mapping[str, Any]
-
-    @property
-    def architecture(self) -> Architecture:
-        """The member that is proposed."""
-        return Architecture.from_dict(self.genes)
 
 
 def seeds(space: SearchSpace, seed_with: SeedWith) -> tuple[Seed, ...]:

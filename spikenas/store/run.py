@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from html import escape
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Select, case, func, literal, select
 
@@ -28,6 +28,9 @@ from spikenas.store.evaluation_rows import read_evaluation
 from spikenas.store.front import front_rows
 from spikenas.store.schema import architectures, evaluations, runs
 from spikenas.store.where import compile_where
+
+if TYPE_CHECKING:
+    from spikenas.settings import SearchSettings
 
 MIN_PREFIX = 8
 _CHUNK = 10_000  # rows named in one statement; SQLite bears 32,766
@@ -62,10 +65,18 @@ class Run:
         self.name: str = found.name
         self.seed: int = found.seed
         self.objectives: tuple[str, ...] = tuple(found.objectives)
-        self.settings: dict[str, Any] = found.settings
+        self.settings_json: dict[str, Any] = found.settings
         self.space_toml: str = found.space_toml
+        self.plugins = plugins_in(self.space_toml)
         self.generation: int = found.generation
         self.created_at: datetime = found.created_at
+
+    @property
+    def settings(self) -> "SearchSettings":
+        """All that fixed the search; UsageError where a later spikenas wrote more than is known."""
+        from spikenas.settings import SearchSettings  # noqa: PLC0415  (imports torch)
+
+        return SearchSettings.from_dict(self.settings_json)
 
     @property
     def status(self) -> str:
@@ -163,8 +174,55 @@ class Run:
     def command(self, verb: str, *options: str, candidate: str = "") -> str:
         """Return a command on this run, or a candidate of it, that can be typed as it stands."""
         name = f"{self.name}/{candidate}" if candidate else self.name
-        consent = ["--allow-plugins"] if verb in _IMPORTING and plugins_in(self.space_toml) else []
+        consent = ["--allow-plugins"] if verb in _IMPORTING and self.plugins else []
         return shlex.join(["spikenas", verb, name, *options, *self._database.option, *consent])
+
+    def export(
+        self,
+        candidate: Candidate | str,
+        to: str | Path,
+        *,
+        formats: Sequence[str] = (),
+        normalise_input: bool = False,
+        nir_dt: float | None = None,
+        overwrite: bool = False,
+        allow_plugins: bool = False,
+        accept_changes: bool = False,
+    ) -> Path:
+        """Write a trained candidate as a verified folder, and return the folder.
+
+        It holds the weights, the architecture, the figures and where they come from; it is read
+        back and its network's logits are compared before this returns. `spikenas.load` reads it.
+
+        Args:
+            candidate: one of this run, or its id, of which 8 digits are enough.
+            to: a folder that does not exist yet.
+            formats: also ``onnx``, ``pt2`` or ``nir``, each compared with the network.
+            normalise_input: their graphs take images in 0..1 and normalise them.
+            nir_dt: seconds of a step of the simulators that NIR is for; ``if`` is a LIF then.
+            overwrite: replace an older export.
+            allow_plugins: import the plugins of the run's space.
+            accept_changes: even where the code of a plugin has changed since the training.
+
+        Raises:
+            NotFoundError: the candidate is not there, or its weights were not kept.
+            ArtefactError: the weights are damaged.
+            InfeasibleError: a format cannot express the network.
+            UsageError: the folder is taken, or a format is unknown or cannot be had here.
+        """
+        from spikenas.store.candidate_export import export_candidate  # noqa: PLC0415  (torch)
+
+        return export_candidate(
+            self,
+            self.candidate(candidate) if isinstance(candidate, str) else candidate,
+            to,
+            formats=formats,
+            normalise_input=normalise_input,
+            nir_dt=nir_dt,
+            overwrite=overwrite,
+            allow_plugins=allow_plugins,
+            accept_changes=accept_changes,
+        )
 
     def evaluation(self, candidate: Candidate) -> Evaluation:
         """Return all that the candidate scored, with its measured Workload."""

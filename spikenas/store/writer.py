@@ -167,7 +167,7 @@ class RunWriter:
             connection.execute(
                 update(runs).where(runs.c.id == self._row).values(settings=dict(settings))
             )
-        self.run.settings = dict(settings)
+        self.run.settings_json = dict(settings)
 
     def finish(self, status: Literal["finished", "interrupted", "failed"]) -> None:
         """Write how the run ended, and release it."""

@@ -10,29 +10,13 @@ from math import prod
 
 from spikenas import measurement
 from spikenas.architecture import Architecture
-from spikenas.exceptions import UsageError, in_short, told_apart
+from spikenas.exceptions import told_apart
 from spikenas.hardware import ChipProfile, check
+from spikenas.settings import Limits
 from spikenas.workload import Workload
 
 _BYTES_PER_PARAMETER = 16  # weight, gradient and two moments of AdamW, float32
 _BYTES_PER_ACTIVATION = 4
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
-    """What no candidate may exceed, whatever the chip."""
-
-    max_parameters: int = 200_000_000
-    max_memory_gib: float = 16.0  # to train, as `training_memory_gib` estimates it
-    batch_size: int = 128
-
-    def __post_init__(self) -> None:
-        for name in ("max_parameters", "max_memory_gib", "batch_size"):
-            value = getattr(self, name)
-            if not isinstance(value, int | float):
-                raise UsageError(f"{name} = {in_short(value)}; needed: a number above 0")
-            if not value > 0:
-                raise UsageError(f"{name} = {value!r}; it must be above 0")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

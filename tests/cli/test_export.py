@@ -135,7 +135,9 @@ def test_a_front_that_grew_is_written_beside_what_was_written_before(spikenas, t
     assert (wrong.code, "not written" in wrong.err) == (2, False)
 
 
-def test_an_older_run_whose_data_are_gone_is_exported_without_preprocessing(spikenas, tmp_path):
+def test_an_older_run_whose_data_are_gone_is_exported_without_preprocessing(
+    spikenas, tmp_path, caplog
+):
     store = f"sqlite:///{tmp_path}/runs.db"
     data = tmp_path / "pictures"
     for label, colour in (("a", (200, 0, 0)), ("b", (0, 0, 200))):
@@ -156,7 +158,7 @@ def test_an_older_run_whose_data_are_gone_is_exported_without_preprocessing(spik
 
     assert (there.code, gone.code) == (0, 0), gone.err
     assert load_export(tmp_path / "x").preprocessing.ground == "white"
-    assert "without preprocessing, which run pictures did not record" in gone.err
+    assert "without preprocessing, which run pictures did not record" in caplog.text
     with pytest.raises(UsageError, match="export it again from its run"):
         load_export(tmp_path / "y").predict(torch.zeros(1, 3, 8, 8))
 

@@ -302,7 +302,7 @@ def test_a_search_on_events_trains_each_network_on_frames_of_its_steps(
     with Store.open(url) as opened:
         run = opened.run("events")
         found = run.candidates(states=[State.COMPLETE])
-        assert run.settings["data"]["binning"] == binning
+        assert run.settings.data.binning == binning
     assert sorted(each.architecture.num_steps for each in found) == [2, 3]
     assert {each.architecture.input.kind for each in found} == {"events"}
     again = spikenas("search", *on_events, "--binning", binning, "--trials", "2", "--store", url)

@@ -12,8 +12,8 @@ from types import FrameType
 
 from faulty_jobs import make_job
 
-from spikenas.distributed import WorkerProfile
 from spikenas.distributed.ray_pool import RayPool
+from spikenas.worker_profile import WorkerProfile
 
 
 def main(job_ids: list[str]) -> None:

@@ -5,8 +5,9 @@ from collections.abc import Callable
 
 import pytest
 
-from spikenas.distributed import WorkerProfile, address, open_pool
+from spikenas.distributed import address, open_pool
 from spikenas.exceptions import ClusterError
+from spikenas.worker_profile import WorkerProfile
 
 SETTINGS = bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])  # what a server of HTTP/2 says first
 

@@ -8,11 +8,11 @@ from ray._private.authentication.authentication_token_setup import ensure_token_
 from ray._raylet import Config
 from ray.cluster_utils import Cluster
 
-from spikenas.distributed import load_profile
 from spikenas.distributed.ray_pool import RayPool
 from spikenas.distributed.worker import EVALUATE
 from spikenas.evaluation import State
 from spikenas.exceptions import ClusterError
+from spikenas.worker_profile import load_profile
 
 pytestmark = pytest.mark.slow
 ANSWER = "faulty_jobs:answer"  # the module beside; conftest puts it on the path

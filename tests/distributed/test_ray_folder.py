@@ -2,8 +2,9 @@ import tempfile
 
 import pytest
 
-from spikenas.distributed import WorkerProfile, open_pool, ray_folder
+from spikenas.distributed import open_pool, ray_folder
 from spikenas.exceptions import ClusterError
+from spikenas.worker_profile import WorkerProfile
 
 
 @pytest.fixture(autouse=True)

@@ -7,10 +7,11 @@ from dataclasses import replace
 import pytest
 import ray
 
-from spikenas.distributed import WorkerProfile, open_pool
+from spikenas.distributed import open_pool
 from spikenas.distributed.ray_pool import RayPool
 from spikenas.evaluation import State
 from spikenas.exceptions import ClusterError
+from spikenas.worker_profile import WorkerProfile
 
 pytestmark = pytest.mark.slow
 ANSWER = "faulty_jobs:answer"  # the module beside; conftest puts it on the path

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from spikenas.driver import SearchSettings
 from spikenas.exceptions import UsageError
 from spikenas.export import check_claims
 from spikenas.hardware import chip
+from spikenas.settings import SearchSettings
 from spikenas.store import Store
 
 from .conftest import Search
@@ -54,6 +54,6 @@ def test_a_claim_that_no_export_may_make_ends_a_search_before_it_begins(
 def test_what_a_run_claims_can_be_exported(search: Search) -> None:
     run = search(trials=1, name="host.local")
 
-    told = check_claims(SearchSettings.from_dict(run.settings).claims(run.name))
+    told = check_claims(run.settings.claims(run.name))
 
     assert (told["run"], told["space"], told["seed"]) == ("host.local", "toy", 0)

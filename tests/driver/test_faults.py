@@ -11,7 +11,6 @@ from PIL import Image
 from spikenas import driver
 from spikenas.architecture import InputSpec
 from spikenas.driver import Progress, faults
-from spikenas.driver.settings import SearchSettings
 from spikenas.evaluation import State
 from spikenas.evaluator import evaluate
 from spikenas.exceptions import DataError, MachineError, SpikeNASError, UsageError
@@ -141,7 +140,7 @@ def test_a_run_whose_data_were_replaced_is_not_resumed(
 
 
 def test_a_worker_refuses_data_and_code_that_are_not_the_driver_s(search: Search) -> None:
-    settings = SearchSettings.from_dict(search(name="mine").settings)
+    settings = search(name="mine").settings
     architecture = settings.load_space().with_input(*_digits()).sample(0)
     job = settings.job("1", architecture)
 

@@ -6,12 +6,11 @@ from pathlib import Path
 import pytest
 
 from spikenas import driver
-from spikenas.distributed import WorkerProfile
-from spikenas.driver import SearchSettings
 from spikenas.exceptions import UsageError
 from spikenas.hardware import ChipProfile, chip, energy_model
 from spikenas.store import Store
 from spikenas.training import Recipe
+from spikenas.worker_profile import WorkerProfile
 
 from .conftest import Search
 
@@ -42,7 +41,7 @@ def test_a_search_scores_by_an_energy_model_of_the_user_s_own(
     run = search(energy_model=lab_chip, trials=1)
 
     candidate = run.pareto_front()[0]
-    settings = SearchSettings.from_dict(run.settings)
+    settings = run.settings
     assert (settings.energy_model, settings.energy_toml) == ("lab_chip", _LAB)
     with Store.open(url) as store:
         workload = store.evaluation(candidate).workload
@@ -63,7 +62,7 @@ def test_results_are_shared_by_the_text_of_an_energy_model_not_by_its_name(
     search: Search, url: str, lab_chip: Path
 ) -> None:
     run = search(energy_model=lab_chip, trials=1)
-    settings = SearchSettings.from_dict(run.settings)
+    settings = run.settings
     member = run.pareto_front()[0].architecture
     edited = replace(settings, energy_toml=_LAB.replace("8.0", "9.0"))
 
@@ -94,7 +93,7 @@ def test_a_search_trains_by_a_recipe_of_the_user_s_own(search: Search, tmp_path:
 
     run = search(recipe=path, batch_size=20, epochs=None, trials=1)
 
-    recipe = SearchSettings.from_dict(run.settings).recipe
+    recipe = run.settings.recipe
     assert (recipe.name, recipe.epochs, recipe.batch_size) == ("short", 1, 20)
 
 
@@ -109,7 +108,7 @@ def test_whatever_has_a_name_can_be_an_object(search: Search, lab_chip: Path) ->
         trials=1,
     )
 
-    settings = SearchSettings.from_dict(run.settings)
+    settings = run.settings
     assert (settings.chip_toml, settings.energy_toml) == (chip("async_generic").toml, _LAB)
     assert settings.recipe == own_recipe
     assert settings.workers == WorkerProfile(kind="inline")

@@ -5,9 +5,10 @@ from pathlib import Path
 import pytest
 
 from spikenas import driver
-from spikenas.driver import Progress, SearchSettings, entry
+from spikenas.driver import Progress, entry
 from spikenas.evaluation import State
 from spikenas.exceptions import ClusterError, LeaseError, MachineError, NotFoundError
+from spikenas.settings import SearchSettings
 from spikenas.store import Run, Store
 
 from .conftest import EvaluateBy, Search
@@ -68,9 +69,9 @@ def test_a_resumed_search_has_the_seeds_that_it_was_begun_with(
 
 def test_settings_from_before_there_were_seeds_are_read(search: Search) -> None:
     run = search(trials=1)
-    old = {name: value for name, value in run.settings.items() if name != "seed_with"}
+    old = {name: value for name, value in run.settings_json.items() if name != "seed_with"}
 
-    assert SearchSettings.from_dict(old) == SearchSettings.from_dict(run.settings)
+    assert SearchSettings.from_dict(old) == run.settings
 
 
 def test_resume_after_kill_9_repeats_only_what_was_in_flight(

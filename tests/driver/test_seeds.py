@@ -4,9 +4,10 @@ import logging
 
 import pytest
 
-from spikenas.driver.seeds import Seed, seeds
+from spikenas.driver.seeds import seeds
 from spikenas.exceptions import UnknownNameError, UsageError
 from spikenas.search_space import SearchSpace
+from spikenas.settings import Seed
 from spikenas.systems import published
 
 from .conftest import Search
@@ -91,9 +92,9 @@ def test_a_name_instead_of_a_list_is_refused(cifar10: SearchSpace) -> None:
 def test_a_search_proposes_its_seeds_first_and_keeps_them_with_the_run(search: Search) -> None:
     run = search(trials=3, seed_with=["stmixer-4-384-cifar10", "spikformer-4-384-cifar10"])
 
-    kept = [seed["genes"] for seed in run.settings["seed_with"]]
+    kept = [seed.genes for seed in run.settings.seed_with]
     assert [each.architecture.to_dict() for each in run.candidates()[:2]] == kept
-    assert [seed["name"] for seed in run.settings["seed_with"]] == [
+    assert [seed.name for seed in run.settings.seed_with] == [
         "stmixer-4-384-cifar10",
         "spikformer-4-384-cifar10",
     ]

@@ -1,13 +1,11 @@
 from dataclasses import replace
 
-from spikenas.driver import SearchSettings
-
 from .conftest import Search
 
 
 def test_workers_import_the_plugins_of_a_space_however_the_user_consented(search: Search) -> None:
     run = search(trials=1)
-    settings = SearchSettings.from_dict(run.settings)
+    settings = run.settings
     with_plugin = replace(
         settings,
         space_toml=f'[space]\nplugins = ["json"]\n{settings.space_toml.partition("]")[2]}',

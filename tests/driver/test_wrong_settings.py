@@ -39,8 +39,11 @@ from .conftest import Search
         ({"seed_with": [4]}, "a seed is a published name or an Architecture, not 4"),
         ({"name": 4}, "name = 4; needed: the name of the run as text"),
         ({"store": Path("runs.db")}, "store = PosixPath.*; needed: the URL of a database"),
+        ({"limits": 3}, "limits = 3; needed: spikenas.Limits"),
+        ({"epoch": 3}, "search has no argument 'epoch'; did you mean 'epochs'"),
+        ({"workers": InlinePool(), "num_workers": 2}, "num_workers is of a worker profile"),
         ({"data_root": 5}, "data_root = 5; needed: the path of a folder"),
-        ({"workers": 2}, "a worker is taken by name"),
+        ({"workers": 2}, "workers = 2; needed: a name, a WorkerProfile or a WorkerPool"),
         ({"max_memory_gib": 0}, "max_memory_gib = 0"),
     ],
 )

@@ -30,7 +30,7 @@ def test_a_run_is_read_as_it_was_begun(store, begin):
 
     run = store.run("first")
 
-    assert (run.name, run.seed, run.settings) == ("first", 2**62, {"trials": 12})
+    assert (run.name, run.seed, run.settings_json) == ("first", 2**62, {"trials": 12})
     assert run.objectives == ("accuracy", "energy_uj")
     assert run.space_toml == "[choices]\nx = 'µ'\n"
     assert run.created_at.tzinfo is UTC
@@ -110,7 +110,7 @@ def test_any_name_is_stored_as_it_is_or_refused_as_usage(store, begin, name, kno
     else:
         writer.finish("finished")
         run = store.run(name)
-        assert (run.name, run.settings) == (name, {"known": known})
+        assert (run.name, run.settings_json) == (name, {"known": known})
         assert "/" not in name
         after = before | {"runs": before["runs"] + 1}
 

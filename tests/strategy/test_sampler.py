@@ -9,8 +9,9 @@ from spikenas.exceptions import UnknownNameError
 from spikenas.figures import objective
 from spikenas.hardware import chip
 from spikenas.search_space import SearchSpace
+from spikenas.settings import Limits
 from spikenas.strategy.sampler import METHODS, Observation, OptunaSampler, Proposal
-from spikenas.strategy.screening import Limits, Screening, screen
+from spikenas.strategy.screening import Screening, screen
 
 _FEW = """
 [space]

@@ -6,7 +6,8 @@ import pytest
 from spikenas.architecture import Architecture, InputSpec, Stage
 from spikenas.exceptions import UsageError
 from spikenas.hardware import chip
-from spikenas.strategy.screening import Limits, screen, training_memory_gib
+from spikenas.settings import Limits
+from spikenas.strategy.screening import screen, training_memory_gib
 
 
 def test_an_architecture_within_all_limits_passes_with_its_workload() -> None:

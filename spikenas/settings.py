@@ -1,4 +1,4 @@
-"""`SearchSettings`: all that fixes a search, as it is kept with the run and read by `resume`.
+"""`SearchSettings`: all that fixes a search, as it is kept with the run; `Limits` and `Seed`.
 
 Names are resolved when it is made: the text of space and chip, the figures of the recipe and of
 the worker profile stay with the run, so a file edited later does not change a resumed search.
@@ -15,17 +15,14 @@ from spikenas import registry
 from spikenas.architecture import Architecture
 from spikenas.code import sources
 from spikenas.data import DataSpec
-from spikenas.distributed import WorkerProfile
-from spikenas.driver.seeds import Seed
 from spikenas.evaluator import Job, code_of_candidate, code_sha256, modules
-from spikenas.exceptions import UnknownNameError, UsageError, in_short
+from spikenas.exceptions import UsageError, in_short
 from spikenas.figures import objective
 from spikenas.hardware import ChipProfile, energy_model, energy_models
 from spikenas.plugins import plugins_in
 from spikenas.search_space import SearchSpace
-from spikenas.strategy.sampler import METHODS
-from spikenas.strategy.screening import Limits
 from spikenas.training import Recipe
+from spikenas.worker_profile import WorkerProfile
 
 _NUMBERS = (
     ("trials", int, "a whole number from 1"),
@@ -33,6 +30,45 @@ _NUMBERS = (
     ("time_budget_s", int | float | None, "seconds, as 300 for five minutes"),
 )
 _EVALUATION = 3  # raise it when an equal job would score otherwise
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What no candidate may exceed, whatever the chip.
+
+    Attributes:
+        max_memory_gib: to train, as `spikenas.strategy.screening` estimates it.
+        batch_size: at which it is estimated; a search puts its recipe's here.
+    """
+
+    max_parameters: int = 200_000_000
+    max_memory_gib: float = 16.0
+    batch_size: int = 128
+
+    def __post_init__(self) -> None:
+        for name in ("max_parameters", "max_memory_gib", "batch_size"):
+            value = getattr(self, name)
+            if not isinstance(value, int | float):
+                raise UsageError(f"{name} = {in_short(value)}; needed: a number above 0")
+            if not value > 0:
+                raise UsageError(f"{name} = {value!r}; it must be above 0")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seed:
+    """An architecture that a search proposes first.
+
+    Attributes:
+        genes: the JSON form of the member of the space that is proposed.
+    """
+
+    name: str
+    genes: Mapping[str, Any]
+
+    @property
+    def architecture(self) -> Architecture:
+        """The member that is proposed."""
+        return Architecture.from_dict(self.genes)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +80,7 @@ class SearchSettings:
         seed: of the sampler and of every training.
         time_budget_s: after it no candidate is begun; counted anew by each `resume`.
         seed_with: members of the space that are proposed before all others.
+        workers: None where the caller gave a pool of its own.
         energy_toml: the text of an energy model of the user's own.
         code: what `spikenas.code.sources` found when the run began; empty in runs of 0.1.0.
         data_sha256: the hash of all files of the data set when the run began.
@@ -61,7 +98,7 @@ class SearchSettings:
     recipe: Recipe
     seed: int
     sampler: str
-    workers: WorkerProfile
+    workers: WorkerProfile | None
     limits: Limits
     time_budget_s: float | None
     allow_plugins: bool
@@ -82,8 +119,6 @@ class SearchSettings:
         if len(set(self.objectives)) != len(self.objectives) or not self.objectives:
             given = ", ".join(self.objectives) or "none"
             raise UsageError(f"objectives = {given}; name at least one, each once")
-        if self.sampler not in METHODS:
-            raise UnknownNameError("sampler", self.sampler, METHODS)
         if energy_model(self.energy_model, self.energy_toml).unit != "joules":
             raise UsageError(
                 f"energy model {self.energy_model!r} gives no joules, as no figure of that chip is "
@@ -105,6 +140,11 @@ class SearchSettings:
         if self.chip_toml is None:
             return None
         return ChipProfile.from_toml(self.chip_toml, source="the chip kept with the run")
+
+    @property
+    def max_attempts(self) -> int:
+        """How often a job is submitted whose worker was lost."""
+        return (self.workers or WorkerProfile()).max_attempts
 
     @property
     def plugins(self) -> tuple[str, ...]:
@@ -183,7 +223,7 @@ class SearchSettings:
         if unknown:
             raise UsageError(
                 f"the run's settings hold {', '.join(unknown)}, which this spikenas does not know; "
-                "resume it with the version that began it"
+                "take the version that began it"
             )
         objectives: Sequence[str] = record["objectives"]
         return cls(
@@ -192,7 +232,7 @@ class SearchSettings:
                 "data": DataSpec.from_dict(record["data"]),
                 "objectives": tuple(objectives),
                 "recipe": Recipe.from_dict(record["recipe"]),
-                "workers": WorkerProfile.from_dict(record["workers"]),
+                "workers": record["workers"] and WorkerProfile.from_dict(record["workers"]),
                 "limits": Limits(**record["limits"]),
                 "classes": tuple(record.get("classes", ())),
                 "seed_with": tuple(Seed(**each) for each in record.get("seed_with", ())),

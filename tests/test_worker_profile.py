@@ -1,8 +1,9 @@
 import pytest
 
 from spikenas import shipped
-from spikenas.distributed import InlinePool, WorkerProfile, load_profile, open_pool
+from spikenas.distributed import InlinePool, open_pool
 from spikenas.exceptions import SpecError, UnknownNameError
+from spikenas.worker_profile import WorkerProfile, load_profile
 
 
 @pytest.mark.parametrize("name", shipped.names("workers"))
