@@ -6,7 +6,7 @@ the worker profile stay with the run, so a file edited later does not change a r
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from spikenas.data import DataSpec
 from spikenas.evaluator import Job, code_of_candidate, code_sha256, modules
 from spikenas.exceptions import UsageError, in_short
 from spikenas.figures import objective
-from spikenas.hardware import ChipProfile, energy_model, energy_models
+from spikenas.hardware import ChipProfile
 from spikenas.plugins import plugins_in
 from spikenas.search_space import SearchSpace
 from spikenas.training import Recipe
@@ -79,6 +79,8 @@ class SearchSettings:
         trials: candidates trained to an end, good or bad; refused ones come on top.
         seed: of the sampler and of every training.
         time_budget_s: after it no candidate is begun; counted anew by each `resume`.
+        plugins: the modules of others that workers import first: what the space names, and where
+            the energy model lies; the user has consented to them.
         seed_with: members of the space that are proposed before all others.
         workers: None where the caller gave a pool of its own.
         energy_toml: the text of an energy model of the user's own.
@@ -103,6 +105,7 @@ class SearchSettings:
     time_budget_s: float | None
     allow_plugins: bool
     energy_toml: str | None = None
+    plugins: tuple[str, ...] = ()
     seed_with: tuple[Seed, ...] = ()
     code: Mapping[str, str] = field(default_factory=dict)
     data_sha256: str | None = None
@@ -119,13 +122,6 @@ class SearchSettings:
         if len(set(self.objectives)) != len(self.objectives) or not self.objectives:
             given = ", ".join(self.objectives) or "none"
             raise UsageError(f"objectives = {given}; name at least one, each once")
-        if energy_model(self.energy_model, self.energy_toml).unit != "joules":
-            raise UsageError(
-                f"energy model {self.energy_model!r} gives no joules, as no figure of that chip is "
-                "public; keep cmos45 and search with --objectives accuracy,synops, which that chip "
-                "is scored by, or take another: "
-                f"{', '.join(energy_models('joules'))}"
-            )
         if self.trials < 1:
             raise UsageError(f"trials = {self.trials}; a search trains at least 1 candidate")
         self.recipe.check_kind(self.data.kind)
@@ -145,11 +141,6 @@ class SearchSettings:
     def max_attempts(self) -> int:
         """How often a job is submitted whose worker was lost."""
         return (self.workers or WorkerProfile()).max_attempts
-
-    @property
-    def plugins(self) -> tuple[str, ...]:
-        """The modules that workers import before they build; the space was loaded with consent."""
-        return plugins_in(self.space_toml)
 
     def load_space(self) -> SearchSpace:
         """Read the space; imports its plugins if that was allowed."""
@@ -234,13 +225,14 @@ class SearchSettings:
                 "recipe": Recipe.from_dict(record["recipe"]),
                 "workers": record["workers"] and WorkerProfile.from_dict(record["workers"]),
                 "limits": Limits(**record["limits"]),
+                "plugins": tuple(record.get("plugins", plugins_in(record["space_toml"]))),
                 "classes": tuple(record.get("classes", ())),
                 "seed_with": tuple(Seed(**each) for each in record.get("seed_with", ())),
             }
         )
 
 
-def code_of(space: SearchSpace) -> dict[str, str]:
+def code_of(space: SearchSpace, plugins: Iterable[str]) -> dict[str, str]:
     """Return the code of every network that the space can name, and of what trains and scores."""
     domain = [(name.rpartition(".")[2], values) for name, values in space.domain()]
     components = [
@@ -251,7 +243,7 @@ def code_of(space: SearchSpace) -> dict[str, str]:
         for value in values
     ]
     components += [registry.component("head", name) for name in registry.names("head")]
-    return sources(("spikenas.evaluator", *modules(components), *space.plugins))
+    return sources(("spikenas.evaluator", *modules(components), *plugins))
 
 
 _FAMILIES: tuple[registry.Family, ...] = ("neuron", "stem", "mixer", "downsampling", "halting")

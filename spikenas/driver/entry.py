@@ -22,7 +22,7 @@ from spikenas.evaluation import State
 from spikenas.exceptions import StoreError, UsageError, in_short
 from spikenas.export import check_claims
 from spikenas.figures import DEFAULT_OBJECTIVES, objective
-from spikenas.hardware import ChipProfile, EnergyModel
+from spikenas.hardware import ChipProfile, EnergyModel, energy_models, module_of_model, name_of
 from spikenas.hardware import chip as load_chip
 from spikenas.hardware import energy_model as load_energy_model
 from spikenas.plugins import import_plugins
@@ -106,14 +106,14 @@ def search(
         space = SearchSpace.load(space, allow_plugins=allow_plugins)
     data_spec = _data_spec(_data_of(space) if data is None else data, taken(changes, DataSpec))
     chosen = load_recipe(recipe or default_recipe(data_spec.name), **taken(changes, Recipe))
-    model = load_energy_model(energy_model)
+    model, of_model = _energy_model(energy_model, allow_plugins=allow_plugins)
     profile = _profile(workers, taken(changes, WorkerProfile))
     settings = SearchSettings(
         space_name=space.name,
         space_toml=space.toml,
         data=data_spec,
         chip_toml=None if chip is None else load_chip(chip).toml,
-        energy_model=model.name,
+        energy_model=of_model,
         energy_toml=model.toml,
         objectives=tuple(objectives),
         trials=trials,
@@ -126,6 +126,7 @@ def search(
         ),
         time_budget_s=time_budget_s,
         allow_plugins=allow_plugins,
+        plugins=tuple(dict.fromkeys((*space.plugins, *filter(None, [module_of_model(of_model)])))),
     )
     written = space.input
     space, settings = identified(space, settings)
@@ -255,6 +256,24 @@ def _data_spec(data: str | DataSpec, changes: dict[str, Any]) -> DataSpec:
     return (
         replace(data, **changes) if isinstance(data, DataSpec) else DataSpec(name=data, **changes)
     )
+
+
+def _energy_model(
+    model: str | Path | EnergyModel, *, allow_plugins: bool
+) -> tuple[EnergyModel, str]:
+    """Return the energy model and its name; a model that gives no joules is refused."""
+    if isinstance(model, str) and ":" in model:
+        module = [model.partition(":")[0]]
+        import_plugins(module, of=f"energy model {model!r}", is_allowed=allow_plugins)
+    found = load_energy_model(model)
+    name = name_of(found)
+    if found.unit != "joules":
+        raise UsageError(
+            f"energy model {name!r} gives no joules, as no figure of that chip is public; keep "
+            "cmos45 and search with --objectives accuracy,synops, which that chip is scored by, or "
+            f"take another: {', '.join(energy_models('joules'))}"
+        )
+    return found, name
 
 
 def _profile(

@@ -9,12 +9,15 @@ from spikenas.hardware.batch_norm_folding import fold_batch_norm
 from spikenas.hardware.energy import (
     Comparison,
     Constant,
+    Cost,
     EnergyEstimate,
     EnergyModel,
     OperationEnergy,
     compare,
     energy_model,
     energy_models,
+    module_of_model,
+    name_of,
 )
 from spikenas.hardware.layer_file import parse_layers, read_layers
 from spikenas.hardware.layers import Layer, LayerGraph
@@ -27,6 +30,7 @@ __all__ = [
     "ChipRule",
     "Comparison",
     "Constant",
+    "Cost",
     "EnergyEstimate",
     "EnergyModel",
     "Fact",
@@ -45,6 +49,8 @@ __all__ = [
     "energy_model",
     "energy_models",
     "fold_batch_norm",
+    "module_of_model",
+    "name_of",
     "parse_layers",
     "read_layers",
 ]

@@ -67,7 +67,7 @@ class Run:
         self.objectives: tuple[str, ...] = tuple(found.objectives)
         self.settings_json: dict[str, Any] = found.settings
         self.space_toml: str = found.space_toml
-        self.plugins = plugins_in(self.space_toml)
+        self.plugins = tuple(found.settings.get("plugins", plugins_in(self.space_toml)))
         self.generation: int = found.generation
         self.created_at: datetime = found.created_at
 

@@ -122,7 +122,7 @@ def test_an_object_without_a_text_that_a_run_could_keep_is_refused(
 
     with pytest.raises(UsageError, match=r"'bare' was not read from a text.*from_toml"):
         search(chip=bare)
-    with pytest.raises(UsageError, match="'lab_chip' was not read from a file"):
+    with pytest.raises(UsageError, match="'lab_chip' cannot be found by another process"):
         search(energy_model=replace(model, toml=None))
 
 

@@ -8,7 +8,7 @@ def test_workers_import_the_plugins_of_a_space_however_the_user_consented(search
     settings = run.settings
     with_plugin = replace(
         settings,
-        space_toml=f'[space]\nplugins = ["json"]\n{settings.space_toml.partition("]")[2]}',
+        plugins=("json",),
         allow_plugins=False,  # as where SPIKENAS_ALLOW_PLUGINS gives the consent
     )
 

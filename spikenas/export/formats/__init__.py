@@ -1,49 +1,78 @@
 """Formats that others run, beside the weights: one file each, and one line in `FORMATS`.
 
-A module of a format has `write(network, path, pixels)`; with ``pixels`` the graph takes images in
-0..1 and normalises them itself. It reads back what it wrote and compares, and it
-raises InfeasibleError naming every operation that the format cannot express. What the network
-knows of its images and classes goes into the file's metadata, see `metadata_of`.
+`ExportFormat` says what a format does; an installed package names one of its own in the entry-point
+group ``spikenas.export_formats``. What the network knows of its images and classes goes into the
+file's metadata, see `metadata_of`.
 """
 
 import json
 import tempfile
 import warnings
 from collections.abc import Iterable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from importlib import import_module, metadata
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Protocol
 
-from spikenas.exceptions import InfeasibleError, UnknownNameError, UsageError
+from spikenas.exceptions import InfeasibleError, UnknownNameError, UsageError, in_short
+from spikenas.installed import blamed, load, offered, told
 from spikenas.nn.network import SpikingTransformer
 
 WEIGHTS = "safetensors"  # always written
+GROUP = "spikenas.export_formats"
+_TAKEN = {f"{name}.json" for name in ("architecture", "metrics", "preprocessing", "provenance")}
+_TAKEN |= {"model.safetensors", "model.nir", "model.onnx", "model.pt2"}
+
+
+class ExportFormat(Protocol):
+    """A way to write a network for others to run."""
+
+    @property
+    def file(self) -> str:
+        """The name of the file in the export folder."""
+
+    @property
+    def packages(self) -> tuple[str, ...]:
+        """What it imports; of ours, the extra of the format's name installs these."""
+
+    def write(self, network: SpikingTransformer, path: Path, *, pixels: bool = False) -> None:
+        """Write the network, read it back and compare; images in 0..1 go in where ``pixels``.
+
+        Raises InfeasibleError naming every operation that the format cannot express.
+        """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Format:
-    """What is known of a format before it is imported.
-
-    Attributes:
-        file: its name in the export folder.
-        packages: what the extra of the format's name installs.
-    """
+class _Module:
+    """A format of ours, whose module is imported when it is written."""
 
     file: str
     module: str
     packages: tuple[str, ...] = ()
 
+    def write(
+        self, network: SpikingTransformer, path: Path, *, pixels: bool = False, **settings: float
+    ) -> None:
+        module = import_module(f"{__name__}.{self.module}")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what exporters say of their own insides
+            try:
+                module.write(network, path, pixels=pixels, **settings)
+            except RuntimeError as error:  # the exporters of PyTorch end in errors of many kinds
+                raise InfeasibleError(
+                    f"format {self.module!r} cannot express this network, its exporter says: "
+                    f"{str(error).strip().partition(chr(10))[0]}; leave {self.module!r} out"
+                ) from error
 
-_HERE = "spikenas.export.formats"
-FORMATS = {
-    "nir": Format(file="model.nir", module=f"{_HERE}.nir", packages=("nir",)),
-    "onnx": Format(
-        file="model.onnx",
-        module=f"{_HERE}.onnx",
-        packages=("onnx", "onnxruntime", "onnxscript"),
+
+FORMATS: dict[str, ExportFormat] = {
+    "nir": _Module(file="model.nir", module="nir", packages=("nir",)),
+    "onnx": _Module(
+        file="model.onnx", module="onnx", packages=("onnx", "onnxruntime", "onnxscript")
     ),
-    "pt2": Format(file="model.pt2", module=f"{_HERE}.pt2"),
+    "pt2": _Module(file="model.pt2", module="pt2"),
 }
 
 
@@ -51,15 +80,32 @@ def checked(names: Iterable[str]) -> tuple[str, ...]:
     """Return the formats beside the weights, sorted; UsageError where one cannot be had."""
     chosen = sorted(set(names) - {WEIGHTS})
     for name in chosen:
-        if name not in FORMATS:
-            raise UnknownNameError("format", name, [WEIGHTS, *FORMATS])
-        absent = [package for package in FORMATS[name].packages if find_spec(package) is None]
+        absent = [package for package in format_of(name).packages if find_spec(package) is None]
         if absent:
             raise UsageError(
                 f"format {name!r} needs {', '.join(absent)}, which this Python does not have; "
                 f"get it with: pip install 'spikenas[{name}]'"
             )
     return tuple(chosen)
+
+
+def format_of(name: str) -> ExportFormat:
+    """Return a format by name, ours or that of an installed package."""
+    if name in FORMATS:
+        return FORMATS[name]
+    entry = offered(GROUP).get(name)
+    if entry is None:
+        raise UnknownNameError("format", name, [WEIGHTS, *FORMATS, *offered(GROUP)])
+    found: ExportFormat = load(entry)
+    file = getattr(found, "file", None)
+    is_name = isinstance(file, str) and Path(file).name == file and file not in _TAKEN
+    is_list = isinstance(getattr(found, "packages", None), tuple)
+    if not (is_name and is_list and callable(getattr(found, "write", None))):
+        raise UsageError(
+            f"{told(entry)} gives {in_short(found)}; needed: an ExportFormat with file, the name "
+            "of a file of its own, packages, and write(network, path, pixels=False)"
+        )
+    return found
 
 
 def render(
@@ -80,17 +126,15 @@ def render(
         _refuse_normalisation(names, network)
     files = {}
     for name in names:
-        module = import_module(FORMATS[name].module)
-        with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # what exporters say of their own insides
-            path = Path(folder) / FORMATS[name].file
-            try:
-                module.write(network, path, pixels=normalise_input, **settings.get(name, {}))
-            except RuntimeError as error:  # the exporters of PyTorch end in errors of many kinds
-                raise InfeasibleError(
-                    f"format {name!r} cannot express this network, its exporter says: "
-                    f"{str(error).strip().partition(chr(10))[0]}; leave {name!r} out"
-                ) from error
+        form = format_of(name)
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / form.file
+            with nullcontext() if name in FORMATS else blamed(offered(GROUP)[name], "fails"):
+                form.write(network, path, pixels=normalise_input, **settings.get(name, {}))
+            if not path.is_file():
+                raise UsageError(
+                    f"format {name!r} wrote no {path.name}; its package must be mended"
+                )
             files[path.name] = path.read_bytes()
     return files
 
@@ -142,5 +186,5 @@ def metadata_of(network: SpikingTransformer, *, pixels: bool) -> dict[str, str]:
 
 def versions(names: Iterable[str]) -> dict[str, str]:
     """Return the versions of the packages that wrote the formats."""
-    packages = [package for name in names for package in FORMATS[name].packages]
+    packages = [package for name in names for package in format_of(name).packages]
     return {package: metadata.version(package) for package in packages}

@@ -5,16 +5,30 @@ one TOML file in ``chips``; without a published constant it gives a score, never
 """
 
 from spikenas.hardware.energy.comparison import Comparison, compare
-from spikenas.hardware.energy.model import Constant, EnergyEstimate, EnergyModel, OperationEnergy
-from spikenas.hardware.energy.models import energy_model, energy_models
+from spikenas.hardware.energy.model import (
+    Constant,
+    Cost,
+    EnergyEstimate,
+    EnergyModel,
+    OperationEnergy,
+)
+from spikenas.hardware.energy.models import (
+    energy_model,
+    energy_models,
+    module_of_model,
+    name_of,
+)
 
 __all__ = [
     "Comparison",
     "Constant",
+    "Cost",
     "EnergyEstimate",
     "EnergyModel",
     "OperationEnergy",
     "compare",
     "energy_model",
     "energy_models",
+    "module_of_model",
+    "name_of",
 ]

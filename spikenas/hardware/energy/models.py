@@ -1,21 +1,29 @@
-"""The energy models by name: those in Python, and one a TOML file in ``chips``."""
+"""The energy models by name: those in Python, one a TOML file in ``chips``, and those of others.
 
+A model of others is an `EnergyModel` that an installed package names in the entry-point group
+``spikenas.energy_models``, or a constant of a module, ``my_lab.energy:MODEL``. Workers, and later
+processes, find it by that name.
+"""
+
+import sys
 from dataclasses import replace
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
 
 from spikenas import shipped
-from spikenas.exceptions import UnknownNameError, UsageError
+from spikenas.exceptions import UnknownNameError, UsageError, in_short
 from spikenas.hardware.energy import cmos45, memory_aware
 from spikenas.hardware.energy.chip_events import ChipEvents
 from spikenas.hardware.energy.model import EnergyModel, Unit
+from spikenas.installed import load, module_of, offered, told
 
+GROUP = "spikenas.energy_models"
 _FOLDER = files("spikenas.hardware.energy") / "chips"
 
 
 def energy_models(unit: Unit | None = None) -> list[str]:
-    """Return the names of the models: first those that give joules, the default in front."""
+    """Return the names of our models: first those that give joules, the default in front."""
     models = _models().values()
     ranked = sorted(models, key=lambda m: (m.unit != "joules", m.name != "cmos45", m.name))
     return [model.name for model in ranked if unit in (None, model.unit)]
@@ -24,25 +32,72 @@ def energy_models(unit: Unit | None = None) -> list[str]:
 def energy_model(name_or_path: str | Path | EnergyModel, toml: str | None = None) -> EnergyModel:
     """Return a model by name, or a chip of the user's own by a path ending in ``.toml``.
 
-    A model that this returned is returned as it is; of another no text could be kept with a run.
-    ``toml`` is the text of such a file where it was kept with a run; nothing is read then.
+    A model is returned as it is. ``toml`` is the text of a file that was kept with a run; then
+    nothing is read. ``module:NAME`` is a constant of a module that was imported before.
     """
     if isinstance(name_or_path, EnergyModel):
-        if name_or_path.toml is None and name_or_path is not _models().get(name_or_path.name):
-            raise UsageError(
-                f"energy model {name_or_path.name!r} was not read from a file, whose text a run "
-                "keeps; write it as FILE.toml and read it by energy_model('FILE.toml')"
-            )
         return name_or_path
     name = shipped.name_of("energy model", name_or_path)
     if toml is None and name.endswith(".toml"):
         toml = shipped.read_file(name)
     if toml is not None:
         return replace(ChipEvents.from_toml(toml, source=name), toml=toml)
-    if name not in _models():
-        hint = "To price a chip of your own, give the path of its file ending in .toml"
-        raise UnknownNameError("energy model", name, _models(), hint=hint)
-    return _models()[name]
+    if ":" in name:
+        return _constant(name)
+    if name in _models():
+        return _models()[name]
+    if name in offered(GROUP):
+        return _installed(name)
+    hint = "To price a chip of your own, give the path of its file ending in .toml"
+    raise UnknownNameError("energy model", name, [*_models(), *offered(GROUP)], hint=hint)
+
+
+def name_of(model: EnergyModel) -> str:
+    """Return the name by which another process finds a model; UsageError where there is none."""
+    if model.toml is not None or _models().get(model.name) is model:
+        return model.name
+    for name in offered(GROUP):
+        if model.name == name and _installed(name) is model:
+            return name
+    module = type(model).__module__
+    for constant, value in vars(sys.modules[module]).items():
+        if value is model and module != "__main__":
+            return f"{module}:{constant}"
+    raise UsageError(
+        f"energy model {model.name!r} cannot be found by another process: read it from FILE.toml "
+        "by energy_model('FILE.toml'), or make it a constant of the module that has its class, "
+        "MODEL = ..., in a file that can be imported"
+    )
+
+
+def module_of_model(name: str) -> str | None:
+    """Return the module of others that has the model of this name; None for ours."""
+    if ":" in name:
+        return name.partition(":")[0]
+    is_theirs = name in offered(GROUP) and name not in _models()
+    return module_of(offered(GROUP)[name]) if is_theirs else None
+
+
+def _constant(name: str) -> EnergyModel:
+    module, _, constant = name.partition(":")
+    if module not in sys.modules:
+        raise UsageError(
+            f"energy model {name!r} is of a module that was not imported; if you trust it, say "
+            "--allow-plugins (in Python: allow_plugins=True, or give the model itself)"
+        )
+    found = getattr(sys.modules[module], constant, None)
+    if not isinstance(found, EnergyModel):
+        raise UsageError(f"{name}: needed: an EnergyModel of that module, found {in_short(found)}")
+    return found
+
+
+@cache
+def _installed(name: str) -> EnergyModel:
+    entry = offered(GROUP)[name]
+    found = load(entry)
+    if not isinstance(found, EnergyModel):
+        raise UsageError(f"{told(entry)} gives {in_short(found)}; needed: an EnergyModel")
+    return found
 
 
 @cache

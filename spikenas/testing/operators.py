@@ -1,10 +1,4 @@
-"""What each family of components promises, as classes of tests; for plugins as for our own.
-
-A plugin registers its component and puts its name on a subclass::
-
-    @pytest.mark.parametrize("name", ["my_mixer"])
-    class TestMyMixer(MixerContract):
-        genes = {"num_heads": 2}
+"""What each family of components promises.
 
 Axes: T steps, B batch, C channels, H, W map, N tokens, D width.
 """

@@ -1,0 +1,94 @@
+"""What an export format promises, on small networks with weights at random."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from spikenas.architecture import Architecture, InputSpec, Stage
+from spikenas.exceptions import InfeasibleError
+from spikenas.export.formats import ExportFormat
+from spikenas.nn.network import SpikingTransformer, build_network
+from spikenas.preprocessing import Preprocessing
+
+_CONVOLUTIONS = Architecture(
+    input=InputSpec(channels=1, height=8, width=8),
+    num_classes=10,
+    num_steps=2,
+    neuron="if",
+    v_threshold=0.5,
+    residual="none",
+    stem="conv",
+    patch_size=2,
+    stages=(Stage(embed_dim=8, depth=1, mixer=("conv",), mlp_ratio=2.0),),
+    head="spiking",
+)
+_ATTENTION = replace(
+    _CONVOLUTIONS,
+    neuron="lif",
+    tau=2.0,
+    residual="spike",
+    stages=(Stage(embed_dim=16, depth=1, mixer=("ssa",), num_heads=2, mlp_ratio=2.0),),
+    head="mean_linear",
+)
+
+
+class ExportFormatContract:
+    """The promises of an `ExportFormat`; the subclass says which."""
+
+    def format(self) -> ExportFormat:
+        """Return the format."""
+        raise NotImplementedError
+
+    def networks(self) -> list[SpikingTransformer]:
+        """Return networks to write, convolutions alone and attention unless told otherwise."""
+        return [_network(architecture) for architecture in (_CONVOLUTIONS, _ATTENTION)]
+
+    @pytest.mark.parametrize("pixels", [False, True])
+    def test_a_network_is_written_or_refused_by_name(self, tmp_path: Path, pixels: bool) -> None:
+        """At least one is written; of one that cannot be expressed no half of a file is left."""
+        form, written = self.format(), 0
+        for number, network in enumerate(self.networks()):
+            path = tmp_path / str(number) / form.file
+            path.parent.mkdir()
+            try:
+                form.write(network, path, pixels=pixels)
+            except InfeasibleError:
+                assert not path.exists()
+            else:
+                assert path.stat().st_size > 0
+                written += 1
+
+        assert written
+
+    def test_the_network_stays_as_it_was(self, tmp_path: Path) -> None:
+        """Its weights, its mode, and what it answers."""
+        form, network = self.format(), self.networks()[0]
+        before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+        form.write(network, tmp_path / form.file)
+
+        assert not network.training
+        assert all(tensor.equal(before[name]) for name, tensor in network.state_dict().items())
+
+    def test_its_file_has_a_plain_name(self) -> None:
+        """It lies beside the weights of an export."""
+        assert Path(self.format().file).name == self.format().file
+
+
+def _network(architecture: Architecture) -> SpikingTransformer:
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        network = build_network(architecture).eval()
+    network.preprocessing = Preprocessing(
+        kind="frames",
+        channels=1,
+        channel_order="grey",
+        height=8,
+        width=8,
+        resize="none",
+        value_range="0..1",
+        mean=(0.5,),
+        std=(0.25,),
+    )
+    return network

@@ -1,0 +1,93 @@
+"""What a pool of workers promises, by real jobs of a second on scikit-learn's digits."""
+
+from dataclasses import replace
+
+from spikenas.architecture import Architecture, InputSpec, Stage
+from spikenas.data import DataSpec
+from spikenas.distributed import WorkerPool
+from spikenas.evaluation import State
+from spikenas.evaluator import Job, Outcome
+from spikenas.training import recipe
+
+_WAIT_S = 120.0
+
+
+class WorkerPoolContract:
+    """The promises of a `WorkerPool`; the subclass opens one, which a test closes."""
+
+    def pool(self) -> WorkerPool:
+        """Return a pool whose workers run `spikenas.evaluator.evaluate`."""
+        raise NotImplementedError
+
+    def test_every_job_comes_back_exactly_once(self) -> None:
+        """In any order, with what it scored and the worker that ran it; then there is none."""
+        with self.pool() as pool:
+            pool.warm_up(_job("a").data)
+            for name in ("a", "b", "c"):
+                pool.submit(_job(name))
+            outcomes = [pool.next_result(_WAIT_S) for _ in range(3)]
+
+            assert sorted(outcome.job_id for outcome in outcomes if outcome) == ["a", "b", "c"]
+            assert pool.next_result(0.1) is None
+        for outcome in outcomes:
+            assert outcome is not None
+            assert outcome.state is State.COMPLETE, outcome.error
+            assert outcome.worker
+            assert outcome.evaluation is not None
+        assert len({o.evaluation.accuracy for o in outcomes if o and o.evaluation}) == 1
+
+    def test_weights_cross_both_ways(self) -> None:
+        """A training gives them, a test of them scores what they score."""
+        with self.pool() as pool:
+            trained = _run(pool, _job("train"))
+            tested = _run(pool, replace(_job("test"), kind="test", weights=trained.weights))
+
+        assert trained.weights
+        assert tested.state is State.COMPLETE, tested.error
+        assert tested.test_accuracy is not None
+
+    def test_a_job_that_cannot_be_done_comes_back_with_the_reason(self) -> None:
+        """As an outcome; the pool goes on."""
+        with self.pool() as pool:
+            failed = _run(pool, replace(_job("none"), data_sha256="0" * 64))
+            after = _run(pool, _job("after"))
+
+        assert failed.state is State.FAILED
+        assert failed.fault == "data"
+        assert failed.error
+        assert after.state is State.COMPLETE, after.error
+
+    def test_closing_twice_is_closing_once(self) -> None:
+        """Whoever opened it may close it in more than one place."""
+        pool = self.pool()
+        assert pool.num_workers >= 1
+        pool.close()
+        pool.close()
+
+
+def _run(pool: WorkerPool, job: Job) -> Outcome:
+    pool.submit(job)
+    outcome = pool.next_result(_WAIT_S)
+    assert outcome is not None, f"job {job.id} did not come back in {_WAIT_S:g} s"
+    return outcome
+
+
+def _job(name: str) -> Job:
+    return Job(
+        id=name,
+        architecture=Architecture(
+            input=InputSpec(channels=1, height=8, width=8),
+            num_classes=10,
+            num_steps=2,
+            neuron="lif",
+            residual="spike",
+            stem="conv",
+            patch_size=2,
+            stages=(Stage(embed_dim=16, depth=1, mixer=("ssa",), num_heads=2, mlp_ratio=2.0),),
+        ),
+        data=DataSpec(name="digits", train_subset=60),
+        recipe=replace(recipe("toy"), batch_size=30),
+        epochs=1,
+        seed=0,
+        energy_model="cmos45",
+    )

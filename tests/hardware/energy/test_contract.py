@@ -1,0 +1,83 @@
+"""The contract of energy models, for ours and for one that a package of another brings."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from packages import write_package
+
+from spikenas.exceptions import UnknownNameError, UsageError
+from spikenas.hardware import EnergyModel, energy_model, energy_models, name_of
+from spikenas.testing import EnergyModelContract
+
+LAB = """
+from dataclasses import dataclass
+from spikenas.hardware import Cost, EnergyModel
+from spikenas.hardware.energy.model import events_of
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PerEvent(EnergyModel):
+    def costs(self, workload, settings):
+        return [
+            Cost(terms={"event": (events, events)}, synops=events)
+            for events in map(events_of, workload.operations)
+        ]
+
+    def assumptions(self, workload, settings):
+        return ("one picojoule an event (lab book, page 12)",)
+
+MODEL = PerEvent(name="lab", title="The laboratory's board")
+NOTHING = 3
+"""
+
+
+@pytest.fixture
+def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    write_package(
+        tmp_path,
+        LAB,
+        module="lab_energy",
+        group="energy_models",
+        lab="MODEL",
+        nothing="NOTHING",
+        gone="GONE",
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    yield "lab"
+    monkeypatch.undo()
+
+
+@pytest.mark.parametrize("name", energy_models())
+class TestOurs(EnergyModelContract):
+    @pytest.fixture(autouse=True)
+    def _named(self, name: str) -> None:
+        self.name = name
+
+    def model(self) -> EnergyModel:
+        return energy_model(self.name)
+
+
+@pytest.mark.usefixtures("lab")
+class TestOfAPackage(EnergyModelContract):
+    def model(self) -> EnergyModel:
+        return energy_model("lab")
+
+
+def test_a_broken_entry_point_is_named_when_it_is_asked_for_and_never_before(lab: str) -> None:
+    with pytest.raises(UnknownNameError, match="did you mean 'lab'"):
+        energy_model("lap")
+    with pytest.raises(UsageError, match=r"nothing = 'lab_energy:NOTHING' of lab_en.* gives"):
+        energy_model("nothing")
+    with pytest.raises(UsageError, match=r"entry point gone .* cannot be loaded: AttributeError"):
+        energy_model("gone")
+
+
+def test_a_constant_of_an_imported_module_is_found_by_its_name(lab: str) -> None:
+    with pytest.raises(UsageError, match="not imported; if you trust it"):
+        energy_model("lab_nowhere:MODEL")
+    model = energy_model(lab)
+
+    assert energy_model("lab_energy:MODEL") is model
+    with pytest.raises(UsageError, match="needed: an EnergyModel of that module, found 3"):
+        energy_model("lab_energy:NOTHING")
+    assert name_of(model) == "lab"
