@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from spikenas.architecture import Architecture, InputSpec, Stage
-    from spikenas.data import DataSpec
+    from spikenas.data import DataSource, DataSpec, OwnData
     from spikenas.distributed import WorkerPool
     from spikenas.driver import Progress, resume, search
     from spikenas.evaluation import Evaluation
@@ -56,6 +56,7 @@ __all__ = [
     "ChipProfile",
     "ClusterError",
     "DataError",
+    "DataSource",
     "DataSpec",
     "DivergedError",
     "EnergyEstimate",
@@ -67,6 +68,7 @@ __all__ = [
     "Limits",
     "MachineError",
     "NotFoundError",
+    "OwnData",
     "Progress",
     "Recipe",
     "Run",
@@ -103,6 +105,7 @@ _HOMES = {
     "ChipProfile": "spikenas.hardware",
     "ClusterError": "spikenas.exceptions",
     "DataError": "spikenas.exceptions",
+    "DataSource": "spikenas.data",
     "DataSpec": "spikenas.data",
     "DivergedError": "spikenas.exceptions",
     "EnergyEstimate": "spikenas.hardware",
@@ -114,6 +117,7 @@ _HOMES = {
     "Limits": "spikenas.settings",
     "MachineError": "spikenas.exceptions",
     "NotFoundError": "spikenas.exceptions",
+    "OwnData": "spikenas.data",
     "Progress": "spikenas.driver",
     "Recipe": "spikenas.training",
     "Run": "spikenas.store",

@@ -51,7 +51,8 @@ class Job:
     """What a worker is asked to do.
 
     Attributes:
-        data: events are binned into as many frames as the architecture has steps.
+        data: events are binned into as many frames as the architecture has steps. Samples of the
+            user's own travel beside the job, as its weights do.
         data_sha256: of the files that the driver found; a worker refuses others.
         code_sha256: of the code that the driver found, see `code_sha256`; likewise.
         energy_toml: the text of an energy model of the user's own.
@@ -169,13 +170,14 @@ def evaluate(job: Job) -> Outcome:
 
 def _other_code(job: Job) -> Outcome | None:
     """Return the end of a job whose code is not that of its driver."""
-    if job.code_sha256 in (None, code_sha256(code_of_candidate(job.architecture, job.plugins))):
+    plugins = (*job.plugins, *filter(None, [job.data.plugin]))
+    if job.code_sha256 in (None, code_sha256(code_of_candidate(job.architecture, plugins))):
         return None
     return Outcome(
         job_id=job.id,
         state=State.FAILED,
         error=f"{platform.node()} has other code than the driver (spikenas "
-        f"{version('spikenas')}, plugins {list(job.plugins)}); install the same there",
+        f"{version('spikenas')}, plugins {list(plugins)}); install the same there",
         fault="code",
     )
 

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from spikenas.exceptions import UsageError
 
-_CHANNEL_ORDERS = ("grey", "RGB", "OFF, ON")
+_CHANNEL_ORDERS = ("grey", "RGB", "OFF, ON", "as given")
 _VALUE_RANGES = ("0..1", "counts")
 _RESIZES = ("none", "bilinear_antialias", "centre_crop_bicubic")
 
@@ -19,7 +19,8 @@ class Preprocessing:
     """How pixels, or events, become a network's input.
 
     Attributes:
-        channel_order: ``grey``, ``RGB``, or the polarities ``OFF, ON``.
+        channel_order: ``grey``, ``RGB``, the polarities ``OFF, ON``, or of the user's own data
+            ``as given``.
         resize: ``none``, and then no other size is taken; ``bilinear_antialias``, torch's
             interpolate on uint8, which may change the aspect; ``centre_crop_bicubic``, Pillow's
             ImageOps.fit. Events are never resized.

@@ -7,7 +7,7 @@ the worker profile stay with the run, so a file edited later does not change a r
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -85,7 +85,8 @@ class SearchSettings:
         workers: None where the caller gave a pool of its own.
         energy_toml: the text of an energy model of the user's own.
         code: what `spikenas.code.sources` found when the run began; empty in runs of 0.1.0.
-        data_sha256: the hash of all files of the data set when the run began.
+        data_sha256: the hash of all files of the data set, or of the user's own samples, when the
+            run began.
         preprocessing: how images reach a network, for exports.
         classes: their names, by label.
     """
@@ -142,6 +143,11 @@ class SearchSettings:
         """How often a job is submitted whose worker was lost."""
         return (self.workers or WorkerProfile()).max_attempts
 
+    @property
+    def data_plugins(self) -> tuple[str, ...]:
+        """The module that reads the data set, where an installed package has it."""
+        return () if self.data.plugin is None else (self.data.plugin,)
+
     def load_space(self) -> SearchSpace:
         """Read the space; imports its plugins if that was allowed."""
         return SearchSpace.from_toml(
@@ -161,12 +167,12 @@ class SearchSettings:
             energy_toml=self.energy_toml,
             plugins=self.plugins,
             data_sha256=self.data_sha256,
-            code_sha256=code_sha256(code_of_candidate(architecture, self.plugins)),
+            code_sha256=code_sha256(self._code_of(architecture)),
         )
 
     def reuse_key(self, architecture: Architecture, data_fingerprint: str) -> str:
         """Return what two trainings share when the result of one answers the other."""
-        code = code_of_candidate(architecture, self.plugins)
+        code = self._code_of(architecture)
         conditions = (
             architecture.key,
             data_fingerprint,
@@ -178,6 +184,9 @@ class SearchSettings:
             sorted(code.items()),
         )
         return _sha256(json.dumps(conditions))
+
+    def _code_of(self, architecture: Architecture) -> dict[str, str]:
+        return code_of_candidate(architecture, (*self.plugins, *self.data_plugins))
 
     def claims(self, run: str | None) -> dict[str, Any]:
         """Return what an export tells of its run: no path, no host, no database."""
@@ -205,7 +214,8 @@ class SearchSettings:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON form."""
-        return asdict(self)
+        bare = replace(self, data=self.data.with_samples(None))  # which `asdict` would copy
+        return {**asdict(bare), "data": self.data.to_dict()}
 
     @classmethod
     def from_dict(cls, record: Mapping[str, Any]) -> "SearchSettings":

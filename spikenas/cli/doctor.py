@@ -114,8 +114,20 @@ def _profile(name: str) -> str:
 
 def _data_sets(needed: str | None, root: str | None) -> Iterator[documents.Finding]:
     from spikenas import data
+    from spikenas.data.package_sets import GROUP
+    from spikenas.data.spec import OUR_NAMES
+    from spikenas.installed import offered, told
 
-    for name in data.names() if needed is None else [needed]:
+    for name, entry in offered(GROUP).items():
+        if name in OUR_NAMES:
+            taken = (
+                f"{told(entry)} is never read, as the name is taken; that package must change it"
+            )
+            yield _finding(f"data {name}", "absent", taken)
+        elif needed is None:  # a plugin is imported only when it is asked for
+            look = f"{told(entry)}; see: spikenas doctor --data {name}"
+            yield _finding(f"data {name}", "ok", look)
+    for name in sorted(OUR_NAMES) if needed is None else [needed]:
         try:
             image_size = _ANY_SIZE if name == "image_folder" else None  # which needs one
             info = data.describe(data.DataSpec(name=name, root=root, image_size=image_size))

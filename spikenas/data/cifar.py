@@ -21,7 +21,7 @@ _PIXELS = 3 * 32 * 32
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CifarSource:
-    """The `Source` of one of the two; each file is named with the images that it holds."""
+    """The `DataSource` of one of the two; each file is named with the images that it holds."""
 
     name: str  # torchvision's class
     subfolder: str

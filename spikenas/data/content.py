@@ -16,8 +16,7 @@ from typing import Any
 
 from spikenas.data.event_layouts import find
 from spikenas.data.event_sets import EVENT_SETS
-from spikenas.data.image_sets import IMAGE_SETS
-from spikenas.data.spec import DataSpec
+from spikenas.data.spec import DataSpec, source_of
 from spikenas.exceptions import DataError
 
 _RACY_NS = 2_000_000_000
@@ -27,13 +26,16 @@ _digests: dict[tuple[Path, tuple[int, ...]], bytes] = {}
 def content_sha256(spec: DataSpec) -> str:
     """Return the hash of the bytes and relative paths of all files that the set is read from.
 
-    Raises DataError where a file is missing or cannot be read.
+    Of data of the user's own it is that of their samples. Raises DataError where a file is missing
+    or cannot be read.
     """
+    if spec.own is not None:
+        return spec.own.sha256
     folder = Path(os.path.abspath(spec.folder))  # noqa: PTH100  (links stay as they are)
     if spec.kind == "events":
         files = find(EVENT_SETS[spec.name], folder, spec.binning).files
     else:
-        files = IMAGE_SETS[spec.name].files(folder)
+        files = source_of(spec).files(folder)
     with ThreadPoolExecutor() as threads:  # hashing runs outside the interpreter's lock
         digests = list(threads.map(_file_sha256, files))
     whole = hashlib.sha256()
@@ -53,6 +55,8 @@ def fingerprint(spec: DataSpec, content: str | None = None) -> str:
     del record["root"]
     if spec.kind == "frames":
         del record["num_steps"], record["binning"]
+    if spec.own is not None:
+        del record["own"], record["name"]  # equal samples are equal, whatever they are called
     return json.dumps(record, sort_keys=True, separators=(",", ":"))
 
 

@@ -13,7 +13,7 @@ from spikenas.data.source import Arrays, Survey
 
 
 class Digits:
-    """The `Source` of ``digits``."""
+    """The `DataSource` of ``digits``."""
 
     def survey(self, folder: Path, image_size: int | None) -> Survey:
         """Return the known facts; there is no file to miss."""

@@ -29,7 +29,7 @@ _SHAPES: dict[str, tuple[int, ...]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IdxSource:
-    """The `Source` of a data set in MNIST's format; its name is torchvision's class and folder."""
+    """The `DataSource` of a set in MNIST's format; its name is torchvision's class and folder."""
 
     name: str
     mean: tuple[float]

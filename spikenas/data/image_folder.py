@@ -26,7 +26,7 @@ _MOST_PIXELS = 10**8
 
 
 class ImageFolder:
-    """The `Source` of ``image_folder``."""
+    """The `DataSource` of ``image_folder``."""
 
     def survey(self, folder: Path, image_size: int | None) -> Survey:
         """List the files and see that none is empty."""

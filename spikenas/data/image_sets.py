@@ -4,7 +4,7 @@ from spikenas.data.cifar import CifarSource
 from spikenas.data.digits import Digits
 from spikenas.data.idx import IdxSource
 from spikenas.data.image_folder import ImageFolder
-from spikenas.data.source import Source
+from spikenas.data.source import DataSource
 
 _FASHION = (
     *("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat"),
@@ -28,7 +28,7 @@ CIFAR100_CLASSES = (  # the fine labels
     *("sweet_pepper", "table", "tank", "telephone", "television", "tiger", "tractor", "train"),
     *("trout", "tulip", "turtle", "wardrobe", "whale", "willow_tree", "wolf", "woman", "worm"),
 )
-IMAGE_SETS: dict[str, Source] = {
+IMAGE_SETS: dict[str, DataSource] = {
     "digits": Digits(),
     "mnist": IdxSource(name="MNIST", mean=(0.1307,), std=(0.3081,)),
     "fashion_mnist": IdxSource(

@@ -1,10 +1,12 @@
 """The data sets by name: `describe` checks the files of one, `load` reads and splits it."""
 
+import warnings
 from dataclasses import replace
 from functools import lru_cache, partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import interpolate
 
@@ -15,10 +17,9 @@ from spikenas.data.array_cache import LabelledImages, cached_arrays
 from spikenas.data.event_frames import read_frames
 from spikenas.data.event_layouts import survey as event_survey
 from spikenas.data.event_sets import EVENT_SETS
-from spikenas.data.image_sets import IMAGE_SETS
 from spikenas.data.images import ImageSet, Splits
 from spikenas.data.source import Arrays, Survey
-from spikenas.data.spec import NAMES, DataInfo, DataSpec
+from spikenas.data.spec import DataInfo, DataSpec, source_of
 from spikenas.data.splitting import stratified_order
 from spikenas.exceptions import DataError
 
@@ -27,25 +28,17 @@ _LEAST = 2
 _NAMED = 5  # so many missing classes are named
 
 
-def names() -> list[str]:
-    """Return the names of the data sets, sorted."""
-    return sorted(NAMES)
-
-
 def describe(spec: DataSpec) -> DataInfo:
     """Return what the files promise, after checking them without reading the images.
 
     Raises DataError where a file is missing or truncated: which, where, and how to get it.
     """
-    if spec.kind == "events":
-        survey = event_survey(EVENT_SETS[spec.name], spec.folder, spec.binning, spec.num_steps)
-    else:
-        survey = IMAGE_SETS[spec.name].survey(spec.folder, spec.image_size)
+    survey = _survey(spec)
     sizes = _sizes(spec, survey)
     side = spec.image_size
     if survey.kind == "events" and side and side > min(survey.height, survey.width):
         raise DataError(
-            f"image_size = {side}, but the camera of {spec.name} has {survey.height}x"
+            f"image_size = {side}, but the events of {spec.name} have {survey.height}x"
             f"{survey.width} pixels and events can only be put together; give at most that"
         )
     return DataInfo(
@@ -80,15 +73,31 @@ def load(spec: DataSpec, content_sha256: str | None = None) -> Splits:
     events come without ``num_steps``; also where ``content_sha256`` is given and the files found
     are others.
     """
-    spec = replace(spec, root=str(spec.folder.absolute()))
+    if spec.own is None:
+        spec = replace(spec, root=str(spec.folder.absolute()))
     describe(spec)  # what is missing is best named there
     found = contents.content_sha256(spec)
     if content_sha256 not in (None, found):
         raise DataError(
-            f"{spec.name} in {spec.folder} has other content than expected: its SHA-256 "
+            f"{spec.place} has other content than expected: its SHA-256 "
             f"is {found}, not {content_sha256}; put the files back, or name their folder as root"
         )
     return _load(spec, found)
+
+
+def _survey(spec: DataSpec) -> Survey:
+    if spec.own is not None:
+        survey = spec.own.survey
+        if survey.num_steps and spec.num_steps not in (None, *survey.num_steps):
+            raise DataError(
+                f"{spec.place} has frames of events for num_steps = {survey.num_steps[0]}, but "
+                f"num_steps = {spec.num_steps} is asked for; give a space whose num_steps is "
+                f"{survey.num_steps[0]}, or bin the events into {spec.num_steps} frames"
+            )
+        return survey
+    if spec.kind == "events":
+        return event_survey(EVENT_SETS[spec.name], spec.folder, spec.binning, spec.num_steps)
+    return source_of(spec).survey(spec.folder, spec.image_size)
 
 
 class _Sizes(NamedTuple):
@@ -102,7 +111,11 @@ def _sizes(spec: DataSpec, survey: Survey) -> _Sizes:
     pool = survey.num_train - (0 if survey.num_test else test)
     validation = survey.num_validation or round(spec.validation_fraction * pool)
     train = pool - (0 if survey.num_validation else validation)
-    if min(train, test) < 1 or (spec.validation_fraction and not validation):
+    if (
+        train < 1
+        or (test < 1 and survey.test_fraction)
+        or (spec.validation_fraction and not validation)
+    ):
         raise DataError(
             f"{spec.name} has {survey.num_train} samples, too few to split into training, "
             f"validation ({100 * spec.validation_fraction:g} %) and test; add some"
@@ -176,12 +189,10 @@ def _ordered(spec: DataSpec, info: DataInfo, content: str) -> LabelledImages:
     """
     arrays = _read(spec, info)
     if contents.content_sha256(spec) != content:
-        raise DataError(
-            f"{spec.name} in {spec.folder} changed while it was read; try again when it is at rest"
-        )
+        raise DataError(f"{spec.place} changed while it was read; try again when it is at rest")
     _check_labels(spec, arrays, info)
-    images, labels = torch.from_numpy(arrays.train_images), torch.from_numpy(arrays.train_labels)
-    test_images, test_labels = map(torch.from_numpy, (arrays.test_images, arrays.test_labels))
+    images, labels = _tensor(arrays.train_images), _tensor(arrays.train_labels)
+    test_images, test_labels = _tensor(arrays.test_images), _tensor(arrays.test_labels)
     test, pool = torch.arange(len(test_labels)), torch.arange(len(labels))
     if not len(test_labels):  # the data set has no test files
         order = stratified_order(labels, _TEST_SEED)
@@ -190,9 +201,9 @@ def _ordered(spec: DataSpec, info: DataInfo, content: str) -> LabelledImages:
     pool = pool[stratified_order(labels[pool], spec.split_seed)]
     parts = [(test_images, test_labels, test)]
     if arrays.validation_images is not None and arrays.validation_labels is not None:
-        held_out = torch.from_numpy(arrays.validation_labels)
+        held_out = _tensor(arrays.validation_labels)
         rows = torch.arange(len(held_out))
-        parts.append((torch.from_numpy(arrays.validation_images), held_out, rows))
+        parts.append((_tensor(arrays.validation_images), held_out, rows))
     parts.append((images, labels, pool))
     steps = () if spec.num_steps is None else (spec.num_steps,)
     shape = (*steps, info.input.channels, info.input.height, info.input.width)
@@ -205,7 +216,7 @@ def _ordered(spec: DataSpec, info: DataInfo, content: str) -> LabelledImages:
     samples = "images" if spec.kind == "frames" else "recordings"
     if all(torch.equal(image, every[0]) for image in every):
         raise DataError(
-            f"{spec.name} in {spec.folder}: all {len(every)} {samples} are equal, so "
+            f"{spec.place}: all {len(every)} {samples} are equal, so "
             "nothing can be learnt from them; look whether they hold what was meant"
             + (" (transparent images are put on white)" if spec.kind == "frames" else "")
         )
@@ -217,7 +228,8 @@ def _lacking(spec: DataSpec, splits: Splits) -> tuple[str, ...]:
     """Return a note on each part that lacks a class since so few samples were cut for it.
 
     Raises DataError where the files of the data set lack one: those of its test or validation
-    part, or those that the other parts are cut from.
+    part, or those that the other parts are cut from. Data of the user's own may lack one in a
+    test or validation part.
     """
     own = splits.info.own_parts
     parts = {"training": splits.train, "validation": splits.validation, "test": splits.test}
@@ -226,7 +238,7 @@ def _lacking(spec: DataSpec, splits: Splits) -> tuple[str, ...]:
         labels = torch.cat([part.labels for part in pool.values()])
         if named := _missing(labels, splits.info):
             raise DataError(
-                f"{spec.name} in {spec.folder}: its {len(labels)} training samples have none of "
+                f"{spec.place}: its {len(labels)} training samples have none of "
                 f"class {named}; add some, or take the class out of every part"
             )
     notes = []
@@ -234,11 +246,8 @@ def _lacking(spec: DataSpec, splits: Splits) -> tuple[str, ...]:
         named = _missing(part.labels, splits.info)
         if not len(part) or not named:
             continue
-        found = (
-            f"{spec.name} in {spec.folder}: the {name} part, of {len(part)} samples, has none of "
-            f"class {named}"
-        )
-        if name in own:
+        found = f"{spec.place}: the {name} part, of {len(part)} samples, has none of class {named}"
+        if name in own and spec.own is None:
             raise DataError(f"{found}; add some, or take the class out of every part")
         notes.append(found)
     return tuple(notes)
@@ -253,8 +262,13 @@ def _missing(labels: torch.Tensor, info: DataInfo) -> str:
 
 
 def _read(spec: DataSpec, info: DataInfo) -> Arrays:
+    if spec.own is not None:
+        arrays = spec.own.read((info.input.height, info.input.width))
+        if arrays is None:
+            raise DataError(f"the samples of {spec.place} are not at hand; give them as data=...")
+        return arrays
     if spec.kind == "frames":
-        return IMAGE_SETS[spec.name].read(spec.folder, spec.image_size)
+        return source_of(spec).read(spec.folder, spec.image_size)
     assert spec.num_steps is not None
     return read_frames(
         EVENT_SETS[spec.name],
@@ -276,9 +290,15 @@ def _check_labels(spec: DataSpec, arrays: Arrays, info: DataInfo) -> None:
         low, high = int(labels.min()), int(labels.max())
         if low < 0 or high >= info.num_classes:
             raise DataError(
-                f"{spec.name} in {spec.folder}: the {part} labels go from {low} to {high}, but "
+                f"{spec.place}: the {part} labels go from {low} to {high}, but "
                 f"{info.num_classes} classes are 0 to {info.num_classes - 1}; get the files again"
             )
+
+
+def _tensor(array: NDArray[Any]) -> Tensor:
+    """Return an array as a tensor, also one that cannot be written, as Ray hands them out."""
+    with warnings.catch_warnings(action="ignore", category=UserWarning):
+        return torch.from_numpy(array)
 
 
 def _resized(images: Tensor, size: InputSpec) -> Tensor:

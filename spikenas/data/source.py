@@ -1,14 +1,16 @@
-"""`Source`: where a data set's images come from, before they are split and resized."""
+"""`DataSource`: where a data set's images come from, before they are split and resized."""
 
 import json
 import shlex
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Literal, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+Kind = Literal["frames", "events"]
 _FOREIGN = {"__macosx", "@eadir", "lost+found", "thumbs.db", "desktop.ini", "ehthumbs.db"}
 
 
@@ -35,8 +37,23 @@ class Survey:
     num_validation: int = 0
     notes: tuple[str, ...] = ()
     num_steps: tuple[int, ...] = ()
-    kind: Literal["frames", "events"] = "frames"
+    kind: Kind = "frames"
     test_fraction: float = 0.2
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON form."""
+        return {k: [*v] if isinstance(v, tuple) else v for k, v in asdict(self).items()}
+
+    @classmethod
+    def from_dict(cls, record: Mapping[str, Any]) -> "Survey":
+        """Build from the JSON form; keys of later versions are left out."""
+        known = {field.name for field in fields(cls)}
+        found: dict[str, Any] = {
+            key: tuple(value) if isinstance(value, list) else value
+            for key, value in record.items()
+            if key in known
+        }
+        return cls(**found)
 
 
 class Arrays(NamedTuple):
@@ -50,11 +67,15 @@ class Arrays(NamedTuple):
     validation_labels: NDArray[np.int64] | None = None
 
 
-class Source(Protocol):
-    """One data set. Each verb raises DataError: what is missing, where, and how to get it."""
+class DataSource(Protocol):
+    """One data set by name. Each verb raises DataError: what is missing, where, how to get it.
+
+    An installed package offers one through the entry-point group ``spikenas.data_sets``; its
+    promises are the tests of `spikenas.testing.DataSourceContract`. It gives images of one frame.
+    """
 
     def survey(self, folder: Path, image_size: int | None) -> Survey:
-        """Check the files on disk without reading the images."""
+        """Check the files in the data root ``folder`` without reading the images."""
         ...
 
     def files(self, folder: Path) -> list[Path]:
@@ -62,7 +83,10 @@ class Source(Protocol):
         ...
 
     def read(self, folder: Path, image_size: int | None) -> Arrays:
-        """Read every image; ``image_size`` matters only where the files have no common size."""
+        """Read every image; ``image_size`` matters only where the files have no common size.
+
+        The images of all parts have one shape, and numbers and labels are those of the survey.
+        """
         ...
 
 

@@ -3,7 +3,7 @@
 import os
 import shlex
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -11,9 +11,18 @@ from spikenas.architecture import MAX_STEPS, InputSpec
 from spikenas.data.binning import Binning
 from spikenas.data.event_sets import EVENT_SETS
 from spikenas.data.image_sets import IMAGE_SETS
+from spikenas.data.own_samples import OwnSamples
+from spikenas.data.package_sets import GROUP, load_source
+from spikenas.data.source import Arrays, DataSource
 from spikenas.exceptions import DataError, UnknownNameError, did_you_mean
+from spikenas.installed import module_of, offered
 
-NAMES = (*IMAGE_SETS, *EVENT_SETS)
+OUR_NAMES = (*IMAGE_SETS, *EVENT_SETS)
+
+
+def names() -> list[str]:
+    """Return the names of the data sets, ours and those of installed packages, sorted."""
+    return sorted({*OUR_NAMES, *offered(GROUP)})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +40,8 @@ class DataSpec:
         num_steps: T, the frames that events are binned into; None until a network says how many,
             see `with_steps`. Image sets refuse it: a network shows an image at each of its steps.
         binning: how events become frames; image sets refuse any but the default.
+        own: data of the user's own, which have no files; see `OwnData`.
+        plugin: the module that reads a data set of an installed package; found by its name.
     """
 
     name: str
@@ -41,16 +52,11 @@ class DataSpec:
     split_seed: int = 0
     num_steps: int | None = None
     binning: Binning = "time"
+    own: OwnSamples | None = None
+    plugin: str | None = None
 
     def __post_init__(self) -> None:
-        if self.name not in NAMES:
-            if isinstance(self.name, str) and Path(self.name).is_dir():
-                raise DataError(
-                    f"{self.name} is a folder; of images, one folder a class, it is the data set "
-                    f"image_folder: --data image_folder --data-root {shlex.quote(self.name)} "
-                    "--image-size 32 (in Python: data='image_folder', data_root=..., image_size=32)"
-                )
-            raise UnknownNameError("data set", self.name, NAMES)
+        self._find_name()
         _integer("image_size", self.image_size, 4, 1024)
         _integer("train_subset", self.train_subset, 1, 10**9)
         _integer("split_seed", self.split_seed, 0, 2**63 - 1)
@@ -66,6 +72,11 @@ class DataSpec:
                 "image_folder needs image_size (--image-size), the side in pixels that all its "
                 "images are resized to, for example 64"
             )
+        if self.own is not None and self.binning != "time":
+            raise DataError(
+                f"binning = {self.binning!r} is for recordings of events; data {self.name!r} has "
+                "frames already, so leave it out"
+            )
         if self.kind == "frames":
             for setting, is_given in (
                 (f"binning = {self.binning!r} (--binning)", self.binning != "time"),
@@ -77,15 +88,48 @@ class DataSpec:
                         "has images, so leave it out"
                     )
 
+    def _find_name(self) -> None:
+        """See that the name is one; a name on record may be of a package that is not here."""
+        if self.own is not None or self.plugin is not None or self.name in OUR_NAMES:
+            return
+        if isinstance(self.name, str) and self.name in offered(GROUP):
+            object.__setattr__(self, "plugin", module_of(offered(GROUP)[self.name]))
+            return
+        if isinstance(self.name, str) and Path(self.name).is_dir():
+            raise DataError(
+                f"{self.name} is a folder; of images, one folder a class, it is the data set "
+                f"image_folder: --data image_folder --data-root {shlex.quote(self.name)} "
+                "--image-size 32 (in Python: data='image_folder', data_root=..., image_size=32)"
+            )
+        raise UnknownNameError("data set", self.name, names())
+
     @property
     def kind(self) -> Literal["frames", "events"]:
         """What the data set has: images, each one frame, or recordings of events."""
+        if self.own is not None:
+            return self.own.survey.kind
         return "events" if self.name in EVENT_SETS else "frames"
+
+    @property
+    def has_test(self) -> bool:
+        """Whether there is a test part; only data of one's own may lack it."""
+        return self.own is None or self.own.survey.num_test > 0
+
+    @property
+    def place(self) -> str:
+        """The data set as messages name it, with the folder of its files if it has any."""
+        return f"data {self.name!r}" if self.own is not None else f"{self.name} in {self.folder}"
 
     @property
     def folder(self) -> Path:
         """Where the files are looked for."""
         return Path(self.root or os.environ.get("SPIKENAS_DATA") or "data").expanduser()
+
+    def with_samples(self, arrays: Arrays | None) -> "DataSpec":
+        """Return the same with the samples of the user's own at hand, or without them."""
+        if self.own is None:
+            return self
+        return replace(self, own=replace(self.own, arrays=arrays))
 
     def with_steps(self, num_steps: int) -> "DataSpec":
         """Return what a network of T steps is to be given: events in T frames, or the images.
@@ -103,8 +147,10 @@ class DataSpec:
         return replace(self, num_steps=num_steps)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the JSON form."""
-        return asdict(self)
+        """Return the JSON form, without samples of the user's own."""
+        record = {field.name: getattr(self, field.name) for field in fields(self)}
+        record["own"] = self.own and self.own.to_dict()
+        return {k: v for k, v in record.items() if v is not None or k not in ("own", "plugin")}
 
     @classmethod
     def from_dict(cls, record: Mapping[str, Any]) -> "DataSpec":
@@ -116,7 +162,8 @@ class DataSpec:
                     f"data.{key} is no setting of a data set{did_you_mean(key, known)}; "
                     f"known: {', '.join(known)}"
                 )
-        return cls(**record)
+        own = record.get("own")
+        return cls(**{**record, "own": own and OwnSamples.from_dict(own)})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,6 +193,11 @@ class DataInfo:
     notes: tuple[str, ...] = ()
     num_steps: tuple[int, ...] = ()
     own_parts: tuple[str, ...] = ()
+
+
+def source_of(spec: DataSpec) -> DataSource:
+    """Return what reads the images of a data set that has files of them."""
+    return load_source(spec.name, spec.plugin) if spec.plugin else IMAGE_SETS[spec.name]
 
 
 def _integer(name: str, value: object, low: int, high: int) -> None:

@@ -48,7 +48,8 @@ class InlinePool:
 
         job = self._queue.popleft()
         with _torch_threads(self._threads):
-            message = run_job(resolve_name(self._evaluate), pack_job(job))
+            samples = job.data.own.arrays if job.data.own else None
+            message = run_job(resolve_name(self._evaluate), pack_job(job), samples)
         return replace(unpack_outcome(message, job), worker="inline")
 
     def close(self) -> None:

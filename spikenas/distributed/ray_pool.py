@@ -61,7 +61,8 @@ class RayPool:
     def __init__(self, profile: WorkerProfile, evaluate: str = EVALUATE) -> None:
         self._profile = profile
         self._evaluate = evaluate
-        self._data: str | None = None
+        self._data: DataSpec | None = None
+        self._samples: dict[str, Any] = {}  # objects of Ray, by the SHA-256 of what they hold
         self._queue: deque[tuple[Job, Message]] = deque()
         self._done: deque[Outcome] = deque()
         self._seats: list[_Seat] = []
@@ -81,10 +82,10 @@ class RayPool:
     def warm_up(self, data: "DataSpec") -> None:
         """Let every worker, and every later one, load the data set before its first job."""
         with self._lock:
-            self._data = json.dumps(data.to_dict())
+            self._data = data
             for seat in self._seats:
                 if seat.job is None:
-                    seat.warm = seat.actor.warm_up.remote(self._data).future()
+                    seat.warm = self._warming(seat.actor)
 
     def submit(self, job: "Job") -> None:
         """Queue a job; it starts as soon as a worker is ready."""
@@ -121,6 +122,7 @@ class RayPool:
             for seat in self._seats:
                 _kill(seat.actor)
             self._seats = []
+            self._samples.clear()
         self._session.close()
 
     def __enter__(self) -> Self:
@@ -146,7 +148,22 @@ class RayPool:
             has_gpu=self._profile.gpus_per_worker > 0,
             folders=_folders(),
         )
-        return _Seat(actor, actor.warm_up.remote(self._data).future(), time.monotonic())
+        return _Seat(actor, self._warming(actor), time.monotonic())
+
+    def _warming(self, actor: Any) -> Future[Any]:
+        """Have a worker load the data set, if one was named so far."""
+        text = self._data and json.dumps(self._data.to_dict())
+        warm: Future[Any] = actor.warm_up.remote(text, self._samples_of(self._data)).future()
+        return warm
+
+    def _samples_of(self, data: "DataSpec | None") -> Any:
+        """Return the object of Ray that holds the user's own samples; it is put there once."""
+        own = data and data.own
+        if not own or own.arrays is None:
+            return None
+        if own.sha256 not in self._samples:
+            self._samples[own.sha256] = ray.put(own.arrays)
+        return self._samples[own.sha256]
 
     def _replace(self, seat: _Seat) -> None:
         _kill(seat.actor)
@@ -159,7 +176,8 @@ class RayPool:
             if self._queue and seat.warm is None and seat.job is None:
                 seat.job, (text, weights) = self._queue.popleft()
                 # Weights above 100 KB become an object of Ray by themselves.
-                seat.result = seat.actor.run.remote(text, weights).future()
+                samples = self._samples_of(seat.job.data)
+                seat.result = seat.actor.run.remote(text, weights, samples).future()
                 seat.since = time.monotonic()
 
     def _look(self, timeout_s: float) -> None:

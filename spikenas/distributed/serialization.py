@@ -1,4 +1,6 @@
-"""What crosses between driver and worker: JSON text and the bytes of weights, nothing else.
+"""What crosses between driver and worker: JSON text and the bytes of weights.
+
+Samples of the user's own are the one other thing, arrays that cross once for all jobs.
 
 A worker's answer is checked before anyone sees it, so that a broken plugin, or another version of
 spikenas on a node, becomes one failed job and never a row of nonsense in the store.
@@ -7,6 +9,7 @@ spikenas on a node, becomes one failed job and never a row of nonsense in the st
 import json
 from dataclasses import replace
 
+from spikenas.data import Arrays
 from spikenas.evaluation import State
 from spikenas.evaluator import Job, Outcome
 from spikenas.figures import FIGURES
@@ -19,10 +22,11 @@ def pack_job(job: Job) -> Message:
     return json.dumps(job.to_dict(), allow_nan=False), job.weights
 
 
-def unpack_job(message: Message) -> Job:
-    """Return the job of a message."""
+def unpack_job(message: Message, samples: Arrays | None = None) -> Job:
+    """Return the job of a message; ``samples`` are those of the user's own data."""
     text, weights = message
-    return replace(Job.from_dict(json.loads(text)), weights=weights)
+    job = Job.from_dict(json.loads(text))
+    return replace(job, weights=weights, data=job.data.with_samples(samples))
 
 
 def pack_outcome(outcome: Outcome) -> Message:

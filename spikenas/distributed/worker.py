@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from spikenas.distributed.allocator import keep_freed_memory
 
 if TYPE_CHECKING:
+    from spikenas.data import Arrays
     from spikenas.distributed.serialization import Message
     from spikenas.evaluator import Job, Outcome
 
@@ -48,24 +49,27 @@ class Worker:
         torch.set_num_threads(threads)
         self._run = partial(run_job, resolve_name(evaluate))
 
-    def warm_up(self, data: str | None) -> tuple[str, int]:
+    def warm_up(self, data: str | None, samples: "Arrays | None" = None) -> tuple[str, int]:
         """Load a data set (as JSON) if one is named; return this process's host and id.
 
-        Events without a number of steps wait for the first job, which says it.
+        ``samples`` are those of the user's own data. Events without a number of steps wait for the
+        first job, which says it.
         """
         from spikenas.data import DataSpec, load  # noqa: PLC0415  (as above)
 
         if data is not None:
             with suppress(Exception):  # a job meets the same error, and its outcome says it
-                load(DataSpec.from_dict(json.loads(data)))
+                load(DataSpec.from_dict(json.loads(data)).with_samples(samples))
         return socket.gethostname(), os.getpid()
 
-    def run(self, text: str, weights: bytes | None) -> "Message":
+    def run(self, text: str, weights: bytes | None, samples: "Arrays | None" = None) -> "Message":
         """Run the job of a message; return the message of its outcome."""
-        return self._run((text, weights))
+        return self._run((text, weights), samples)
 
 
-def run_job(evaluate: "Callable[[Job], Outcome]", message: "Message") -> "Message":
+def run_job(
+    evaluate: "Callable[[Job], Outcome]", message: "Message", samples: "Arrays | None" = None
+) -> "Message":
     """Run one job; whatever it raises or wrongly returns becomes a failed outcome.
 
     A job that cannot even be read is no failure of its candidate: a plugin is missing here, or
@@ -77,7 +81,7 @@ def run_job(evaluate: "Callable[[Job], Outcome]", message: "Message") -> "Messag
 
     job_id = str(json.loads(message[0]).get("id", ""))
     try:
-        job = unpack_job(message)
+        job = unpack_job(message, samples)
     except Exception as error:  # importing a plugin may raise anything
         return pack_outcome(
             Outcome(

@@ -5,7 +5,8 @@ from dataclasses import replace
 
 from spikenas import code
 from spikenas import data as data_sets
-from spikenas.data import DataInfo, DataSpec
+from spikenas.data import Data, DataInfo, DataSpec, data_spec
+from spikenas.exceptions import UsageError
 from spikenas.search_space import SearchSpace
 from spikenas.settings import SearchSettings, code_of
 
@@ -24,7 +25,7 @@ def identified(space: SearchSpace, settings: SearchSettings) -> tuple[SearchSpac
     code.refresh()
     return space, replace(
         settings,
-        code=code_of(space, settings.plugins),
+        code=code_of(space, (*settings.plugins, *settings.data_plugins)),
         data_sha256=data_sets.content_sha256(settings.data),
         preprocessing=data_sets.preprocessing_of(settings.data, info).to_dict(),
         classes=info.classes,
@@ -49,6 +50,32 @@ def read_all(space: SearchSpace, data: DataSpec, settings: SearchSettings) -> No
         data_sets.load(settings.data.with_steps(num_steps), settings.data_sha256)
 
 
+def given_again(run: str, begun: DataSpec, data: Data | None) -> DataSpec:
+    """Return the data of a run with the samples of the user's own, which no store keeps.
+
+    Whether they are those that the run was begun with, is for `changes` to say.
+    """
+    if begun.own is None:
+        if data is not None:
+            raise UsageError(
+                f"run {run!r} reads its data set {begun.name} by itself; leave data out"
+            )
+        return begun
+    if data is None:
+        raise UsageError(
+            f"run {run!r} was begun with data of your own, {begun.name!r} with SHA-256 "
+            f"{begun.own.sha256[:12]}..., which no store keeps; give the same again, in Python: "
+            f"spikenas.resume({run!r}, data=...)"
+        )
+    own = data_spec(data).own
+    if own is None:
+        raise UsageError(
+            f"run {run!r} was begun with data of your own, {begun.name!r}; give the same, not the "
+            "data set of a name"
+        )
+    return replace(begun, own=own)
+
+
 def changes(begun: SearchSettings, now: SearchSettings) -> list[str]:
     """Say in which data or code a run differs from when it was begun."""
     if not begun.code:
@@ -56,7 +83,7 @@ def changes(begun: SearchSettings, now: SearchSettings) -> list[str]:
     changes = []
     if begun.data_sha256 != now.data_sha256:
         changes.append(
-            f"the files of {now.data.name} in {now.data.folder} have SHA-256 "
+            f"the samples of {now.data.place} have SHA-256 "
             f"{str(now.data_sha256)[:12]}..., then {str(begun.data_sha256)[:12]}..."
         )
     if changed := code.changes(begun.code, now.code):

@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any, Unpack
 
 from spikenas import data as data_sets
-from spikenas.data import DataSpec
+from spikenas.data import Data, DataSpec
+from spikenas.data import data_spec as to_spec
+from spikenas.data.spec import OUR_NAMES
 from spikenas.distributed import WorkerPool, open_pool
 from spikenas.driver.arguments import Changes, check_types, taken
 from spikenas.driver.conditions import changes as changes_since
-from spikenas.driver.conditions import identified, read_all
+from spikenas.driver.conditions import given_again, identified, read_all
 from spikenas.driver.loop import SearchLoop
 from spikenas.driver.progress import OnProgress
 from spikenas.driver.proposals import Proposals, Screened
@@ -44,7 +46,7 @@ _DATA_OF_SPACE = {"toy": "digits"}
 def search(
     space: str | Path | SearchSpace,
     *,
-    data: str | DataSpec | None = None,
+    data: Data | None = None,
     chip: str | Path | ChipProfile | None = None,
     recipe: str | Path | Recipe | None = None,
     energy_model: str | Path | EnergyModel = "cmos45",
@@ -70,7 +72,9 @@ def search(
 
     Args:
         space: the architectures to choose from.
-        data: the data set, by default the one that the space is named for.
+        data: the name of a data set, by default what the space is named for, a `DataSpec`, or data
+            of your own: an `OwnData`, or Datasets or pairs of tensors as (train, test) or
+            (train, validation, test).
         chip: refuse before training what it cannot run.
         recipe: how candidates are trained, by default the data set's own.
         energy_model: how the energy of an inference is estimated.
@@ -105,7 +109,7 @@ def search(
     if not isinstance(space, SearchSpace):
         space = SearchSpace.load(space, allow_plugins=allow_plugins)
     data_spec = _data_spec(_data_of(space) if data is None else data, taken(changes, DataSpec))
-    chosen = load_recipe(recipe or default_recipe(data_spec.name), **taken(changes, Recipe))
+    chosen = load_recipe(recipe or default_recipe(data_spec), **taken(changes, Recipe))
     model, of_model = _energy_model(energy_model, allow_plugins=allow_plugins)
     profile = _profile(workers, taken(changes, WorkerProfile))
     settings = SearchSettings(
@@ -180,6 +184,7 @@ def search(
 def resume(
     name: str | None = None,
     *,
+    data: Data | None = None,
     store: str | Store | None = None,
     workers: WorkerPool | None = None,
     artifacts: str | Path | None = None,
@@ -191,9 +196,10 @@ def resume(
     """Go on with a run that was interrupted or killed; only what was in flight is repeated.
 
     Without a name it is the newest run. Everything but the time budget is as it was begun with;
-    a pool of your own is given again, and consent to plugins is asked for anew, by
-    ``allow_plugins``. Where data or code have changed, ``accept_changes`` begins a new generation
-    of the run: with its whole budget, and compared with none of its candidates so far.
+    ``data`` of your own, which no store keeps, and a pool of your own are given again, and consent
+    to plugins is asked for anew, by ``allow_plugins``. Where data or code have changed,
+    ``accept_changes`` begins a new generation of the run: with its whole budget, and compared with
+    none of its candidates so far.
 
     Raises:
         UsageError: when data or code are not those which the run was begun with.
@@ -204,9 +210,10 @@ def resume(
     began = time.monotonic()
     with _opened(store, create=False, artifacts=artifacts) as record:
         begun = record.run(name)
-        import_plugins(begun.plugins, of=f"run {begun.name!r}", is_allowed=allow_plugins)
+        import_plugins(begun.plugins_to_resume, of=f"run {begun.name!r}", is_allowed=allow_plugins)
         settings = begun.settings
-        space, now = identified(settings.load_space(), settings)
+        found = replace(settings, data=given_again(begun.name, settings.data, data))
+        space, now = identified(settings.load_space(), found)
         changed = changes_since(settings, now)
         if changed and not accept_changes:
             raise UsageError(
@@ -249,13 +256,11 @@ def resume(
             raise
 
 
-def _data_spec(data: str | DataSpec, changes: dict[str, Any]) -> DataSpec:
+def _data_spec(data: Data, changes: dict[str, Any]) -> DataSpec:
     """Return the data set, with the fields that were given beside it."""
     if "root" in changes:
         changes["root"] = str(Path(changes["root"]).expanduser().absolute())
-    return (
-        replace(data, **changes) if isinstance(data, DataSpec) else DataSpec(name=data, **changes)
-    )
+    return to_spec(data, **changes)
 
 
 def _energy_model(
@@ -368,9 +373,9 @@ def _proposals(
 
 def _data_of(space: SearchSpace) -> str:
     name = _DATA_OF_SPACE.get(space.name, space.name)
-    if name not in data_sets.names():
+    if name not in OUR_NAMES:  # no text of a space has a package imported
         raise UsageError(
-            f"space {space.name!r} is not named for a data set, so data must be given; "
+            f"space {space.name!r} is not named for a data set of ours, so data must be given; "
             f"one of {', '.join(data_sets.names())}"
         )
     return name

@@ -118,7 +118,8 @@ class SearchLoop:
         """Whether nothing is left to be trained or tested, before anything was."""
         is_trained = self._tally.num_ended >= self._settings.trials and not self._queue
         front = self._weights.front
-        return is_trained and bool(front) and all(m.test_accuracy is not None for m in front)
+        is_tested = all(m.test_accuracy is not None for m in front)
+        return is_trained and bool(front) and (is_tested or not self._settings.data.has_test)
 
     def _train(self) -> None:
         while True:
@@ -311,6 +312,8 @@ class SearchLoop:
 
     def _test_front(self) -> None:
         """Score the members of the front on the test set; nothing else ever sees it."""
+        if not self._settings.data.has_test:
+            return
         members = {f"test-{member.row}": member for member in self._weights.front}
         untested = [job_id for job_id, m in members.items() if m.test_accuracy is None]
         in_flight = {job_id for job_id in untested if self._submit_test(job_id, members[job_id])}

@@ -67,6 +67,8 @@ def _preprocessing(run: "Run") -> tuple[Preprocessing | None, tuple[str, ...]]:
     settings = run.settings
     if settings.preprocessing is not None:
         return Preprocessing.from_dict(settings.preprocessing), settings.classes
+    if settings.data.plugin is not None:  # no text of a run has a package imported
+        return None, settings.classes
     try:
         info = describe(settings.data)
     except DataError as error:

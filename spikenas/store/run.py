@@ -72,6 +72,12 @@ class Run:
         self.created_at: datetime = found.created_at
 
     @property
+    def plugins_to_resume(self) -> tuple[str, ...]:
+        """The plugins, and the module of an installed package that reads the data set."""
+        reader = (self.settings_json.get("data") or {}).get("plugin")
+        return (*self.plugins, *filter(None, [reader]))
+
+    @property
     def settings(self) -> "SearchSettings":
         """All that fixed the search; UsageError where a later spikenas wrote more than is known."""
         from spikenas.settings import SearchSettings  # noqa: PLC0415  (imports torch)
@@ -172,9 +178,16 @@ class Run:
         return min(front, key=lambda c: (*(_loss(objective(n), c) for n in names), c.number))
 
     def command(self, verb: str, *options: str, candidate: str = "") -> str:
-        """Return a command on this run, or a candidate of it, that can be typed as it stands."""
+        """Return a command on this run, or a candidate of it, that can be typed as it stands.
+
+        To resume a run on data of the user's own is Python's: these must be given again.
+        """
         name = f"{self.name}/{candidate}" if candidate else self.name
-        consent = ["--allow-plugins"] if verb in _IMPORTING and self.plugins else []
+        if verb == "resume" and (self.settings_json.get("data") or {}).get("own"):
+            store = "".join(f", store={url!r}" for url in self._database.option[1:])
+            return f"spikenas.resume({name!r}, data=...{store})"
+        plugins = self.plugins_to_resume if verb == "resume" else self.plugins
+        consent = ["--allow-plugins"] if verb in _IMPORTING and plugins else []
         return shlex.join(["spikenas", verb, name, *options, *self._database.option, *consent])
 
     def export(

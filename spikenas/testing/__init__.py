@@ -22,6 +22,7 @@ from spikenas.testing.components import (
     NeuronContract,
     StemContract,
 )
+from spikenas.testing.data_source import DataSourceContract
 from spikenas.testing.energy_model import EnergyModelContract
 from spikenas.testing.export_format import ExportFormatContract
 from spikenas.testing.worker_pool import WorkerPoolContract
@@ -29,6 +30,7 @@ from spikenas.testing.worker_pool import WorkerPoolContract
 __all__ = [
     "CausalContract",
     "ComponentContract",
+    "DataSourceContract",
     "DownsamplingContract",
     "EnergyModelContract",
     "ExportFormatContract",

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from spikenas import shipped
+from spikenas.data import DataSpec
 from spikenas.exceptions import SpecError, UnknownNameError, UsageError
 from spikenas.training.recipe import Recipe
 
@@ -192,6 +193,13 @@ def recipe_names() -> list[str]:
     return sorted(_BY_NAME)
 
 
-def default_recipe(data_name: str) -> str:
-    """Return the preset that a search on the data set takes when none is named."""
-    return recipe(_DEFAULTS.get(data_name, data_name)).name
+def default_recipe(data: str | DataSpec) -> str:
+    """Return the preset that a search on the data set takes when none is named.
+
+    Of data of others nobody knows whether a mirrored sample is still one, so nothing is changed.
+    """
+    if isinstance(data, DataSpec):
+        if data.own is not None or data.plugin is not None:
+            return "nmnist" if data.kind == "events" else "digits"
+        data = data.name
+    return recipe(_DEFAULTS.get(data, data)).name

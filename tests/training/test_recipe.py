@@ -2,8 +2,9 @@ import json
 from typing import Literal
 
 import pytest
+from stripes import stripes
 
-from spikenas.data import names
+from spikenas.data import OwnData, names
 from spikenas.exceptions import UnknownNameError, UsageError
 from spikenas.training import Recipe, default_recipe, recipe, recipe_names
 from spikenas.training.schedule import Schedule
@@ -102,6 +103,16 @@ def test_settings_of_a_preset_can_be_changed() -> None:
 
     assert (changed.learning_rate, changed.epochs) == (1e-2, 3)
     assert changed.batch_size == recipe("digits").batch_size
+
+
+def test_data_of_others_have_a_recipe_that_augments_nothing_whatever_they_are_called() -> None:
+    frames = OwnData(train=stripes(20), name="toy").spec()
+    events = OwnData(train=stripes(20, steps=3), name="toy").spec()
+
+    assert [default_recipe(each) for each in (frames, events)] == ["digits", "nmnist"]
+    for each in ("digits", "nmnist"):
+        chosen = recipe(each)
+        assert (chosen.horizontal_flip, chosen.random_crop_padding, chosen.mixup) == (False, 0, 0)
 
 
 def test_every_data_set_has_a_default_recipe() -> None:
