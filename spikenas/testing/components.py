@@ -24,7 +24,7 @@ _T, _B, _D = 4, 3, 16
 _GRID = (4, 4)
 
 
-class OperatorContract:
+class ComponentContract:
     """What components of every family promise; the family's class says how to build and feed one.
 
     Attributes:
@@ -92,7 +92,7 @@ class OperatorContract:
         assert sum(o.weights + o.biases for o in workload.operations) == workload.parameters
 
 
-class CausalContract(OperatorContract):
+class CausalContract(ComponentContract):
     """A component whose output has steps; none may look ahead."""
 
     def test_no_step_looks_ahead(self, name: str) -> None:
@@ -265,7 +265,7 @@ class DownsamplingContract(CausalContract):
         return _tiny(stages=(_stage(), _stage(downsampling=name)))
 
 
-class HeadContract(OperatorContract):
+class HeadContract(ComponentContract):
     """The stream [T, B, N, D] to logits [B, classes]."""
 
     family = "head"
