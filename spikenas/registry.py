@@ -6,6 +6,7 @@ only when a network is built, so spaces, chips and the store know every componen
 Families are imported by name on first use, as plugins are; nothing here depends on them.
 """
 
+import logging
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ from spikenas.exceptions import ArchitectureError, UnknownNameError, UsageError,
 
 Family = Literal["neuron", "stem", "mixer", "downsampling", "head", "halting"]
 Option = bool | int | float | str | tuple[int, ...]
+_log = logging.getLogger(__name__)
 _FAMILIES = ("neurons", "stems", "mixers", "downsampling", "heads", "halting")
 
 
@@ -75,6 +77,17 @@ class Component:
         """Import and return the class."""
         module, _, attribute = self.target.partition(":")
         return getattr(import_module(module), attribute)
+
+
+def Operator(*, rule: StructuralRule | None = None, **facts: Any) -> Component:  # noqa: N802
+    """Return a component by the names of spikenas 0.1, with a notice."""
+    component = Component(structural_rule=rule, **facts)
+    _log.warning(
+        "%s %r: registry.Operator(rule=...) is now called Component(structural_rule=...)",
+        component.family,
+        component.name,
+    )
+    return component
 
 
 _components: dict[tuple[Family, str], Component] = {}

@@ -100,3 +100,12 @@ def test_knowing_the_components_needs_no_torch() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
     assert done.stdout.strip() == "False"
+
+
+def test_a_plugin_of_0_1_registers_by_the_old_names_with_a_notice(caplog):
+    component = registry.Operator(
+        family="mixer", name="old", target="lab:Old", source="mine", rule=lambda site: "no"
+    )
+
+    assert component.structural_rule is not None
+    assert "mixer 'old': registry.Operator(rule=...) is now called Component" in caplog.text

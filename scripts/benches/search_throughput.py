@@ -19,7 +19,6 @@ from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from unittest.mock import patch
 
 import ray
 
@@ -27,7 +26,7 @@ from measuring import Result, Rounds, options, print_document, without_compiler
 from spikenas.architecture import Architecture, Stage
 from spikenas.data import DataSpec
 from spikenas.distributed.ray_pool import RayPool
-from spikenas.driver import Progress, entry, search
+from spikenas.driver import Progress, search
 from spikenas.driver.progress import ENDS
 from spikenas.evaluation import State
 from spikenas.evaluator import Job
@@ -135,20 +134,18 @@ def _search(given: argparse.Namespace, side: str, store: str) -> tuple[float, Ru
 
     data = DataSpec(name="digits", image_size=_IMAGE_SIZE, train_subset=given.images)
     space = SearchSpace.from_toml(_SPACE, source="spikformers")
-    with _warm_pool(given.workers, side, data, space.sample(0)) as pool:  # noqa: SIM117
-        with patch.object(entry, "open_pool", lambda profile: pool):
-            began = time.perf_counter()
-            run = search(
-                space,
-                data="digits",
-                image_size=_IMAGE_SIZE,
-                train_subset=given.images,
-                epochs=1,
-                trials=given.trials,
-                sampler="random",
-                store=store,
-                on_progress=watch,
-            )
+    with _warm_pool(given.workers, side, data, space.sample(0)) as pool:
+        began = time.perf_counter()
+        run = search(
+            space,
+            data=data,
+            epochs=1,
+            trials=given.trials,
+            sampler="random",
+            store=store,
+            workers=pool,
+            on_progress=watch,
+        )
     counts = run.counts()
     assert counts[State.COMPLETE] == given.trials, counts
     return ended[0] - began, run

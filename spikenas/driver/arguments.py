@@ -1,14 +1,28 @@
-"""What `search` takes, by type, as Python's own errors would not say which argument is meant."""
+"""What `search` takes: checked by type, and made into objects where it was given by name.
+
+Python's own errors would not say which argument is meant.
+"""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import fields
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, TypedDict
 
-from spikenas.data import Binning
+from spikenas import data as data_sets
+from spikenas.data import Binning, Data, DataSpec
+from spikenas.data.spec import OUR_NAMES
+from spikenas.distributed import WorkerPool, open_pool
 from spikenas.exceptions import UsageError, did_you_mean, in_short
+from spikenas.hardware import EnergyModel, energy_models, name_of
+from spikenas.hardware import energy_model as load_energy_model
+from spikenas.plugins import import_plugins
+from spikenas.search_space import SearchSpace
 from spikenas.settings import Limits
 from spikenas.store import Store
+from spikenas.worker_profile import WorkerProfile, load_profile
+
+_DATA_OF_SPACE = {"toy": "digits"}
 
 
 class Changes(TypedDict, total=False):
@@ -63,3 +77,76 @@ def taken(changes: Changes, of: type[Any]) -> dict[str, Any]:
     given: Mapping[str, Any] = {**changes, "root": changes.get("data_root")}
     names = {field.name for field in fields(of)} - ({"batch_size"} if of is Limits else set())
     return {name: value for name, value in given.items() if name in names and value is not None}
+
+
+def data_spec(data: Data | None, space: SearchSpace, changes: dict[str, Any]) -> DataSpec:
+    """Return the data set, with the fields that were given beside it."""
+    data = _data_of(space) if data is None else data
+    if "root" in changes:
+        changes["root"] = str(Path(changes["root"]).expanduser().absolute())
+    return data_sets.data_spec(data, **changes)
+
+
+def energy_model_of(
+    model: str | Path | EnergyModel, *, allow_plugins: bool
+) -> tuple[EnergyModel, str]:
+    """Return the energy model and its name; a model that gives no joules is refused."""
+    if isinstance(model, str) and ":" in model:
+        module = [model.partition(":")[0]]
+        import_plugins(module, of=f"energy model {model!r}", is_allowed=allow_plugins)
+    found = load_energy_model(model)
+    name = name_of(found)
+    if found.unit != "joules":
+        raise UsageError(
+            f"energy model {name!r} gives no joules, as no figure of that chip is public; keep "
+            "cmos45 and search with --objectives accuracy,synops, which that chip is scored by, or "
+            f"take another: {', '.join(energy_models('joules'))}"
+        )
+    return found, name
+
+
+def profile_of(
+    workers: str | Path | WorkerProfile | WorkerPool, changes: dict[str, Any]
+) -> WorkerProfile | None:
+    """Return the profile of workers; None for a pool, which has its own."""
+    if isinstance(workers, str | Path | WorkerProfile):
+        return replace(load_profile(workers), **changes)
+    if not isinstance(workers, WorkerPool):
+        raise UsageError(
+            f"workers = {in_short(workers)}; needed: a name, a WorkerProfile or a WorkerPool, "
+            "see spikenas.testing.WorkerPoolContract for what a pool promises"
+        )
+    if changes:
+        raise UsageError("num_workers is of a worker profile, and workers is a pool; leave it out")
+    return None
+
+
+def pool_of(workers: object, profile: WorkerProfile | None) -> AbstractContextManager[WorkerPool]:
+    """Return the pool that the caller gave and closes, else the profile's."""
+    if isinstance(workers, WorkerPool):
+        return nullcontext(workers)
+    assert profile is not None
+    return open_pool(profile)
+
+
+def opened(
+    store: str | Store | None, *, create: bool = True, artifacts: str | Path | None
+) -> AbstractContextManager[Store]:
+    """Return the store that the caller gave and closes, else the one at that URL."""
+    if isinstance(store, Store):
+        if artifacts is not None:
+            raise UsageError(
+                "artifacts is for a store by URL; open it by Store.open(url, artifacts=...)"
+            )
+        return nullcontext(store)
+    return Store.open(store, create=create, artifacts=artifacts)
+
+
+def _data_of(space: SearchSpace) -> str:
+    name = _DATA_OF_SPACE.get(space.name, space.name)
+    if name not in OUR_NAMES:  # no text of a space has a package imported
+        raise UsageError(
+            f"space {space.name!r} is not named for a data set of ours, so data must be given; "
+            f"one of {', '.join(data_sets.names())}"
+        )
+    return name

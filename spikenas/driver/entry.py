@@ -3,17 +3,23 @@
 import logging
 import time
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext, suppress
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Unpack
+from typing import Unpack
 
-from spikenas import data as data_sets
 from spikenas.data import Data, DataSpec
-from spikenas.data import data_spec as to_spec
-from spikenas.data.spec import OUR_NAMES
-from spikenas.distributed import WorkerPool, open_pool
-from spikenas.driver.arguments import Changes, check_types, taken
+from spikenas.distributed import WorkerPool
+from spikenas.driver.arguments import (
+    Changes,
+    check_types,
+    data_spec,
+    energy_model_of,
+    opened,
+    pool_of,
+    profile_of,
+    taken,
+)
 from spikenas.driver.conditions import changes as changes_since
 from spikenas.driver.conditions import given_again, identified, read_all
 from spikenas.driver.loop import SearchLoop
@@ -21,12 +27,11 @@ from spikenas.driver.progress import OnProgress
 from spikenas.driver.proposals import Proposals, Screened
 from spikenas.driver.seeds import SeedWith, seeds
 from spikenas.evaluation import State
-from spikenas.exceptions import StoreError, UsageError, in_short
+from spikenas.exceptions import StoreError, UsageError
 from spikenas.export import check_claims
 from spikenas.figures import DEFAULT_OBJECTIVES, objective
-from spikenas.hardware import ChipProfile, EnergyModel, energy_models, module_of_model, name_of
+from spikenas.hardware import ChipProfile, EnergyModel, module_of_model
 from spikenas.hardware import chip as load_chip
-from spikenas.hardware import energy_model as load_energy_model
 from spikenas.plugins import import_plugins
 from spikenas.search_space import SearchSpace
 from spikenas.settings import Limits, SearchSettings
@@ -35,12 +40,11 @@ from spikenas.strategy.sampler import Observation, OptunaSampler
 from spikenas.training import Recipe, default_recipe
 from spikenas.training import recipe as load_recipe
 from spikenas.training.surrogate_modules import check_mixers
-from spikenas.worker_profile import WorkerProfile, load_profile
+from spikenas.worker_profile import WorkerProfile
 
 OnChecked = Callable[[SearchSettings], None]
 _log = logging.getLogger(__name__)
 _LEAST_BATCH = 2
-_DATA_OF_SPACE = {"toy": "digits"}
 
 
 def search(
@@ -108,14 +112,14 @@ def search(
     check_types(changes, store=store, name=name, objectives=objectives, limits=limits)
     if not isinstance(space, SearchSpace):
         space = SearchSpace.load(space, allow_plugins=allow_plugins)
-    data_spec = _data_spec(_data_of(space) if data is None else data, taken(changes, DataSpec))
-    chosen = load_recipe(recipe or default_recipe(data_spec), **taken(changes, Recipe))
-    model, of_model = _energy_model(energy_model, allow_plugins=allow_plugins)
-    profile = _profile(workers, taken(changes, WorkerProfile))
+    chosen_data = data_spec(data, space, taken(changes, DataSpec))
+    chosen = load_recipe(recipe or default_recipe(chosen_data), **taken(changes, Recipe))
+    model, of_model = energy_model_of(energy_model, allow_plugins=allow_plugins)
+    profile = profile_of(workers, taken(changes, WorkerProfile))
     settings = SearchSettings(
         space_name=space.name,
         space_toml=space.toml,
-        data=data_spec,
+        data=chosen_data,
         chip_toml=None if chip is None else load_chip(chip).toml,
         energy_model=of_model,
         energy_toml=model.toml,
@@ -139,7 +143,7 @@ def search(
             "space %r is written for %s, but %s has %s here, so its members are built for these",
             space.name,
             written,
-            data_spec.name,
+            chosen_data.name,
             space.input,
         )
     _refuse_untrainable(space, chosen)
@@ -151,7 +155,7 @@ def search(
             trials,
         )
     proposals = _proposals(space, settings)
-    with _opened(store, artifacts=changes.get("artifacts")) as record:
+    with opened(store, artifacts=changes.get("artifacts")) as record:
         if name is not None:
             record.require_free_name(name)
         _refuse_unexportable(settings, name)
@@ -159,7 +163,7 @@ def search(
         if on_checked is not None:
             on_checked(settings)
         first = settings.data.with_steps(screened[-1].proposal.architecture.num_steps)
-        with _pool(workers, profile) as pool:
+        with pool_of(workers, profile) as pool:
             read_all(space, first, settings)  # while workers start
             pool.warm_up(first)
             writer = record.begin_run(
@@ -208,7 +212,7 @@ def resume(
         Others as in `search`.
     """
     began = time.monotonic()
-    with _opened(store, create=False, artifacts=artifacts) as record:
+    with opened(store, create=False, artifacts=artifacts) as record:
         begun = record.run(name)
         import_plugins(begun.plugins_to_resume, of=f"run {begun.name!r}", is_allowed=allow_plugins)
         settings = begun.settings
@@ -238,7 +242,7 @@ def resume(
             known = writer.run.candidates(include_duplicates=True)
             proposals = _proposals(space, settings, writer.run, known)
             # Workers start only now, as another process may have driven the run.
-            with _pool(workers, settings.workers) as pool:
+            with pool_of(workers, settings.workers) as pool:
                 pool.warm_up(first)
                 return _conduct(
                     settings,
@@ -254,68 +258,6 @@ def resume(
             with suppress(StoreError):  # the loop has released the run if it came so far
                 writer.finish("interrupted")
             raise
-
-
-def _data_spec(data: Data, changes: dict[str, Any]) -> DataSpec:
-    """Return the data set, with the fields that were given beside it."""
-    if "root" in changes:
-        changes["root"] = str(Path(changes["root"]).expanduser().absolute())
-    return to_spec(data, **changes)
-
-
-def _energy_model(
-    model: str | Path | EnergyModel, *, allow_plugins: bool
-) -> tuple[EnergyModel, str]:
-    """Return the energy model and its name; a model that gives no joules is refused."""
-    if isinstance(model, str) and ":" in model:
-        module = [model.partition(":")[0]]
-        import_plugins(module, of=f"energy model {model!r}", is_allowed=allow_plugins)
-    found = load_energy_model(model)
-    name = name_of(found)
-    if found.unit != "joules":
-        raise UsageError(
-            f"energy model {name!r} gives no joules, as no figure of that chip is public; keep "
-            "cmos45 and search with --objectives accuracy,synops, which that chip is scored by, or "
-            f"take another: {', '.join(energy_models('joules'))}"
-        )
-    return found, name
-
-
-def _profile(
-    workers: str | Path | WorkerProfile | WorkerPool, changes: dict[str, Any]
-) -> WorkerProfile | None:
-    """Return the profile of workers; None for a pool, which has its own."""
-    if isinstance(workers, str | Path | WorkerProfile):
-        return replace(load_profile(workers), **changes)
-    if not isinstance(workers, WorkerPool):
-        raise UsageError(
-            f"workers = {in_short(workers)}; needed: a name, a WorkerProfile or a WorkerPool, "
-            "see spikenas.testing.WorkerPoolContract for what a pool promises"
-        )
-    if changes:
-        raise UsageError("num_workers is of a worker profile, and workers is a pool; leave it out")
-    return None
-
-
-def _pool(workers: object, profile: WorkerProfile | None) -> AbstractContextManager[WorkerPool]:
-    """Return the pool that the caller gave and closes, else the profile's."""
-    if isinstance(workers, WorkerPool):
-        return nullcontext(workers)
-    assert profile is not None
-    return open_pool(profile)
-
-
-def _opened(
-    store: str | Store | None, *, create: bool = True, artifacts: str | Path | None
-) -> AbstractContextManager[Store]:
-    """Return the store that the caller gave and closes, else the one at that URL."""
-    if isinstance(store, Store):
-        if artifacts is not None:
-            raise UsageError(
-                "artifacts is for a store by URL; open it by Store.open(url, artifacts=...)"
-            )
-        return nullcontext(store)
-    return Store.open(store, create=create, artifacts=artifacts)
 
 
 def _conduct(
@@ -369,16 +311,6 @@ def _proposals(
         known={each.number: each.key for each in known},
         first_number=1 + max((each.number for each in every), default=-1),
     )
-
-
-def _data_of(space: SearchSpace) -> str:
-    name = _DATA_OF_SPACE.get(space.name, space.name)
-    if name not in OUR_NAMES:  # no text of a space has a package imported
-        raise UsageError(
-            f"space {space.name!r} is not named for a data set of ours, so data must be given; "
-            f"one of {', '.join(data_sets.names())}"
-        )
-    return name
 
 
 def _refuse_untrainable(space: SearchSpace, recipe: Recipe) -> None:

@@ -25,9 +25,11 @@ from spikenas.testing.components import (
 from spikenas.testing.data_source import DataSourceContract
 from spikenas.testing.energy_model import EnergyModelContract
 from spikenas.testing.export_format import ExportFormatContract
+from spikenas.testing.kernel_backend import BackendContract
 from spikenas.testing.worker_pool import WorkerPoolContract
 
 __all__ = [
+    "BackendContract",
     "CausalContract",
     "ComponentContract",
     "DataSourceContract",

@@ -6,7 +6,7 @@ import pytest
 
 from spikenas import driver
 from spikenas.distributed import InlinePool
-from spikenas.driver import entry
+from spikenas.driver import arguments
 from spikenas.store import Run
 
 Search = Callable[..., Run]
@@ -42,7 +42,7 @@ def evaluate_by(monkeypatch: pytest.MonkeyPatch) -> EvaluateBy:
 
     def choose(name: str) -> None:
         monkeypatch.setattr(
-            entry, "open_pool", lambda _: InlinePool(evaluate=f"job_functions:{name}")
+            arguments, "open_pool", lambda _: InlinePool(evaluate=f"job_functions:{name}")
         )
 
     return choose

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from spikenas import driver
-from spikenas.driver import Progress, entry
+from spikenas.driver import Progress, arguments
 from spikenas.evaluation import State
 from spikenas.exceptions import ClusterError, LeaseError, MachineError, NotFoundError
 from spikenas.settings import SearchSettings
@@ -156,7 +156,7 @@ def test_a_run_that_another_process_drives_is_refused_before_workers_start(
 ) -> None:
     search(name="mine", trials=1)
     pools: list[object] = []
-    monkeypatch.setattr(entry, "open_pool", pools.append)
+    monkeypatch.setattr(arguments, "open_pool", pools.append)
 
     with Store.open(url) as store:
         store.resume_run("mine")
@@ -175,7 +175,7 @@ def test_a_run_is_given_back_when_no_workers_can_be_had(
         raise ClusterError("no Ray cluster answers")
 
     with monkeypatch.context() as patched:
-        patched.setattr(entry, "open_pool", no_cluster)
+        patched.setattr(arguments, "open_pool", no_cluster)
         with pytest.raises(ClusterError):
             driver.resume("mine", store=url)
 

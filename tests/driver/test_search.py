@@ -7,7 +7,7 @@ import pytest
 from safetensors.torch import load_file
 
 from spikenas.distributed import InlinePool
-from spikenas.driver import Progress, entry
+from spikenas.driver import Progress, arguments
 from spikenas.evaluation import State
 from spikenas.exceptions import (
     ArtefactError,
@@ -201,7 +201,7 @@ def test_repeats_are_answered_from_the_record_also_while_the_original_is_under_w
     class TwoSeats(InlinePool):
         num_workers = 2
 
-    monkeypatch.setattr(entry, "open_pool", lambda _: TwoSeats())
+    monkeypatch.setattr(arguments, "open_pool", lambda _: TwoSeats())
 
     run = search(trials=50, **_space(_FEW.replace("num_steps = 1", "num_steps = [1, 2]")))
 

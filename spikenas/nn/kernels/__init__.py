@@ -4,12 +4,14 @@
 """
 
 import spikenas.nn.kernels.custom_ops  # noqa: F401  (registers them)
+from spikenas.nn.kernels.backend import Backend
 from spikenas.nn.kernels.counts import attended, count_non_zero, meetings, non_zero, weighed
 from spikenas.nn.kernels.dynamics import Dynamics
 from spikenas.nn.kernels.events import convolution
 from spikenas.nn.kernels.multi_step import Norm, backend_of, multi_step, normalise
 
 __all__ = [
+    "Backend",
     "Dynamics",
     "Norm",
     "attended",

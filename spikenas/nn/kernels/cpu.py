@@ -73,10 +73,7 @@ class CPUKernel:
     def forward(
         self, x: Tensor, num_steps: int, dynamics: Dynamics, affine: Affine | None
     ) -> tuple[Tensor, Tensor | int | None]:
-        """Return spikes [T, ..., C] of the affine x, and their number.
-
-        ``x`` has T = ``num_steps`` steps, or one that stands for all.
-        """
+        """Return spikes [T, ..., C] of the affine x, and their number."""
         spikes = x.new_empty((num_steps, *x.shape[1:]))
         step = _step(x, num_steps)
         rows, channels = _rows_and_channels(x, affine)
@@ -94,12 +91,7 @@ class CPUKernel:
         dynamics: Dynamics,
         affine: Affine | None,
     ) -> tuple[Tensor, Tensor | None, Tensor | None, Tensor | float]:
-        """Return dL/dy of the affine y, and three sums.
-
-        dL/dy is of the shape of x: of an x that stands for all steps, the sum over them. The sums
-        are over rows, dL/dy and dL/dy (x - centre) of each channel; and over all, dL/dc of a
-        learnt leak.
-        """
+        """Return dL/dy of the affine y, and three sums, see `Backend`."""
         grad_y = torch.empty_like(x)
         num_steps = grad.shape[0]
         rows, channels = _rows_and_channels(x, affine)

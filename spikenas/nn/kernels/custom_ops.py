@@ -33,7 +33,7 @@ def multi_step(  # noqa: PLR0917  (a custom op takes plain values)
     through_reset: bool,
 ) -> tuple[Tensor, Tensor]:
     """Return spikes [T, ..., C] and their number, a tensor of one int64."""
-    dynamics = _dynamics(
+    dynamics = Dynamics.unpacked(
         leak, charge, c, threshold, surrogate, dh_dx, dh_dv, soft_reset, through_reset
     )
     norm = _norm(weight, bias, mean, invstd, is_of_batch)
@@ -63,7 +63,7 @@ def multi_step_backward(  # noqa: PLR0917  (as above)
     through_reset: bool,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Return the gradients of x, leak, weight and bias; those of what is missing are empty."""
-    dynamics = _dynamics(
+    dynamics = Dynamics.unpacked(
         leak, charge, c, threshold, surrogate, dh_dx, dh_dv, soft_reset, through_reset
     )
     norm = _norm(weight, bias, mean, invstd, is_of_batch)
@@ -103,12 +103,6 @@ def _grads(ctx: Any, grad: Tensor, _: Any) -> tuple[Any, ...]:
 
 
 multi_step.register_autograd(_grads, setup_context=_keep)
-
-
-def _dynamics(leak: Tensor | None, *numbers: Any) -> Dynamics:
-    names = ("charge", "c", "threshold", "surrogate", "dh_dx", "dh_dv")
-    dynamics = Dynamics(**dict(zip((*names, "soft_reset", "through_reset"), numbers, strict=True)))
-    return dynamics if leak is None else dynamics.with_leak(float(leak))
 
 
 def _norm(

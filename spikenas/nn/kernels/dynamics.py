@@ -1,7 +1,8 @@
 """`Dynamics` and `Affine`: a multi-step neuron, and what precedes it, in numbers for backends."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, fields, replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -34,6 +35,17 @@ class Dynamics:
     dh_dv: float
     soft_reset: bool
     through_reset: bool
+
+    def packed(self) -> tuple[str | float | bool, ...]:
+        """Return plain values, which custom operators of PyTorch take."""
+        return astuple(self)
+
+    @classmethod
+    def unpacked(cls, leak: Tensor | None, *values: Any) -> "Dynamics":
+        """Return what was packed, with the leak as it is learnt now, if there is one."""
+        names = (field.name for field in fields(cls))
+        dynamics = cls(**dict(zip(names, values, strict=True)))
+        return dynamics if leak is None else dynamics.with_leak(float(leak))
 
     def with_leak(self, leak: float) -> "Dynamics":
         """Return the dynamics of a neuron that has learnt this part k of H = v + k (y - v)."""

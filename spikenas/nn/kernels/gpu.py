@@ -44,10 +44,7 @@ class GPUKernel:
     def forward(
         self, x: Tensor, num_steps: int, dynamics: Dynamics, affine: Affine | None
     ) -> tuple[Tensor, Tensor | int | None]:
-        """Return spikes [T, ..., C] of the affine x, and their number in parts.
-
-        ``x`` has T = ``num_steps`` steps, or one that stands for all.
-        """
+        """Return spikes [T, ..., C] of the affine x, and their number in parts."""
         spikes = x.new_empty((num_steps, *x.shape[1:]))
         tiles = _Tiles(x, num_steps=num_steps, has_channels=affine is not None)
         counts = x.new_empty(tiles.row_blocks * tiles.channel_blocks, dtype=torch.int32)

@@ -8,19 +8,19 @@ batch's own statistics pass them (Ioffe 2015): with n rows, g = dL/dy, x' = (x -
 ``torch.ops.spikenas.multi_step`` is the same for ``torch.compile`` and ``torch.export``.
 """
 
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from spikenas.nn.kernels.backend import Backend
 from spikenas.nn.kernels.cpu import CPUKernel, cpu_kernel
 from spikenas.nn.kernels.dynamics import Affine, Dynamics
 from spikenas.nn.kernels.gpu import GPUKernel, gpu_kernel
 from spikenas.nn.kernels.portable import Portable, rows_of
 
-Backend = CPUKernel | GPUKernel | Portable
 _PORTABLE = Portable()
 
 
@@ -80,7 +80,7 @@ def multi_step(
             *_parts(norm),
             norm is not None and norm.is_of_batch,
             num_steps,
-            *astuple(dynamics),
+            *dynamics.packed(),
         )
         return spikes, None
     if leak is not None and not leak.is_meta:  # on meta it is as it started

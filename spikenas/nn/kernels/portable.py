@@ -13,7 +13,7 @@ _CHUNK = 2**16  # membranes that are run at once on a CPU, so that their steps s
 
 
 class Portable:
-    """Runs where no faster backend does; `CPUKernel` says what each method gives."""
+    """Runs where no faster backend does; `Backend` says what each method gives."""
 
     @staticmethod
     def norm_dtype(x: Tensor) -> torch.dtype | None:
@@ -33,7 +33,7 @@ class Portable:
     def backward(
         self, x: Tensor, grad: Tensor, dynamics: Dynamics, affine: Affine | None
     ) -> tuple[Tensor, Tensor | None, Tensor | None, Tensor | float]:
-        """Return dL/dy and its sums over rows, see `CPUKernel.backward`."""
+        """Return dL/dy and its sums over rows, see `Backend`."""
         rows, grads = _as_rows(x), _as_rows(grad)
         grad_y, sums, grad_leak = torch.empty_like(rows), [], x.new_zeros(())
         for part in _chunks(rows):
