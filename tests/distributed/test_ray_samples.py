@@ -9,10 +9,10 @@ from stripes import stripes
 
 import spikenas
 from spikenas.data import OwnData
-from spikenas.distributed import WorkerProfile
 from spikenas.distributed.ray_pool import RayPool
 from spikenas.evaluation import State
 from spikenas.evaluator import evaluate
+from spikenas.worker_profile import WorkerProfile
 
 pytestmark = pytest.mark.slow
 PROFILE = WorkerProfile(num_workers=2, threads_per_worker=1)
