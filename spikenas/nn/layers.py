@@ -120,7 +120,7 @@ class _Normed(Layer):
         norm = self.norm.of(product, T, weighted.bias)
         if norm is None:
             return self.definition(x)
-        if isinstance(self.neuron, Neuron):
+        if isinstance(self.neuron, Neuron) and self.neuron.charge_name is not None:
             return self.neuron.fire(product, T, norm)
         currents = from_rows(normalise(to_rows(product), norm), like=product)
         return self._fired(hold(currents, T) if len(currents) < T else currents)

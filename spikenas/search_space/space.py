@@ -14,7 +14,7 @@ from spikenas.exceptions import ArchitectureError, SpecError, UsageError, did_yo
 from spikenas.search_space import genes
 from spikenas.search_space.genes import Value
 from spikenas.search_space.nodes import nodes
-from spikenas.search_space.spec import Spec, read
+from spikenas.search_space.spec import Spec, read, with_new_names
 from spikenas.search_space.traversal import Choice, Choose, SpaceSize, Traversal
 
 _NAME = re.compile(r"(?:stages\[(\d+)\]\.)?(?:blocks\[(\d+)\]\.)?(\w+)")
@@ -160,6 +160,7 @@ class SearchSpace:
 
     def from_choices(self, choices: Mapping[str, Value]) -> Architecture:
         """Build the member with these choices; those that nothing reads are passed over."""
+        choices = with_new_names(choices, "")
         known = [name for name, values in self.domain() if len(values) > 1]
         for name in choices:
             if name not in known:

@@ -29,6 +29,16 @@ _OTHER: Mapping[Level, tuple[Level, str]] = {
 }
 
 
+def with_new_names(given: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """Return choices by the present names of their genes; one by its name of 0.1 is told."""
+    old_names = {old: new for old, new in _OLD_NAMES.items() if old in given}
+    for old, new in old_names.items():
+        if new in given:
+            raise SpecError(f"{where}{old} is the old name of {new}; leave it out")
+        _log.warning("%s%s is read as %s, its name since 0.2", where, old, new)
+    return {old_names.get(name, name): value for name, value in given.items()}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spec:
     """A whole space file."""
@@ -132,12 +142,7 @@ def _rename_genes(file: _File, source: str) -> None:
     """Rename the genes that version 0.1 called otherwise, with a notice for each place."""
 
     def renamed(given: Mapping[str, Any], where: str) -> dict[str, Any]:
-        old_names = {old: new for old, new in _OLD_NAMES.items() if old in given}
-        for old, new in old_names.items():
-            if new in given:
-                raise SpecError(f"{source}: {where}.{old} is the old name of {new}; leave it out")
-            _log.warning("%s: %s.%s is read as %s, its name since 0.2", source, where, old, new)
-        return {old_names.get(name, name): value for name, value in given.items()}
+        return with_new_names(given, f"{source}: {where}.")
 
     file.choices = renamed(file.choices, "choices")
     file.when = {

@@ -176,10 +176,9 @@ def test_a_second_derivative_is_refused(backend):
     norm, x = behind_norm((3, 2, 9, 5), is_training=True, dtype=torch.float32)
     x = x.requires_grad_()
     spikes = fired(LIF(), norm, x)
-    weights = torch.ones_like(spikes).requires_grad_()
-    (grad,) = torch.autograd.grad((spikes * weights).sum(), x, create_graph=True)
+    (grad,) = torch.autograd.grad(spikes.sum(), x, create_graph=True)
 
-    with pytest.raises(RuntimeError, match="once_differentiable"):
+    with pytest.raises(RuntimeError, match="first derivatives only"):
         grad.square().sum().backward()
 
 

@@ -305,3 +305,13 @@ def test_equal_networks_have_equal_keys(text: str, same: dict[str, object]) -> N
 
     assert again == architecture
     assert again.key == architecture.key
+
+
+def test_choices_by_the_old_name_make_the_same_member() -> None:
+    space = SearchSpace.from_toml(HALTING)
+    halting = next(member for member in members(HALTING) if member.halting)
+    choices = space.choices_of(halting)
+    old = {name.replace("halting_threshold", "threshold"): v for name, v in choices.items()}
+
+    assert "threshold" in old
+    assert space.from_choices(old) == halting

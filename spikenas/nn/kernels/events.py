@@ -16,9 +16,9 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from spikenas.nn.kernels.build import build
+from spikenas.nn.kernels.first_order import first_order
 
 _log = logging.getLogger(__name__)
 _SOURCE = Path(__file__).with_name("events.c")
@@ -88,7 +88,7 @@ class _Convolution(torch.autograd.Function):
         return y.movedim(-1, 1)
 
     @staticmethod
-    @once_differentiable
+    @first_order
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         x, weight = ctx.saved_tensors
         shape: _Shape = ctx.shape

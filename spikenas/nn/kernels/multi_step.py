@@ -13,11 +13,11 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from spikenas.nn.kernels.backend import Backend
 from spikenas.nn.kernels.cpu import CPUKernel, cpu_kernel
 from spikenas.nn.kernels.dynamics import Affine, Dynamics
+from spikenas.nn.kernels.first_order import first_order
 from spikenas.nn.kernels.gpu import GPUKernel, gpu_kernel
 from spikenas.nn.kernels.portable import Portable, rows_of
 
@@ -143,7 +143,7 @@ class _MultiStep(torch.autograd.Function):
         return spikes, count
 
     @staticmethod
-    @once_differentiable
+    @first_order
     def backward(ctx: Any, *grads: Any) -> tuple[Any, ...]:
         if grads[0] is None:
             return (None,) * 8
@@ -162,7 +162,7 @@ class _Normalise(torch.autograd.Function):
         return backend_of(x).affine(x, affine.scale, affine.shift)
 
     @staticmethod
-    @once_differentiable
+    @first_order
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         x, *_ = ctx.saved_tensors
         grad = grads[0].clone(memory_format=torch.contiguous_format)  # it may be of others too

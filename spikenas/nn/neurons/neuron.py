@@ -29,18 +29,19 @@ RESETS = ("subtract", "zero")
 
 
 class Neuron(Leaf):
-    """A neuron whose charge is linear in its input and membrane; see the module's docstring.
+    """A neuron by its charge, threshold and reset; see the module's docstring.
 
     Attributes:
-        charge_name: what `charge` is called in `spikenas.nn.kernels.dynamics`, as kernels know it.
-        dh_dx, dh_dv: the derivatives of the charge.
+        charge_name: what `charge` is called in `spikenas.nn.kernels.dynamics`, as kernels know it;
+            None where they do not, and then the definition runs.
+        dh_dx, dh_dv: the derivatives of the charge, which is linear where kernels know it.
         detach_reset: whether the gradient treats the spike in the reset as a constant.
         reset: ``zero``, or ``subtract`` for a soft one, which keeps what lies above the threshold.
         spike_count: of the last call, where the kernel has counted; parts of it in a tensor.
     """
 
     kind = Kind.NEURON
-    charge_name: ClassVar[str]
+    charge_name: ClassVar[str | None] = None
     dh_dx: float
     dh_dv: float
     detach_reset: bool
@@ -62,6 +63,7 @@ class Neuron(Leaf):
 
     def dynamics(self) -> Dynamics:
         """Return the neuron in numbers, as a kernel reads it; a leak as it starts."""
+        assert self.charge_name is not None, "no kernel knows this charge"
         return Dynamics(
             charge=self.charge_name,
             c=self.constant(),
@@ -98,7 +100,8 @@ class Neuron(Leaf):
                 "a neuron needs currents [T, ...] of floating point with T >= 1, but has "
                 f"{x.dtype} of shape {[*x.shape]}"
             )
-        if torch.compiler.is_exporting():  # graphs for others hold plain operations only
+        # Graphs for others hold plain operations only.
+        if self.charge_name is None or torch.compiler.is_exporting():
             spikes = self.definition(x)
         else:
             spikes = self.fire(once(x), x.shape[0])
