@@ -27,7 +27,10 @@ class WorkerPool(Protocol):
         """Let workers load the data set while the driver does something else; returns at once."""
 
     def submit(self, job: "Job") -> None:
-        """Queue a job; returns at once."""
+        """Queue a job; returns at once.
+
+        Beside its JSON form a job has weights, and samples where the data are the user's own.
+        """
 
     def next_result(self, timeout_s: float) -> "Outcome | None":
         """Return the next outcome, or None after the time or when no job is under way."""

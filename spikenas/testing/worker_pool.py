@@ -1,9 +1,12 @@
 """What a pool of workers promises, by real jobs of a second on scikit-learn's digits."""
 
+import time
 from dataclasses import replace
 
+import torch
+
 from spikenas.architecture import Architecture, InputSpec, Stage
-from spikenas.data import DataSpec
+from spikenas.data import DataSpec, OwnData
 from spikenas.distributed import WorkerPool
 from spikenas.evaluation import State
 from spikenas.evaluator import Job, Outcome
@@ -45,6 +48,17 @@ class WorkerPoolContract:
         assert trained.weights
         assert tested.state is State.COMPLETE, tested.error
         assert tested.test_accuracy is not None
+
+    def test_samples_of_the_user_s_own_reach_the_worker(self) -> None:
+        """No file has them: they travel beside the job, in ``job.data.own.arrays``."""
+        fresh = torch.Generator().manual_seed(time.time_ns())  # which no cache has
+        images = torch.randint(0, 256, (60, 1, 8, 8), generator=fresh, dtype=torch.uint8)
+        data = OwnData(train=(images, torch.arange(60) % 10)).spec()
+        with self.pool() as pool:
+            pool.warm_up(data)
+            trained = _run(pool, replace(_job("own"), data=data))
+
+        assert trained.state is State.COMPLETE, trained.error
 
     def test_a_job_that_cannot_be_done_comes_back_with_the_reason(self) -> None:
         """As an outcome; the pool goes on."""
