@@ -25,8 +25,9 @@ _LEAST_STD = 1 / 255
 _CHUNK = 1024
 _SHARE = 0.1
 _FORMS = (
-    "needed: the name of a data set, a DataSpec, an OwnData, (train, test), or (train, validation, "
-    "test), where each part is a map-style Dataset or (images, labels)"
+    "needed: the name of a data set, a DataSpec, an OwnData, (train, validation), or (train, "
+    "validation, test), where each part is a map-style Dataset or (images, labels), validation may "
+    "be the share of train to hold out, and test None"
 )
 
 
@@ -127,8 +128,8 @@ Data = str | Path | DataSpec | OwnData | Part
 def data_spec(data: Data, **changes: Any) -> DataSpec:
     """Return what `search` is given as ``data`` as a `DataSpec`, with some settings changed.
 
-    A pair is (train, test), as Keras and torchvision have them; a triple is (train, validation,
-    test). One part alone is ``train``. Raises UsageError for anything else.
+    A pair is (train, validation), a triple (train, validation, test); one part alone is ``train``.
+    Raises UsageError for anything else.
     """
     changes = {name: value for name, value in changes.items() if value is not None}
     if isinstance(data, str | Path):
@@ -148,9 +149,7 @@ def _own(data: Part) -> OwnData:
     if isinstance(data, Dataset) or is_pair_of_arrays(data):
         return OwnData(train=data)
     if isinstance(data, tuple | list) and len(data) in (2, 3) and not any(map(is_array, data)):
-        if len(data) == 2:
-            return OwnData(train=data[0], test=data[1])
-        return OwnData(train=data[0], validation=data[1], test=data[2])
+        return OwnData(**dict(zip(("train", "validation", "test"), data, strict=False)))
     raise DataError(f"data = {in_short(data)}; {_FORMS}")
 
 

@@ -28,8 +28,9 @@ _DATA_OF_SPACE = {"toy": "digits"}
 class Changes(TypedDict, total=False):
     """Fields of what `search` takes, for whoever gives that by name; None changes nothing.
 
-    ``data_root``, ``image_size``, ``train_subset`` and ``binning`` are of `DataSpec` (events are
-    binned into as many frames as a candidate has steps), ``epochs`` and ``batch_size`` of `Recipe`,
+    ``data_root``, ``image_size``, ``train_subset``, ``validation_fraction``, ``split_seed`` and
+    ``binning`` are of `DataSpec` (events are binned into as many frames as a candidate has steps),
+    ``epochs`` and ``batch_size`` of `Recipe`,
     ``num_workers`` of `WorkerProfile`, ``max_parameters`` and ``max_memory_gib`` of `Limits`.
     ``artifacts`` is the folder of the weights, of `Store.open`.
     """
@@ -38,6 +39,8 @@ class Changes(TypedDict, total=False):
     image_size: int | None
     train_subset: int | None
     binning: Binning | None
+    validation_fraction: float | None
+    split_seed: int | None
     epochs: int | None
     batch_size: int | None
     num_workers: int | None

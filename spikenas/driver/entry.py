@@ -77,8 +77,8 @@ def search(
     Args:
         space: the architectures to choose from.
         data: the name of a data set, by default what the space is named for, a `DataSpec`, or data
-            of your own: an `OwnData`, or Datasets or pairs of tensors as (train, test) or
-            (train, validation, test).
+            of your own: an `OwnData`, or Datasets or pairs of tensors as (train, validation) or
+            (train, validation, test), where validation may be the share of train to hold out.
         chip: refuse before training what it cannot run.
         recipe: how candidates are trained, by default the data set's own.
         energy_model: how the energy of an inference is estimated.

@@ -93,18 +93,18 @@ def test_a_channel_that_never_changes_is_not_divided_by_zero() -> None:
     assert batch.isfinite().all()
 
 
-def test_a_pair_is_training_and_test_and_a_tenth_is_held_out() -> None:
+def test_a_pair_is_training_and_validation() -> None:
     splits = load(data_spec((TRAIN, TEST)))
-
-    assert (len(splits.train), len(splits.validation), len(splits.test)) == (36, 4, 12)
-    assert splits.info.own_parts == ("test",)
-
-
-def test_a_triple_has_its_validation_between_the_two() -> None:
-    splits = load(data_spec((TRAIN, TEST, None)))
 
     assert (len(splits.train), len(splits.validation), len(splits.test)) == (40, 12, 0)
     assert torch.equal(splits.validation.images, TEST[0])
+
+
+def test_a_triple_ends_with_its_test_part_and_validation_may_be_a_share() -> None:
+    splits = load(data_spec((TRAIN, 0.1, TEST)))
+
+    assert (len(splits.train), len(splits.validation), len(splits.test)) == (36, 4, 12)
+    assert splits.info.own_parts == ("test",)
 
 
 @pytest.mark.parametrize("validation", [0.2, 0.5])

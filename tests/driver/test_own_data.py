@@ -25,8 +25,8 @@ from .conftest import EvaluateBy, Search
 from .job_functions import calls
 
 TRAIN, TEST = stripes(80), stripes(20, seed=1)
-DATA = (TRAIN, TEST)
-OTHER = (stripes(80, seed=2), TEST)
+DATA = (TRAIN, 0.1, TEST)
+OTHER = (stripes(80, seed=2), 0.1, TEST)
 _SAME = """
 import sys
 from stripes import stripes
@@ -67,7 +67,7 @@ def test_the_run_keeps_what_the_data_are_and_their_hash_but_no_sample(
     assert len(json.dumps(settings["data"])) < 2_000
 
 
-@pytest.mark.parametrize("data", [DATA, (TensorDataset(*TRAIN), TensorDataset(*TEST))])
+@pytest.mark.parametrize("data", [DATA, (TensorDataset(*TRAIN), 0.1, TensorDataset(*TEST))])
 def test_it_ends_with_a_front_that_was_tested(search: Search, data: Any) -> None:
     run = search(data=data)
 
@@ -226,7 +226,7 @@ def test_frames_of_events_are_searched_and_predicted_as_counts(
     (tmp_path / "space.toml").write_text(_EVENTS.replace("STEPS", "3"))
     train, test = stripes(80, steps=3), stripes(20, seed=1, steps=3)
     run = search(
-        name="mine", space="space.toml", data=((train[0].float(), train[1]), test), trials=1
+        name="mine", space="space.toml", data=((train[0].float(), train[1]), 0.2, test), trials=1
     )
     arguments = ["mine", "--to", str(tmp_path / "best"), "--store", url]
 
