@@ -25,6 +25,7 @@ class Figure:
             is; None where no training tells it, so that it cannot be an objective.
         heading: in tables; without one they show it, by name, only where it is an objective.
         column: its type in the store.
+        is_traced: whether a trace tells it, before any training.
         name: of the field of `Figures` that the declaration annotates.
     """
 
@@ -34,6 +35,7 @@ class Figure:
     source: str | None
     heading: str = ""
     column: Literal["double", "integer", "bigint"] = "double"
+    is_traced: bool = False
     name: str = ""
 
     @property
@@ -49,6 +51,12 @@ class Figure:
     def loss(self, value: float) -> float:
         """Return the value so that lower is better."""
         return -value if self.direction == "maximize" else value
+
+    def margin(self, value: float, bound: float) -> float:
+        """Return by how much a value breaks a bound, at most 0 where it keeps it."""
+        if self.direction == "maximize":
+            return bound - value
+        return value / bound - 1 if bound else value
 
     def complaint(self, value: float | None) -> str | None:
         """Say what is wrong with a value that is missing, not finite or out of range."""
@@ -87,15 +95,17 @@ class Figures(Generic[Missing]):
     ]
     macs: Annotated[
         int | Missing,
-        Figure("MACs per inference", "", "minimize", "workload.macs", column="bigint"),
+        Figure(
+            "MACs per inference", "", "minimize", "workload.macs", column="bigint", is_traced=True
+        ),
     ]
     parameters: Annotated[
         int | Missing,
-        Figure("parameters", "", "minimize", "workload.parameters", "parameters", "bigint"),
+        Figure("parameters", "", "minimize", "workload.parameters", "parameters", "bigint", True),
     ]
     latency_steps: Annotated[
         int | Missing,
-        Figure("latency", "time steps", "minimize", "workload.num_steps", "T", "integer"),
+        Figure("latency", "time steps", "minimize", "workload.num_steps", "T", "integer", True),
     ]
 
 

@@ -34,16 +34,19 @@ _EVALUATION = 3  # raise it when an equal job would score otherwise
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """What no candidate may exceed, whatever the chip.
+    """What is asked of every candidate, whatever the chip.
 
     Attributes:
         max_memory_gib: to train, as `spikenas.strategy.screening` estimates it.
         batch_size: at which it is estimated; a search puts its recipe's here.
+        bounds: by objective its largest value, or its smallest where more is better. What a trace
+            tells is refused before training; the sampler learns how far others are off.
     """
 
     max_parameters: int = 200_000_000
     max_memory_gib: float = 16.0
     batch_size: int = 128
+    bounds: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name in ("max_parameters", "max_memory_gib", "batch_size"):
@@ -52,6 +55,32 @@ class Limits:
                 raise UsageError(f"{name} = {in_short(value)}; needed: a number above 0")
             if not value > 0:
                 raise UsageError(f"{name} = {value!r}; it must be above 0")
+        if not isinstance(self.bounds, Mapping):
+            raise UsageError(f"bounds = {in_short(self.bounds)}; needed: as {{'energy_uj': 1.0}}")
+        for name, bound in self.bounds.items():
+            is_number = isinstance(bound, int | float) and not isinstance(bound, bool)
+            complaint = objective(name).complaint(bound if is_number else None)
+            if complaint:
+                raise UsageError(f"bounds[{name!r}] = {in_short(bound)}: {complaint}")
+
+    @property
+    def where(self) -> str:
+        """The bounds as a filter of candidates, see `spikenas.store.Run.candidates`."""
+        signs = {"maximize": ">=", "minimize": "<="}
+        return " and ".join(
+            f"{name} {signs[objective(name).direction]} {bound:.12g}"
+            for name, bound in self.bounds.items()
+        )
+
+    def margins(self, scored: object | None) -> dict[str, float]:
+        """Return by how much the bounds that no trace tells are broken; 0 without a result."""
+        return {
+            f"{name} bound": 0.0
+            if scored is None
+            else objective(name).margin(getattr(scored, name), bound)
+            for name, bound in self.bounds.items()
+            if not objective(name).is_traced
+        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,6 +13,7 @@ from spikenas.cli.options import (
     PluginsOption,
     RunArgument,
     StoreOption,
+    WhereOption,
     names,
 )
 from spikenas.cli.output import say, say_how_to_load
@@ -41,6 +42,7 @@ def export(
     best: Annotated[
         str | None, typer.Option(metavar="OBJECTIVE", help="The best in this objective.")
     ] = None,
+    where: WhereOption = None,
     front: Annotated[
         bool, typer.Option("--front", help="Every front member, each in a folder of its own.")
     ] = False,
@@ -79,6 +81,8 @@ def export(
     """
     if sum((candidate is not None, best is not None, front)) > 1:
         raise UsageError("--candidate, --best and --front exclude each other; take one")
+    if candidate is not None and where is not None:
+        raise UsageError("--where chooses among candidates, and --candidate names one; take one")
     beside = names(formats) or []
     from spikenas.store import Store
 
@@ -94,19 +98,21 @@ def export(
             accept_changes=accept_changes,
         )
         if front:
-            _write_front(found, to, beside, write)
+            _write_front(found, to, beside, write, where)
             return
-        print(write(candidate or found.best(best or "accuracy"), to))
+        print(write(candidate or found.best(best or "accuracy", where), to))
     say_how_to_load(to, has_plugins=bool(found.plugins))
 
 
-def _write_front(run: "Run", to: Path, beside: list[str], write: "Callable[..., Path]") -> None:
+def _write_front(
+    run: "Run", to: Path, beside: list[str], write: "Callable[..., Path]", where: str | None
+) -> None:
     """Write every member that can be written; raise the gravest error at the end for the others.
 
     From the gravest: weights that are damaged, that cannot be read, a format that cannot express a
     network, weights that are not there, a folder that is taken.
     """
-    front = run.pareto_front()
+    front = run.pareto_front(where=where)
     failed: dict[type[SpikeNASError], list[str]] = {
         ArtefactError: [],
         MachineError: [],

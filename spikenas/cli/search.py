@@ -136,6 +136,24 @@ def search(
         float | None,
         typer.Option(min=0, metavar="GIB", help="Refuse networks that need more to be trained."),
     ] = None,
+    min_accuracy: Annotated[
+        float | None, typer.Option(min=0, max=1, metavar="0..1", help="Look for at least this.")
+    ] = None,
+    max_energy_uj: Annotated[
+        float | None, typer.Option(min=0, metavar="UJ", help="Look for at most this.")
+    ] = None,
+    max_spike_rate: Annotated[
+        float | None, typer.Option(min=0, max=1, metavar="0..1", help="Look for at most this.")
+    ] = None,
+    max_synops: Annotated[
+        float | None, typer.Option(min=0, metavar="N", help="Look for at most this.")
+    ] = None,
+    max_macs: Annotated[
+        float | None, typer.Option(min=0, metavar="N", help="Refuse networks with more MACs.")
+    ] = None,
+    max_latency_steps: Annotated[
+        int | None, typer.Option(min=1, metavar="T", help="Refuse networks with more steps.")
+    ] = None,
     allow_plugins: PluginsOption = False,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
@@ -146,6 +164,14 @@ def search(
 
     Ctrl-C saves the state; spikenas resume goes on from there.
     """
+    bounds = {
+        "accuracy": min_accuracy,
+        "energy_uj": max_energy_uj,
+        "spike_rate": max_spike_rate,
+        "synops": max_synops,
+        "macs": max_macs,
+        "latency_steps": max_latency_steps,
+    }
 
     def run(on_progress: Callable[["Progress"], None]) -> "Run":
         from spikenas import driver
@@ -174,6 +200,7 @@ def search(
             energy_model=energy_model,
             max_parameters=max_parameters,
             max_memory_gib=max_memory_gib,
+            bounds={name: bound for name, bound in bounds.items() if bound is not None},
             allow_plugins=allow_plugins,
             seed_with={
                 arch: resolve(arch, store, allow_plugins=allow_plugins).architecture
@@ -256,8 +283,13 @@ def _conduct(
     from spikenas.report import tables
     from spikenas.report.figures import spread
 
-    front = run.pareto_front()
+    where = run.settings.limits.where
+    front = run.pareto_front(where=where or None)
     heading = f"{run.name}: Pareto front over {', '.join(run.objectives)}"
+    if where and front:
+        heading += f", of candidates with {where}"
+    elif where:
+        front = run.pareto_front()
     table = tables.front(spread(front, _ROWS), objectives=run.objectives, total=len(front))
     print_table(table, heading)
     if front and not quiet:
@@ -289,7 +321,9 @@ def _say_what_next(run: "Run", front: list["Candidate"]) -> None:
     say("next:")
     say(f"  {run.command('pareto', *plotted)}")
     say(f"  {run.command('energy', candidate=front[0].id)}")
-    say(f"  {run.command('export', '--best', 'accuracy', '--to', to)}")
+    where = run.settings.limits.where
+    which = ["--where", where] if where and run.pareto_front(where=where) else []
+    say(f"  {run.command('export', '--best', 'accuracy', *which, '--to', to)}")
 
 
 def _told(store: str | None) -> str:

@@ -31,7 +31,8 @@ class Changes(TypedDict, total=False):
     ``data_root``, ``image_size``, ``train_subset``, ``validation_fraction``, ``split_seed`` and
     ``binning`` are of `DataSpec` (events are binned into as many frames as a candidate has steps),
     ``epochs`` and ``batch_size`` of `Recipe`,
-    ``num_workers`` of `WorkerProfile`, ``max_parameters`` and ``max_memory_gib`` of `Limits`.
+    ``num_workers`` of `WorkerProfile`, ``max_parameters``, ``max_memory_gib`` and ``bounds``, as
+    ``{"energy_uj": 1.0, "accuracy": 0.9}``, of `Limits`.
     ``artifacts`` is the folder of the weights, of `Store.open`.
     """
 
@@ -46,6 +47,7 @@ class Changes(TypedDict, total=False):
     num_workers: int | None
     max_parameters: int | None
     max_memory_gib: float | None
+    bounds: Mapping[str, float] | None
     artifacts: str | Path | None
 
 

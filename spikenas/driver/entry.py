@@ -83,7 +83,7 @@ def search(
         recipe: how candidates are trained, by default the data set's own.
         energy_model: how the energy of an inference is estimated.
         objectives: names of `spikenas.figures.OBJECTIVES`.
-        limits: on parameters and on memory to train; refused before training likewise.
+        limits: on parameters, on memory to train, and bounds on objectives.
         sampler: ``tpe``, ``nsga2`` or ``random``.
         trials: candidates to train; refused ones and repeats come on top.
         time_budget_s: seconds after which no candidate is begun.
@@ -341,6 +341,11 @@ def _observation(candidate: Candidate, settings: SearchSettings) -> Observation:
         values={name: getattr(candidate, name) for name in settings.objectives}
         if is_complete
         else None,
-        margins=candidate.margins,
+        margins={
+            **candidate.margins,
+            **settings.limits.margins(candidate if is_complete else None),
+        }
+        if candidate.margins
+        else {},
         is_final=candidate.state.is_final,
     )

@@ -112,6 +112,7 @@ class SearchLoop:
                 self._writer.finish("interrupted" if can_go_on(error) else "failed")
             raise
         self._writer.finish("finished")
+        self._report(self._bounds_kept())
         self._report("" if was_finished else "the search is finished")
 
     def _is_finished(self) -> bool:
@@ -306,7 +307,8 @@ class SearchLoop:
         values = None
         if evaluation is not None:
             values = {o.name: getattr(evaluation, o.name) for o in self._objectives}
-        self._proposals.tell(task.number, values, task.margins)
+        margins = {**task.margins, **self._settings.limits.margins(evaluation)}
+        self._proposals.tell(task.number, values, margins)
         for repeat in self._repeats.pop(task.row, ()):
             self._enter_repeat(repeat, task.row)
 
@@ -344,6 +346,15 @@ class SearchLoop:
         job = self._settings.job(job_id, member.architecture)
         self._pool.submit(replace(job, kind="test", weights=weights))
         return True
+
+    def _bounds_kept(self) -> str:
+        """Say how many candidates are within the bounds, if there are bounds."""
+        where = self._settings.limits.where
+        if not where:
+            return ""
+        complete = {State.COMPLETE}
+        kept = len(self._writer.run.candidates(complete, where=where))
+        return f"{kept} of {len(self._writer.run.candidates(complete))} candidates have {where}"
 
     def _put_back(self) -> None:
         for row, state in self._states.items():

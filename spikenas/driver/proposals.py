@@ -85,7 +85,8 @@ class Proposals:
             self._keys.add(key)
             screened = self._screen(proposal)
         if not screened.is_trainable:
-            self._sampler.tell(proposal.number, None, screened.margins)
+            unknown = self._limits.margins(None) if screened.margins else {}
+            self._sampler.tell(proposal.number, None, {**screened.margins, **unknown})
         return screened
 
     def tell(

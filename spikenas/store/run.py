@@ -166,10 +166,15 @@ class Run:
         ]
         return sorted(found, key=lambda c: (*(_loss(o, c) for o in sought), c.number))
 
-    def best(self, objective_name: str) -> Candidate:
-        """Return the candidate that is best in one objective; among equals by the others."""
+    def best(self, objective_name: str, where: str | None = None) -> Candidate:
+        """Return the candidate that is best in one objective; among equals by the others.
+
+        ``where`` is a filter of the candidates to choose from.
+        """
         names = dict.fromkeys((objective_name, *self.objectives))
-        front = self.pareto_front([objective_name])
+        front = self.pareto_front([objective_name], where)
+        if not front and where is not None and self.pareto_front([objective_name]):
+            raise NotFoundError(f"run {self.name!r} has no complete candidate with {where}")
         if not front:
             raise NotFoundError(
                 f"run {self.name!r} has no complete candidate yet; "

@@ -7,10 +7,12 @@ rule, need / limit - 1 or a count of forbidden operations, above 0 where the rul
 
 from dataclasses import dataclass
 from math import prod
+from operator import attrgetter
 
 from spikenas import measurement
 from spikenas.architecture import Architecture
 from spikenas.exceptions import told_apart
+from spikenas.figures import OBJECTIVES, Figure
 from spikenas.hardware import ChipProfile, check
 from spikenas.settings import Limits
 from spikenas.workload import Workload
@@ -54,6 +56,7 @@ def screen(architecture: Architecture, *, chip: ChipProfile | None, limits: Limi
             margins={
                 "parameters": least / limits.max_parameters - 1,
                 "training_memory": 0.0,
+                **{f"{name} bound": 0.0 for name in _traced(limits)},
                 **{f"{rule} of chip": 0.0 for rule in rules},
             },
         )
@@ -74,6 +77,11 @@ def screen(architecture: Architecture, *, chip: ChipProfile | None, limits: Limi
             "num_steps or embed_dim, or a larger patch_size"
         )
         reasons.append(("training_memory", too_much))
+    for name, figure in _traced(limits).items():
+        found, bound = attrgetter(str(figure.source))(_Traced(workload)), limits.bounds[name]
+        margins[f"{name} bound"] = figure.margin(found, bound)
+        if margins[f"{name} bound"] > 0:
+            reasons.append((f"{name} bound", f"{name} = {found:,}, but its bound is {bound:,.12g}"))
     if chip is not None:
         verdict = check(workload, chip)
         reasons += [(f"{each.rule} of chip", str(each)) for each in verdict.violations]
@@ -87,6 +95,18 @@ def screen(architecture: Architecture, *, chip: ChipProfile | None, limits: Limi
         margins=margins,
         examples=examples,
     )
+
+
+def _traced(limits: Limits) -> dict[str, Figure]:
+    """Return the figures with a bound that a trace tells."""
+    return {name: OBJECTIVES[name] for name in limits.bounds if OBJECTIVES[name].is_traced}
+
+
+@dataclass(frozen=True, slots=True)
+class _Traced:
+    """What the sources of traced figures begin at."""
+
+    workload: Workload
 
 
 def training_memory_gib(workload: Workload, batch_size: int) -> float:
