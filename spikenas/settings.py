@@ -21,6 +21,7 @@ from spikenas.figures import objective
 from spikenas.hardware import ChipProfile
 from spikenas.plugins import plugins_in
 from spikenas.search_space import SearchSpace
+from spikenas.search_space.restriction import Only, as_only
 from spikenas.training import Recipe
 from spikenas.worker_profile import WorkerProfile
 
@@ -111,6 +112,7 @@ class SearchSettings:
         plugins: the modules of others that workers import first: what the space names, and where
             the energy model lies; the user has consented to them.
         seed_with: members of the space that are proposed before all others.
+        only: the values that choices of the space are restricted to.
         workers: None where the caller gave a pool of its own.
         energy_toml: the text of an energy model of the user's own.
         code: what `spikenas.code.sources` found when the run began; empty in runs of 0.1.0.
@@ -137,6 +139,7 @@ class SearchSettings:
     energy_toml: str | None = None
     plugins: tuple[str, ...] = ()
     seed_with: tuple[Seed, ...] = ()
+    only: Only = field(default_factory=dict)
     code: Mapping[str, str] = field(default_factory=dict)
     data_sha256: str | None = None
     preprocessing: Mapping[str, Any] | None = None
@@ -179,9 +182,10 @@ class SearchSettings:
 
     def load_space(self) -> SearchSpace:
         """Read the space; imports its plugins if that was allowed."""
-        return SearchSpace.from_toml(
+        space = SearchSpace.from_toml(
             self.space_toml, source=self.space_name, allow_plugins=self.allow_plugins
         )
+        return space.restricted(self.only) if self.only else space
 
     def job(self, job_id: str, architecture: Architecture) -> Job:
         """Return the training of one candidate."""
@@ -265,6 +269,7 @@ class SearchSettings:
                 "workers": record["workers"] and WorkerProfile.from_dict(record["workers"]),
                 "limits": Limits(**record["limits"]),
                 "plugins": tuple(record.get("plugins", plugins_in(record["space_toml"]))),
+                "only": as_only(record.get("only", {})),
                 "classes": tuple(record.get("classes", ())),
                 "seed_with": tuple(Seed(**each) for each in record.get("seed_with", ())),
             }

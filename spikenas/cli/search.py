@@ -2,7 +2,7 @@
 
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from itertools import count
@@ -26,6 +26,7 @@ from spikenas.cli.options import (
 )
 from spikenas.cli.output import print_document, print_table, redacted, say
 from spikenas.cli.references import resolve
+from spikenas.exceptions import UsageError
 from spikenas.figures import DEFAULT_OBJECTIVES
 
 if TYPE_CHECKING:
@@ -90,6 +91,22 @@ def search(
             metavar="ARCH",
             help="Propose this first, as the nearest member of the space: a published name, an "
             "export folder, an architecture.json, or RUN/ID. Can be given several times.",
+            show_default=False,
+        ),
+    ] = None,
+    fix: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="CHOICE=VALUE",
+            help="Give a choice of the space this value: num_steps=4. Can be given several times.",
+            show_default=False,
+        ),
+    ] = None,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="CHOICE=A,B",
+            help="Leave a choice these values: mixer=stm,qk_token. Can be given several times.",
             show_default=False,
         ),
     ] = None,
@@ -202,6 +219,7 @@ def search(
             max_memory_gib=max_memory_gib,
             bounds={name: bound for name, bound in bounds.items() if bound is not None},
             allow_plugins=allow_plugins,
+            only=_only(fix or (), only or ()),
             seed_with={
                 arch: resolve(arch, store, allow_plugins=allow_plugins).architecture
                 for arch in seed_with or ()
@@ -251,6 +269,22 @@ def resume(
         )
 
     _conduct(go_on, store=store, as_json=as_json, quiet=quiet)
+
+
+def _only(fix: Sequence[str], only: Sequence[str]) -> dict[str, list[str]]:
+    """Return the values that choices are restricted to, as texts."""
+    found: dict[str, list[str]] = {}
+    for option, texts in (("--fix", fix), ("--only", only)):
+        for text in texts:
+            name, sign, values = (part.strip() for part in text.partition("="))
+            if not (name and sign and values) or name in found:
+                raise UsageError(
+                    f"{option} {text!r}; needed: CHOICE={'VALUE' if option == '--fix' else 'A,B'}, "
+                    "each choice once"
+                )
+            listed = option == "--only" and not values.startswith("[")
+            found[name] = [each.strip() for each in values.split(",")] if listed else [values]
+    return found
 
 
 def _conduct(

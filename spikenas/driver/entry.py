@@ -2,11 +2,11 @@
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Unpack
+from typing import Any, Unpack
 
 from spikenas.data import Data, DataSpec
 from spikenas.distributed import WorkerPool
@@ -56,6 +56,7 @@ def search(
     energy_model: str | Path | EnergyModel = "cmos45",
     objectives: Sequence[str] = DEFAULT_OBJECTIVES,
     limits: Limits | None = None,
+    only: Mapping[str, Any] | None = None,
     sampler: str = "tpe",
     trials: int = 12,
     time_budget_s: float | None = None,
@@ -83,6 +84,8 @@ def search(
         recipe: how candidates are trained, by default the data set's own.
         energy_model: how the energy of an inference is estimated.
         objectives: names of `spikenas.figures.OBJECTIVES`.
+        only: restricts choices of the space to values, ``{"num_steps": 4, "mixer": ["stm"]}``,
+            see `SearchSpace.restricted`.
         limits: on parameters, on memory to train, and bounds on objectives.
         sampler: ``tpe``, ``nsga2`` or ``random``.
         trials: candidates to train; refused ones and repeats come on top.
@@ -112,6 +115,7 @@ def search(
     check_types(changes, store=store, name=name, objectives=objectives, limits=limits)
     if not isinstance(space, SearchSpace):
         space = SearchSpace.load(space, allow_plugins=allow_plugins)
+    space = space.restricted({} if only is None else only)
     chosen_data = data_spec(data, space, taken(changes, DataSpec))
     chosen = load_recipe(recipe or default_recipe(chosen_data), **taken(changes, Recipe))
     model, of_model = energy_model_of(energy_model, allow_plugins=allow_plugins)
@@ -134,6 +138,7 @@ def search(
         ),
         time_budget_s=time_budget_s,
         allow_plugins=allow_plugins,
+        only=space.only,
         plugins=tuple(dict.fromkeys((*space.plugins, *filter(None, [module_of_model(of_model)])))),
     )
     written = space.input

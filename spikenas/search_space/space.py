@@ -3,7 +3,7 @@
 import hashlib
 import random
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from spikenas.exceptions import ArchitectureError, SpecError, UsageError, did_yo
 from spikenas.search_space import genes
 from spikenas.search_space.genes import Value
 from spikenas.search_space.nodes import nodes
+from spikenas.search_space.restriction import Only, as_only, restricted
 from spikenas.search_space.spec import Spec, read, with_new_names
 from spikenas.search_space.traversal import Choice, Choose, SpaceSize, Traversal
 
@@ -35,6 +36,7 @@ class SearchSpace:
         name: of the shipped space, or of the file.
         toml: the text as read; ``sha256`` is of that text.
         input, num_classes: of the images; None until the file or `with_input` says them.
+        only: the values that choices are restricted to, see `restricted`.
     """
 
     def __init__(
@@ -45,12 +47,14 @@ class SearchSpace:
         toml: str,
         input: InputSpec | None = None,
         num_classes: int | None = None,
+        only: Only | None = None,
     ) -> None:
         self._spec = spec
         self.name, self.toml, self._source = Path(source).stem, toml, source
         self.description, self.plugins = spec.description, spec.plugins
         self.input = input or spec.input
         self.num_classes = num_classes or spec.num_classes
+        self.only = only or {}
         if self.input is not None:
             self._refuse_emptiness()
 
@@ -71,7 +75,32 @@ class SearchSpace:
     def with_input(self, input: InputSpec, num_classes: int) -> "SearchSpace":
         """Return the space for other images. Raises DeadEnd when none of its members fits them."""
         return SearchSpace(
-            self._spec, source=self._source, toml=self.toml, input=input, num_classes=num_classes
+            self._spec,
+            source=self._source,
+            toml=self.toml,
+            input=input,
+            num_classes=num_classes,
+            only=self.only,
+        )
+
+    def restricted(self, only: Mapping[str, Value | Sequence[Value]]) -> "SearchSpace":
+        """Return the part of the space whose choices have these values.
+
+        Args:
+            only: a value, or several, by the name of a choice (``stages[0].mixer``) or of a gene
+                (``mixer``) wherever it is chosen; a text stands for the value that it spells.
+
+        Raises:
+            UsageError: for what is no choice, or no value of it; DeadEnd where nothing is left.
+                Where the space says no images, `with_input` raises them.
+        """
+        return SearchSpace(
+            self._spec,
+            source=self._source,
+            toml=self.toml,
+            input=self.input,
+            num_classes=self.num_classes,
+            only={**self.only, **as_only(only)},
         )
 
     @property
@@ -187,7 +216,9 @@ class SearchSpace:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, SearchSpace):
             return NotImplemented
-        mine, theirs = ((space.toml, space.input, space.num_classes) for space in (self, other))
+        mine, theirs = (
+            (space.toml, space.input, space.num_classes, space.only) for space in (self, other)
+        )
         return mine == theirs
 
     def __hash__(self) -> int:
@@ -204,7 +235,7 @@ class SearchSpace:
                 f"space {self.name!r} does not say for which images; give it an [input] table "
                 "or call with_input(input, num_classes)"
             )
-        return Traversal(nodes(self._spec, self.input))
+        return Traversal(restricted(nodes(self._spec, self.input), self.only, self._source))
 
     @cached_property
     def _size(self) -> SpaceSize:

@@ -83,3 +83,18 @@ def test_a_candidate_of_a_run_is_exported_from_python(search: Search, tmp_path: 
     with pytest.raises(NotFoundError, match="has no candidate"):
         run.export("0" * 12, tmp_path / "no")
     assert not (tmp_path / "no").exists()
+
+
+def test_a_space_is_restricted_for_one_search_and_when_that_is_resumed(
+    search: Search, url: str
+) -> None:
+    run = search(name="mine", only={"num_steps": 2, "neuron": ["lif"]}, trials=2)
+
+    assert {(c.architecture.num_steps, c.architecture.neuron) for c in run.candidates()} == {
+        (2, "lif")
+    }
+    assert run.settings.only == {"num_steps": (2,), "neuron": ("lif",)}
+    assert run.settings.load_space().only == run.settings.only
+    assert driver.resume("mine", store=url).counts() == run.counts()
+    with pytest.raises(UsageError, match="did you mean 'num_steps'"):
+        search(only={"num_step": 2})
