@@ -1,8 +1,8 @@
 """Chips and energy: two readers of a `spikenas.workload.Workload`, plain data without torch.
 
-A chip is one TOML file (`chip`, `chips`); `check` holds a workload against it, `check_layers` a
-network from elsewhere (`read_layers`). An energy model turns a measured workload into joules
-(`energy_model`, `energy_models`), and `compare` sets networks that do not spike beside it.
+A chip is one TOML file (`chip`, `chips`); `check` checks a workload against it, `check_layers` a
+network from a file (`read_layers`). An energy model turns a measured workload into joules
+(`energy_model`, `energy_models`), and `compare` compares it with non-spiking networks.
 """
 
 from spikenas.hardware.batch_norm_folding import fold_batch_norm

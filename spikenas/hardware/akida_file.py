@@ -1,13 +1,13 @@
-"""The layers of Akida 1 as a file has them: pool and activation are inside of a layer.
+"""The layers of Akida 1 in a file, where a layer includes its pool and activation.
 
-Here each becomes weights, pool and neuron; bits default to the most that the chip takes, 4.
-What enters by `inputconv`, or by `inputdata` with more than one bit, is an image.
+Here each becomes weights, pool and neuron. Bits default to the chip's maximum, 4. The input is an
+image if the first layer is `inputconv`, or `inputdata` with more than one bit.
 """
 
 from collections.abc import Sequence
 
 from spikenas.hardware.layer_fields import Fields
-from spikenas.hardware.layers import INPUT, Layer, LayerGraph, LayerKind, Pair, Shape
+from spikenas.hardware.layers import INPUT, Layer, LayerGraph, LayerKind, Shape, window_output
 
 _BITS = 4
 _WEIGHTS = ("out", "wbits", "abits", "act")
@@ -22,7 +22,7 @@ _KEYS = {
 
 
 def akida_layers(entries: Sequence[Fields], shape: Shape) -> LayerGraph:
-    """Return the chain that a list of Akida layers is; ``shape`` (C, H, W) enters it."""
+    """Return the chain of a list of Akida layers; ``shape`` (C, H, W) is that of the input."""
     layers: list[Layer] = []
     bits, at, is_image = _BITS, shape, False
     for entry in entries:
@@ -58,7 +58,12 @@ def _weights(entry: Fields, name: str, op: str, source: str, shape: Shape) -> La
         if not is_same:
             entry.one_of("pad", ("same", "valid"))
         padding = (kernel[0] // 2, kernel[1] // 2) if is_same else (0, 0)
-        after = (out, *_output(entry, shape, kernel, stride, is_same=is_same))
+        height, width = (-(-n // s) for n, s in zip(shape[1:], stride, strict=True))
+        if not is_same:
+            height, width = window_output(shape[1:], kernel, stride, padding, (1, 1))
+        if min(height, width) < 1:
+            entry.refuse(f"a kernel of {kernel[0]} on {shape[1]}x{shape[2]} leaves nothing")
+        after = (out, height, width)
     return Layer(
         name=name,
         kind=LayerKind.CONV,
@@ -74,16 +79,6 @@ def _weights(entry: Fields, name: str, op: str, source: str, shape: Shape) -> La
         is_pixels=op == "inputconv",
         same_padding=is_same,
     )
-
-
-def _output(
-    entry: Fields, shape: Shape, kernel: Pair, stride: Pair, *, is_same: bool
-) -> tuple[int, int]:
-    sides = zip(shape[1:], kernel, stride, strict=True)
-    height, width = (-(-n // s) if is_same else (n - k) // s + 1 for n, k, s in sides)
-    if min(height, width) < 1:
-        entry.refuse(f"a kernel of {kernel[0]} on {shape[1]}x{shape[2]} leaves nothing")
-    return height, width
 
 
 def _pools(entry: Fields, weights: Layer) -> list[Layer]:

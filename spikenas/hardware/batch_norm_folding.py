@@ -1,15 +1,15 @@
-"""`fold_batch_norm`: the layers that a chip would hold, of a traced network.
+"""`fold_batch_norm`: from a traced network to the layers that a chip would hold.
 
-Batch norm behind weights becomes their bias. A linear map of tokens on a grid is a 1x1
-convolution of the map. A mean over tokens before a linear map folds into its weights: the kernel
-is then the whole map, and the divisor goes into the weights. A mean over steps is a count on the
-host. What remains unfoldable is a layer of kind ``other``; the chip's rules speak of it.
+Batch norm after weights becomes their bias. A linear map of tokens on a grid is a 1x1 convolution
+of the map. A mean over tokens before a linear map is folded into its weights: the kernel is then
+the whole map, and the divisor goes into the weights. A mean over steps is a count on the host.
+What cannot be folded becomes a layer of kind ``other``, which the rules of the chip cover.
 """
 
 from dataclasses import replace
 from math import prod
 
-from spikenas.hardware.layers import INPUT, Layer, LayerGraph, LayerKind, Pair, Shape
+from spikenas.hardware.layers import INPUT, Layer, LayerGraph, LayerKind, Pair, Shape, is_same
 from spikenas.workload import Kind, Operation, Signal, Workload, foldable_norms
 
 _KINDS = {
@@ -20,11 +20,12 @@ _KINDS = {
     Kind.SUM_POOL: LayerKind.SUM_POOL,
     Kind.MAX_POOL: LayerKind.MAX_POOL,
     Kind.ADD: LayerKind.MERGE,
+    Kind.BATCH_NORM: LayerKind.BATCH_NORM,
 }
 
 
 def fold_batch_norm(workload: Workload) -> LayerGraph:
-    """Return the layers of a network, batch norm and means folded away."""
+    """Return the layers of a network, with batch norm and means folded into weights."""
     folding = _Folding(workload)
     for operation in workload.operations:
         folding.add(operation)
@@ -32,17 +33,17 @@ def fold_batch_norm(workload: Workload) -> LayerGraph:
 
 
 class _Folding:
-    """What was folded so far: which layer now stands for each operation, and its shape."""
+    """The layers so far, and which of them stands for each operation, with its shape."""
 
     def __init__(self, workload: Workload) -> None:
         self.layers: dict[str, Layer] = {}
         self.stands_for: dict[str, str] = {INPUT: INPUT}
         self.shapes: dict[str, Shape] = {INPUT: _input_shape(workload)}
         self._norms = {norm.name for norm in foldable_norms(workload).values()}
-        self._means: dict[str, str] = {}  # of a mean over tokens, the layer that it is of
+        self._means: dict[str, str] = {}  # from a mean over tokens to the operation before it
 
     def add(self, operation: Operation) -> None:
-        """Fold one operation away, or make it a layer."""
+        """Fold one operation, or make it a layer."""
         first = operation.inputs[0].source
         source = self.stands_for[first]
         if operation.kind is Kind.MEAN:
@@ -59,7 +60,7 @@ class _Folding:
             self.shapes[layer.name] = layer.output_shape
 
     def _carry_mean(self, operation: Operation, first: str) -> None:
-        """A mean over tokens, and what is the mean over steps of one, wait for their weights."""
+        """Remember a mean over tokens, also through a mean over steps, until its weights come."""
         shape = operation.inputs[0].shape
         if first in self._means:
             self._means[operation.name] = self._means[first]
@@ -82,13 +83,11 @@ class _Folding:
         elif operation.kind is Kind.LINEAR and len(tokens) == 1:
             kernel = before[1:] if prod(before) == tokens[0] else (1, 1)
         attributes = operation.attributes
-        is_one_dimensional = attributes.get("dimensions") == 1
-        kind = LayerKind.OTHER if is_one_dimensional else _KINDS.get(operation.kind)
-        if operation.kind is Kind.BATCH_NORM:
-            kind = LayerKind.BATCH_NORM
+        kind = _KINDS.get(operation.kind, LayerKind.OTHER)
+        has_biases = operation.kind in (Kind.CONV, Kind.LINEAR) and operation.biases
         return Layer(
             name=operation.name,
-            kind=kind or LayerKind.OTHER,
+            kind=LayerKind.OTHER if attributes.get("dimensions") == 1 else kind,
             sources=tuple(dict.fromkeys(sources)),
             input_shape=before,
             output_shape=after,
@@ -97,22 +96,17 @@ class _Folding:
             stride=stride,
             padding=padding,
             groups=int(attributes.get("groups", 1)),
-            biases=after[0]
-            if operation.kind in (Kind.CONV, Kind.LINEAR) and operation.biases
-            else 0,
+            biases=after[0] if has_biases else 0,
             leak=float(attributes.get("leak", 0.0)),
             is_pixels=operation.inputs[0].signal is Signal.ANALOG,
-            same_padding=padding == (kernel[0] // 2, kernel[1] // 2)
-            or over_map
-            or kernel == (1, 1),
+            same_padding=is_same(kernel, padding) or over_map or kernel == (1, 1),
         )
 
 
 def _window(operation: Operation) -> tuple[Pair, Pair, Pair]:
     """Return kernel, stride and padding."""
-    attributes = operation.attributes
-    kernel = int(attributes.get("kernel_size", 1))
-    stride, padding = int(attributes.get("stride", 1)), int(attributes.get("padding", 0))
+    defaults = {"kernel_size": 1, "stride": 1, "padding": 0}
+    kernel, stride, padding = (int(operation.attributes.get(*item)) for item in defaults.items())
     return (kernel, kernel), (stride, stride), (padding, padding)
 
 

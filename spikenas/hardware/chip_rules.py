@@ -1,4 +1,4 @@
-"""Rules of a profile held against a workload: which operations they meet, and at what price.
+"""Rules of a profile applied to a workload: which operations they match, and at what cost.
 
 Only kinds, signals, shapes and counts are read. A set of operations is an integer, one bit each.
 """
@@ -10,7 +10,7 @@ from spikenas.workload import WEIGHTED, Kind, Operation, Signal, Workload
 
 
 class OperationGraph:
-    """Who feeds whom, in the order in which operations run."""
+    """The operations of a workload with their producers and consumers, in execution order."""
 
     def __init__(self, workload: Workload) -> None:
         self.operations = {operation.name: operation for operation in workload.operations}
@@ -24,12 +24,12 @@ class OperationGraph:
                 self._consumers[producer.name].append(operation.name)
 
     def candidates(self, kinds: Sequence[Kind]) -> list[Operation]:
-        """Return the operations of these kinds, in the order in which they run."""
+        """Return the operations of these kinds, in execution order."""
         found = [operation for kind in kinds for operation in self._by_kind.get(kind, ())]
         return sorted(found, key=lambda operation: self._bits[operation.name])
 
     def producers(self, operation: Operation) -> list[Operation]:
-        """Return the operations whose output it reads."""
+        """Return the operations whose output an operation reads."""
         sources = (operand.source for operand in operation.inputs)
         return [self.operations[source] for source in sources if source in self.operations]
 
@@ -47,7 +47,7 @@ class OperationGraph:
         )
 
     def reached(self, ends: tuple[Kind, ...]) -> dict[str, int]:
-        """Return what each output reaches, up to and including operations of kinds ``ends``."""
+        """Return what each output reaches, up to and including operations of the kinds ``ends``."""
         if ends not in self._reached:
             reached = self._reached[ends] = {}
             for name in reversed(self.operations):
@@ -60,26 +60,25 @@ class OperationGraph:
 
 
 def applies(rule: ChipRule, operation: Operation, graph: OperationGraph) -> bool:
-    """Say whether a rule meets an operation."""
-    if operation.kind not in rule.kinds:
-        return False
-    if rule.within and not operation.name.startswith(rule.within):
-        return False
-    if rule.not_within and operation.name.startswith(rule.not_within):
-        return False
+    """Whether a rule applies to an operation."""
     signals = [operand.signal for operand in operation.inputs]
-    attributes = operation.attributes
-    conditions = (
-        not rule.any_input or any(signal in rule.any_input for signal in signals),
-        not rule.all_inputs or all(signal in rule.all_inputs for signal in signals),
-        not rule.from_image or any(operand.source == "input" for operand in operation.inputs),
-        not rule.biased or operation.biases > 0,
-        all(_exceeds(attributes.get(name), bound) for name, bound in rule.above.items()),
-        not rule.not_behind
-        or not any(producer.kind in rule.not_behind for producer in graph.producers(operation)),
-    )
-    if not all(conditions) or not rule.feeds:
-        return all(conditions)
+    if not (
+        operation.kind in rule.kinds
+        and operation.name.startswith(rule.within)
+        and not (rule.not_within and operation.name.startswith(rule.not_within))
+        and (not rule.any_input or any(signal in rule.any_input for signal in signals))
+        and (not rule.all_inputs or all(signal in rule.all_inputs for signal in signals))
+        and (not rule.from_image or any(each.source == "input" for each in operation.inputs))
+        and (not rule.biased or operation.biases > 0)
+        and all(_exceeds(operation.attributes.get(name), n) for name, n in rule.above.items())
+        and not (
+            rule.not_behind
+            and any(each.kind in rule.not_behind for each in graph.producers(operation))
+        )
+    ):
+        return False
+    if not rule.feeds:
+        return True
     reached = graph.reached((*WEIGHTED, *rule.feeds))[operation.name]
     return bool(reached & graph.of_kinds(rule.feeds))
 
@@ -89,7 +88,7 @@ def _exceeds(value: float | str | None, bound: float) -> bool:
 
 
 def described(operation: Operation) -> str:
-    """Name an operation as a reader of papers would: ``max_pool of spikes 48x32x32``."""
+    """Describe an operation as a paper would: ``max_pool of spikes 48x32x32``."""
     operands = " and ".join(
         f"{operand.signal} {'x'.join(map(str, operand.shape))}" for operand in operation.inputs
     )
@@ -98,9 +97,9 @@ def described(operation: Operation) -> str:
 
 
 def replication(graph: OperationGraph) -> str:
-    """Say how often the weights in front of membrane additions must be stored.
+    """Say how often the weights before membrane additions must be stored.
 
-    A branch's current reaches every neuron group (and the classifier) that reads the stream
+    The current of a branch reaches every neuron group (and the classifier) that reads the stream
     after it, and each needs its own copy of the branch's last weights.
     """
     ends = (*WEIGHTED, Kind.NEURON)

@@ -1,14 +1,15 @@
-"""`read_layers`: a network from elsewhere, as a JSON list of layers, as `LayerGraph`.
+"""`read_layers`: read a network from a JSON list of layers into a `LayerGraph`.
 
-One object ``{name?, input | input_hwc, layers}``. ``input`` [C, H, W], or [N], comes with
-convolutions, neurons and pools as separate layers, each with ``id`` and ``in`` where the order
-alone does not say who feeds whom. ``input_hwc`` [H, W, C] comes with the layers of Akida, which
-hold their pool and activation. A ``name`` such as ``16-100-8`` alone is a chain of linear layers,
-each with its neurons. The keys of a layer are in docs/explanation/chips.md.
+The file is one object ``{name?, input | input_hwc, layers}``. With ``input`` [C, H, W], or [N],
+convolutions, neurons and pools are separate layers, with ``id`` and ``in`` where a layer does not
+simply follow the one before. With ``input_hwc`` [H, W, C] the layers are those of Akida, which
+include their pool and activation. A ``name`` such as ``16-100-8`` alone is a chain of linear
+layers, each followed by neurons. docs/explanation/chips.md lists the keys of a layer.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,15 @@ from spikenas import shipped
 from spikenas.exceptions import SpecError, did_you_mean
 from spikenas.hardware.akida_file import akida_layers
 from spikenas.hardware.layer_fields import Fields
-from spikenas.hardware.layers import INPUT, Layer, LayerGraph, LayerKind, Pair, Shape
+from spikenas.hardware.layers import (
+    INPUT,
+    Layer,
+    LayerGraph,
+    LayerKind,
+    Shape,
+    is_same,
+    window_output,
+)
 
 _SPIKING = ("iaf", "if", "neuron")
 _LEAKY = ("lif", "plif", "expleak")
@@ -30,12 +39,22 @@ _KEYS: dict[tuple[str, ...], tuple[str, ...]] = {
     ("merge", "add", "flatten", "bn", *_ACTIVATIONS, *_IGNORED): (),
 }
 _KEYS_OF = {op: (*keys, "op", "id", "in") for ops, keys in _KEYS.items() for op in ops}
+_KINDS = {  # of those that are a LayerKind; all others are LayerKind.OTHER
+    **dict.fromkeys(("conv", "linear"), LayerKind.CONV),
+    **dict.fromkeys((*_SPIKING, *_LEAKY, "relu"), LayerKind.NEURON),
+    **dict.fromkeys(("avgpool", "sumpool"), LayerKind.SUM_POOL),
+    "maxpool": LayerKind.MAX_POOL,
+    **dict.fromkeys(("merge", "add"), LayerKind.MERGE),
+    "flatten": LayerKind.FLATTEN,
+    "bn": LayerKind.BATCH_NORM,
+}
+_WINDOWED = ("conv", "conv_transpose", "avgpool", "sumpool", "maxpool")
 _TOP_KEYS = ("name", "input", "input_hwc", "layers")
 _CHAIN = re.compile(r"\d+(-\d+)+")
 
 
 def read_layers(path: Path) -> LayerGraph:
-    """Read a file; raises SpecError naming the file, the layer and what is wrong."""
+    """Read a file; raises SpecError naming the file, the layer and the problem."""
     text = shipped.read_file(path)
     try:
         record = shipped.parse_json(text)
@@ -50,10 +69,10 @@ def parse_layers(record: object, *, source: str = "layers") -> LayerGraph:
         raise SpecError(
             f"{source}: needed: one object {{name, input, layers}}; have {record!r:.60}"
         )
-    _obey_keys(record, source)
+    _check_keys(record, source)
     if list(record) == ["name"] and _CHAIN.fullmatch(record["name"]):
         inputs, *sizes = map(int, record["name"].split("-"))
-        chain = [layer for size in sizes for layer in _with_neurons(size)]
+        chain = [layer for n in sizes for layer in ({"op": "linear", "out": n}, {"op": "lif"})]
         record = {"input": [inputs], "layers": chain}
     layers = record.get("layers")
     if not isinstance(layers, list) or not layers:
@@ -78,8 +97,8 @@ def parse_layers(record: object, *, source: str = "layers") -> LayerGraph:
     return LayerGraph(layers=tuple(reader.layers.values()), input_shape=(channels, height, width))
 
 
-def _obey_keys(record: Mapping[Any, Any], source: str) -> None:
-    """Refuse keys that nobody reads, and two that contradict each other."""
+def _check_keys(record: Mapping[Any, Any], source: str) -> None:
+    """Refuse unknown keys, and two that contradict each other."""
     for key in record:
         if key not in _TOP_KEYS:
             hint = did_you_mean(str(key), _TOP_KEYS)
@@ -94,11 +113,6 @@ def _obey_keys(record: Mapping[Any, Any], source: str) -> None:
         )
 
 
-def _with_neurons(size: int) -> Iterator[dict[str, Any]]:
-    yield {"op": "linear", "out": size}
-    yield {"op": "lif"}
-
-
 def _sizes(given: object, key: str, axes: str, source: str) -> tuple[int, int, int]:
     if isinstance(given, int) and not isinstance(given, bool):
         given = [given]
@@ -110,7 +124,7 @@ def _sizes(given: object, key: str, axes: str, source: str) -> tuple[int, int, i
 
 
 class _Reader:
-    """Layers so far; batch norm folded, dropout left out."""
+    """Collects the layers; batch norm is folded, dropout left out."""
 
     def __init__(self, shape: Shape, *, is_flat: bool) -> None:
         self.layers: dict[str, Layer] = {}
@@ -133,35 +147,43 @@ class _Reader:
             self._stands_for[name] = source
             return
         shape = self._shapes[source]
+        is_flat = source in self._flat
+        fields: dict[str, Any] = {}
         if op in (*_SPIKING, *_LEAKY):
             entry.expect("out", entry.count("out", default=shape[0]), shape[0], "channels")
-        if op in ("merge", "add"):
-            layer = self._merge(entry, name, sources)
-        elif op in ("conv", "conv_transpose", "avgpool", "sumpool", "maxpool"):
-            if source in self._flat and shape[1:] == (1, 1) and op != "conv":
+            fields["leak"] = float(op in _LEAKY)
+        elif op in ("merge", "add"):
+            self._check_merge(entry, sources)
+        elif op in _WINDOWED:
+            if is_flat and shape[1:] == (1, 1) and op != "conv":
                 entry.refuse(f"{op} stands behind flat values; remove the flatten before it")
-            layer = _windowed(entry, name, op, source, shape)
+            fields = _windowed(entry, op, shape)
         elif op == "linear":
-            layer = self._linear(entry, name, source)
-        else:
-            layer = _elementwise(name, op, source, shape)
-        self.layers[name] = layer
+            if not is_flat and shape[1:] != (1, 1):
+                size = "x".join(map(str, shape))
+                entry.refuse(f'linear on a map of {size}; put {{"op": "flatten"}} before it')
+            out = entry.count("out")
+            biases = out if entry.flag("bias") else 0
+            fields = {"output_shape": (out, 1, 1), "kernel": shape[1:], "biases": biases}
+        self.layers[name] = Layer(
+            name=name,
+            kind=_KINDS.get(op, LayerKind.OTHER),
+            sources=tuple(dict.fromkeys(sources)),
+            input_shape=shape,
+            what="merge" if op == "add" else op,
+            **{"output_shape": shape, **fields},
+        )
         self._stands_for[name] = name
-        self._shapes[name] = layer.output_shape
-        if op in ("flatten", "linear") or (source in self._flat and op not in ("conv",)):
+        self._shapes[name] = self.layers[name].output_shape
+        if op in ("flatten", "linear") or (is_flat and op != "conv"):
             self._flat.add(name)
 
     def _folds(self, op: str, source: str) -> bool:
-        """Fold batch norm into the weights right before it."""
+        """Fold batch norm into the weights directly before it."""
         weights = self.layers.get(source)
         if op != "bn" or weights is None or not weights.is_weighted:
             return False
-        self.layers[source] = Layer(
-            **{
-                **{field: getattr(weights, field) for field in Layer.__slots__},
-                "biases": weights.output_shape[0],
-            }
-        )
+        self.layers[source] = replace(weights, biases=weights.output_shape[0])
         return True
 
     def _sources(self, entry: Fields, op: str) -> list[str]:
@@ -185,39 +207,15 @@ class _Reader:
         channels, height, width = self._shapes[self._stands_for[name]]
         return channels * height * width
 
-    def _merge(self, entry: Fields, name: str, sources: list[str]) -> Layer:
+    def _check_merge(self, entry: Fields, sources: list[str]) -> None:
         shapes = {self._shapes[source] for source in sources}
         if len(shapes) > 1:
             listed = " and ".join("x".join(map(str, shape)) for shape in sorted(shapes))
             entry.refuse(f"merge adds {listed}; needed: equal shapes")
-        return Layer(
-            name=name,
-            kind=LayerKind.MERGE,
-            sources=tuple(dict.fromkeys(sources)),
-            input_shape=self._shapes[sources[0]],
-            output_shape=self._shapes[sources[0]],
-            what="merge",
-        )
-
-    def _linear(self, entry: Fields, name: str, source: str) -> Layer:
-        shape = self._shapes[source]
-        if source not in self._flat and shape[1:] != (1, 1):
-            size = "x".join(map(str, shape))
-            entry.refuse(f'linear on a map of {size}; put {{"op": "flatten"}} before it')
-        out = entry.count("out")
-        return Layer(
-            name=name,
-            kind=LayerKind.CONV,
-            sources=(source,),
-            input_shape=shape,
-            output_shape=(out, 1, 1),
-            what="linear",
-            kernel=shape[1:],
-            biases=out if entry.flag("bias") else 0,
-        )
 
 
-def _windowed(entry: Fields, name: str, op: str, source: str, shape: Shape) -> Layer:
+def _windowed(entry: Fields, op: str, shape: Shape) -> dict[str, Any]:
+    """Return the fields of a convolution or pool."""
     kernel = entry.pair("k")
     is_conv = op in ("conv", "conv_transpose")
     stride = entry.pair("s", default=(1, 1) if is_conv else kernel)
@@ -227,57 +225,24 @@ def _windowed(entry: Fields, name: str, op: str, source: str, shape: Shape) -> L
     groups = entry.count("groups", default=1)
     if is_conv and (shape[0] % groups or out % groups):
         entry.refuse(f"groups = {groups} does not divide {shape[0]} and {out} channels")
-    axes = zip(shape[1:], kernel, stride, padding, dilation, strict=True)
+    window = (kernel, stride, padding, dilation)
+    height, width = window_output(shape[1:], *window)
     if op == "conv_transpose":
+        axes = zip(shape[1:], *window, strict=True)
         height, width = ((n - 1) * s - 2 * p + d * (k - 1) + 1 for n, k, s, p, d in axes)
-    else:
-        height, width = ((n + 2 * p - d * (k - 1) - 1) // s + 1 for n, k, s, p, d in axes)
     if min(height, width) < 1:
         size = "x".join(map(str, shape))
         entry.refuse(
             f"a window of {kernel[0]}x{kernel[1]} on {size} leaves nothing; "
             "take a smaller k, a larger p or fewer strides before it"
         )
-    kinds = {
-        "conv": LayerKind.CONV,
-        "conv_transpose": LayerKind.OTHER,
-        "avgpool": LayerKind.SUM_POOL,
-        "sumpool": LayerKind.SUM_POOL,
-        "maxpool": LayerKind.MAX_POOL,
+    return {
+        "output_shape": (out, height, width),
+        "kernel": kernel,
+        "stride": stride,
+        "padding": padding,
+        "dilation": dilation,
+        "groups": groups,
+        "biases": out if is_conv and entry.flag("bias") else 0,
+        "same_padding": is_same(kernel, padding),
     }
-    return Layer(
-        name=name,
-        kind=kinds[op],
-        sources=(source,),
-        input_shape=shape,
-        output_shape=(out, height, width),
-        what=op,
-        kernel=kernel,
-        stride=stride,
-        padding=padding,
-        dilation=dilation,
-        groups=groups,
-        biases=out if is_conv and entry.flag("bias") else 0,
-        same_padding=_is_same(kernel, padding),
-    )
-
-
-def _is_same(kernel: Pair, padding: Pair) -> bool:
-    return padding == (kernel[0] // 2, kernel[1] // 2)
-
-
-def _elementwise(name: str, op: str, source: str, shape: Shape) -> Layer:
-    kind = LayerKind.OTHER
-    if op in (*_SPIKING, *_LEAKY, "relu"):
-        kind = LayerKind.NEURON
-    elif op in ("flatten", "bn"):
-        kind = LayerKind.FLATTEN if op == "flatten" else LayerKind.BATCH_NORM
-    return Layer(
-        name=name,
-        kind=kind,
-        sources=(source,),
-        input_shape=shape,
-        output_shape=shape,
-        what=op,
-        leak=1.0 if op in _LEAKY else 0.0,
-    )

@@ -1,8 +1,9 @@
 """`LayerGraph`: a network as chips see it, between the Workload (or a file) and a placement.
 
 Batch norm is folded into the weights before it, tokens on a grid are maps (C, H, W), a vector is
-(C, 1, 1), and time is gone. `spikenas.hardware.batch_norm_folding` makes one of a Workload,
-`spikenas.hardware.layer_file` of a list of layers; `spikenas.hardware.placement` reads it.
+(C, 1, 1), and there is no time axis. `spikenas.hardware.batch_norm_folding` builds it from a
+Workload, `spikenas.hardware.layer_file` from a list of layers; `spikenas.hardware.placement`
+reads it.
 """
 
 from collections.abc import Iterator
@@ -19,16 +20,16 @@ INPUT = "input"
 class LayerKind(StrEnum):
     """What a layer does."""
 
-    CONV = "conv"  # a linear map over a whole map too, its kernel is the map
+    CONV = "conv"  # also a linear map of a whole map, whose kernel is the map
     TOKEN_MIXING = "token_mixing"
     NEURON = "neuron"
-    SUM_POOL = "sum_pool"  # an average pool too, its divisor folds into the next weights
+    SUM_POOL = "sum_pool"  # also an average pool: its divisor is folded into the next weights
     MAX_POOL = "max_pool"
     GLOBAL_POOL = "global_pool"  # the mean over a map, before the neuron
     MERGE = "merge"  # two streams go to the same place
     FLATTEN = "flatten"
-    BATCH_NORM = "batch_norm"  # only where it does not stand directly behind weights
-    OTHER = "other"  # nothing that a layer of a chip could do
+    BATCH_NORM = "batch_norm"  # only if it does not directly follow weights
+    OTHER = "other"  # nothing that a layer of a chip can do
 
 
 WEIGHTS = (LayerKind.CONV, LayerKind.TOKEN_MIXING)
@@ -40,14 +41,14 @@ class Layer:
 
     Attributes:
         sources: the names of the layers that feed it, or ``input``.
-        what: its name in the words of whoever wrote the network: ``linear``, ``maxpool``, ``lif``.
-        biases: constants that it adds, one an output channel; a folded batch norm leaves them.
-        leak: of a neuron, the part of its membrane that is lost a step.
-        weight_bits: of weights, where the network says it.
-        output_bits: of a neuron, where it can send more than one event at a time.
-        is_separable: the convolution is one per channel, then one of 1x1.
+        what: what the author of the network calls it: ``linear``, ``maxpool``, ``lif``.
+        biases: number of biases, one per output channel, also from a folded batch norm.
+        leak: the fraction of a neuron's membrane that is lost per step.
+        weight_bits: bits per weight, if the network specifies them.
+        output_bits: bits of a neuron's output, if it can send more than single events.
+        is_separable: a depthwise convolution followed by a 1x1 convolution.
         is_pixels: the convolution reads an image, not events.
-        same_padding: the output of a stride s is the input over s, rounded up.
+        same_padding: with stride s the output size is the input size over s, rounded up.
     """
 
     name: str
@@ -76,12 +77,12 @@ class Layer:
 
     @property
     def neurons(self) -> int:
-        """How many numbers leave it, the neurons behind it."""
+        """The size of its output, which is the number of neurons after it."""
         return prod(self.output_shape)
 
     @property
     def fan_in(self) -> int:
-        """How many inputs one output reads."""
+        """The number of inputs of one output."""
         if self.kind is LayerKind.TOKEN_MIXING:
             return self.input_shape[1] * self.input_shape[2]
         return self.input_shape[0] // self.groups * prod(self.kernel)
@@ -93,10 +94,10 @@ class Layer:
 
 @dataclass(frozen=True, kw_only=True)
 class LayerGraph:
-    """Layers in the order in which they run; each names those that feed it.
+    """Layers in execution order; each names its sources.
 
     Attributes:
-        is_image: a file says that numbers enter it, not events.
+        is_image: the input is an image of numbers, not events, as a file states.
     """
 
     layers: tuple[Layer, ...]
@@ -111,7 +112,7 @@ class LayerGraph:
 
     @cached_property
     def consumers(self) -> dict[str, tuple[Layer, ...]]:
-        """Who reads the output of each layer, and of ``input``."""
+        """The layers that read the output of each layer, and of ``input``."""
         found: dict[str, dict[str, Layer]] = {INPUT: {}, **{name: {} for name in self.by_name}}
         for layer in self.layers:
             for source in layer.sources:
@@ -124,12 +125,11 @@ class LayerGraph:
         return [layer for layer in self.layers if layer.is_weighted]
 
     def sources(self, layer: Layer) -> Iterator[Layer | None]:
-        """Yield what feeds a layer, None for the network's input."""
-        for source in layer.sources:
-            yield self.by_name.get(source)
+        """Yield the sources of a layer, None for the input of the network."""
+        return map(self.by_name.get, layer.sources)
 
     def origins(self, layer: Layer, through: tuple[LayerKind, ...]) -> Iterator[Layer | None]:
-        """Yield what feeds a layer once layers of the kinds ``through`` are looked through."""
+        """Yield the sources of a layer, looking through layers of the kinds ``through``."""
         for source in self.sources(layer):
             if source is not None and source.kind in through:
                 yield from self.origins(source, through)
@@ -137,7 +137,7 @@ class LayerGraph:
                 yield source
 
     def targets(self, name: str, through: tuple[LayerKind, ...]) -> Iterator[Layer]:
-        """Yield what a layer feeds once layers of the kinds ``through`` are looked through."""
+        """Yield the consumers of a layer, looking through layers of the kinds ``through``."""
         for reader in self.consumers[name]:
             if reader.kind in through:
                 yield from self.targets(reader.name, through)
@@ -145,7 +145,7 @@ class LayerGraph:
                 yield reader
 
     def drives(self, neuron: Layer) -> list[Layer]:
-        """Return the weights whose currents reach a neuron, over merges of currents too."""
+        """Return the weights whose currents reach a neuron, also through merges of currents."""
         found: dict[str, Layer] = {}
         waiting = [neuron]
         seen: set[str] = set()
@@ -162,5 +162,17 @@ class LayerGraph:
 
     @property
     def ends(self) -> list[Layer]:
-        """The layers whose output nobody reads."""
+        """The layers whose output no layer reads."""
         return [layer for layer in self.layers if not self.consumers[layer.name]]
+
+
+def is_same(kernel: Pair, padding: Pair) -> bool:
+    """Whether a padding keeps the size of a map at stride 1."""
+    return padding == (kernel[0] // 2, kernel[1] // 2)
+
+
+def window_output(size: Pair, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair) -> Pair:
+    """Return the height and width of the output of a convolution or pool."""
+    axes = zip(size, kernel, stride, padding, dilation, strict=True)
+    height, width = ((n + 2 * p - d * (k - 1) - 1) // s + 1 for n, k, s, p, d in axes)
+    return height, width

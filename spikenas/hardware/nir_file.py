@@ -1,9 +1,9 @@
-"""`read_nir`: a network in the exchange format NIR (Pedersen 2024), ours or from elsewhere.
+"""`read_nir`: read a network in the exchange format NIR (Pedersen 2024), from any writer.
 
-Kinds, shapes, edges and counts are read, of the weights their shape alone. `nir.read` is not used:
-it names no node that it does not know, and takes every kernel for square and every group for one.
-What NIR does not say, our own files say in their metadata: T, what a step lasts, and whether
-images enter. Of other files it is one step of 1e-4 s on events.
+Kinds, shapes, edges and counts are read, but no weights. `nir.read` is not used: its errors do not
+name unknown nodes, and it assumes square kernels and one group. What NIR cannot express, spikenas
+writes to the metadata: T, the duration of a step, and whether the input is images. For other files
+the defaults are one step of 1e-4 s on events.
 """
 
 from collections.abc import Iterable
@@ -18,21 +18,21 @@ import numpy as np
 
 from spikenas.exceptions import SpecError
 from spikenas.hardware.batch_norm_folding import fold_batch_norm
-from spikenas.hardware.layers import INPUT, LayerGraph, Pair
+from spikenas.hardware.layers import INPUT, LayerGraph, Pair, is_same, window_output
 from spikenas.hardware.nir_node import NirNode, is_graph, listed, metadata_of, text
 from spikenas.workload import Kind, Operand, Operation, Signal, Workload
 
 _STEP_SECONDS = 1e-4
-_NO_LEAK = 2.0**-25  # a float32 that loses no more than this part stays what it is
+_NO_LEAK = 2.0**-25  # a float32 that loses no more than this fraction does not change
 _KINDS = ("Affine", "AvgPool2d", "Conv2d", "CubaLIF", "Flatten", "IF", "LIF", "Linear", "SumPool2d")
 _DAMAGE = (OSError, RuntimeError, LookupError, TypeError, ValueError, MemoryError)  # of h5py
 _ENDS = ("Input", "Output")
 
 
 def read_nir(path: Path) -> tuple[Workload, LayerGraph]:
-    """Return a network's operations, and its layers, whose windows need not be square.
+    """Return the operations of a network, and its layers, whose windows need not be square.
 
-    Raises SpecError naming the file, and the node where it is one that no chip is checked for.
+    Raises SpecError naming the file, and the node if no chip can be checked for it.
     """
     if not path.is_file():
         raise SpecError(f"{path}: no such file")
@@ -41,8 +41,7 @@ def read_nir(path: Path) -> tuple[Workload, LayerGraph]:
             graph = file.get("node")
             if not is_graph(graph):
                 raise SpecError(f"{path}: is HDF5 but no NIR graph; needed: what nir.write writes")
-            reader = _Reader(graph, str(path))
-            return reader.network()
+            return _Reader(graph, str(path)).network()
     except SpecError:
         raise
     except _DAMAGE as error:
@@ -53,7 +52,7 @@ def read_nir(path: Path) -> tuple[Workload, LayerGraph]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Value:
-    """What a node gives, and which operation it comes from."""
+    """The output of a node, and the operation that produces it."""
 
     source: str
     shape: tuple[int, ...]
@@ -61,17 +60,16 @@ class _Value:
 
 
 class _Reader:
-    """Operations so far, and what each node gives."""
+    """Collects the operations, and the output of each node."""
 
     def __init__(self, graph: h5py.Group, path: str) -> None:
         self._path = path
         self._nodes = {name: NirNode(group, name, path) for name, group in graph["nodes"].items()}
         self._sources = self._edges(graph)
-        self._told = metadata_of(graph)
+        self._metadata = metadata_of(graph)
         self._operations: dict[str, Operation] = {}
-        self._windows: dict[
-            str, dict[str, Any]
-        ] = {}  # of layers, what an operation has no word for
+        # The fields of layers that an operation lacks.
+        self._windows: dict[str, dict[str, Any]] = {}
         self._values: dict[str, _Value] = {}
         self._sums: dict[tuple[str, ...], _Value] = {}
 
@@ -83,7 +81,7 @@ class _Reader:
             if node.kind == "Input":
                 self._values[name] = self._input(node)
             elif sources:
-                self._values[name] = self._given(node, self._sum(node, sources))
+                self._values[name] = self._output(node, self._sum(node, sources))
             else:
                 node.refuse("nothing feeds it; every path must begin at the Input")
         operations = tuple(self._operations.values())
@@ -100,7 +98,7 @@ class _Reader:
         return workload, replace(layers, layers=tuple(widened))
 
     def _edges(self, graph: h5py.Group) -> dict[str, list[str]]:
-        """Return who feeds each node."""
+        """Return the sources of each node."""
         sources: dict[str, list[str]] = {name: [] for name in self._nodes}
         edges = np.asarray(graph["edges"][()])
         if edges.size and edges.shape[1:] != (2,):
@@ -139,8 +137,8 @@ class _Reader:
             ) from None
 
     def _number(self, key: str, otherwise: float) -> float:
-        """Return a number of our metadata, above 0."""
-        found = self._told.get(key, otherwise)
+        """Return a number above 0 from the metadata."""
+        found = self._metadata.get(key, otherwise)
         is_number = isinstance(found, int | float | np.integer | np.floating)
         if not is_number or not 0 < found < float("inf"):
             raise SpecError(f"{self._path}: metadata {key} = {found!r}; needed: a number above 0")
@@ -150,12 +148,12 @@ class _Reader:
         shape = node.counts("shape", least=1)
         if len(shape) not in (1, 3):
             node.refuse(f"shape {listed(shape)}; needed: [C, H, W] or [N], without batch and time")
-        is_image = self._told.get("input") == "frames"
+        is_image = self._metadata.get("input") == "frames"
         signal = Signal.ANALOG if is_image else Signal.COUNTS
         return _Value(source=INPUT, shape=shape, signal=signal)
 
     def _sum(self, node: NirNode, sources: list[str]) -> _Value:
-        """Add what meets at a node, two at a time; readers of the same sum share it."""
+        """Add the inputs of a node, two at a time; nodes with the same inputs share the sum."""
         value = self._values[sources[0]]
         for place, source in enumerate(sources[1:], start=2):
             other = self._values[source]
@@ -173,8 +171,7 @@ class _Reader:
             value = self._sums[summed]
         return value
 
-    def _given(self, node: NirNode, x: _Value) -> _Value:
-        """Return what a node gives."""
+    def _output(self, node: NirNode, x: _Value) -> _Value:
         match node.kind:
             case "Conv2d":
                 return self._convolved(node, x)
@@ -202,7 +199,7 @@ class _Reader:
         self._windows[node.name] = _window(kernel, stride, padding, dilation, groups)
         return self._add(
             node.name,
-            Kind.LINEAR if is_linear else Kind.CONV,  # the first, as of tokens on a grid
+            Kind.LINEAR if is_linear else Kind.CONV,  # a 1x1 kernel maps tokens on a grid
             (x,),
             (out, *after),
             Signal.MEMBRANE,
@@ -245,7 +242,7 @@ class _Reader:
         )
 
     def _leak(self, node: NirNode) -> float:
-        """Return the part of the membrane that is lost a step, of the neuron that loses most."""
+        """Return the largest fraction of a membrane that any neuron loses per step."""
         if node.kind == "IF":
             return 0.0
         tau = float(node.numbers("tau" if node.kind == "LIF" else "tau_mem").min())
@@ -269,7 +266,7 @@ class _Reader:
         self._windows[node.name] = _window(kernel, stride, (0, 0), (1, 1), 1)
         return self._add(
             node.name,
-            Kind.SUM_POOL,  # an average too, its divisor goes into the next weights
+            Kind.SUM_POOL,  # also an average: its divisor is folded into the next weights
             (x,),
             (channels, *after),
             signal,
@@ -277,7 +274,7 @@ class _Reader:
         )
 
     def _flattened(self, node: NirNode, x: _Value) -> _Value:
-        """Make a vector; writers that count the batch as an axis begin at 1."""
+        """Flatten to a vector; writers that count the batch as an axis start at 1."""
         start, end = (node.count(name, least=-1) for name in ("start_dim", "end_dim"))
         if start not in (0, 1) or end not in (-1, len(x.shape) - 1, len(x.shape)):
             node.refuse(f"flattens axes {start} to {end} of {listed(x.shape)}; needed: all")
@@ -323,11 +320,10 @@ def _padded(
         return (pads[0], pads[1]), (x.shape[1], x.shape[2])
     is_number = node.kind == "Conv2d" and word != "valid"
     padding = node.pair("padding", least=0) if is_number else (0, 0)
-    axes = zip(x.shape[1:], kernel, stride, padding, dilation, strict=True)
-    height, width = ((n + 2 * p - d * (k - 1) - 1) // s + 1 for n, k, s, p, d in axes)
-    if min(height, width) < 1:
+    size = window_output((x.shape[1], x.shape[2]), kernel, stride, padding, dilation)
+    if min(size) < 1:
         node.refuse(f"a window of {kernel[0]}x{kernel[1]} on {listed(x.shape)} leaves nothing")
-    return padding, (height, width)
+    return padding, size
 
 
 def _window(
@@ -339,17 +335,17 @@ def _window(
         "padding": padding,
         "dilation": dilation,
         "groups": groups,
-        "same_padding": padding == (kernel[0] // 2, kernel[1] // 2),
+        "same_padding": is_same(kernel, padding),
     }
 
 
 def _squared(kernel: Pair, stride: Pair, padding: Pair) -> dict[str, int]:
-    """Return the numbers that rules may be about, of the larger axis."""
+    """Return the attributes that chip rules refer to, taken from the larger axis."""
     return {"kernel_size": max(kernel), "stride": max(stride), "padding": max(padding)}
 
 
 def _joined(*signals: Signal) -> Signal:
-    """Return what a sum of these carries."""
+    """Return what a sum of these signals carries."""
     for widest in (Signal.MEMBRANE, Signal.ANALOG):
         if widest in signals:
             return widest

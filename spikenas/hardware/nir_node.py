@@ -1,4 +1,4 @@
-"""`NirNode`: one node of a NIR file, each field checked as it is read."""
+"""`NirNode`: one node of a NIR file, each field checked when it is read."""
 
 from collections.abc import Mapping
 from math import isfinite
@@ -12,7 +12,7 @@ from spikenas.hardware.layers import Pair
 
 
 class NirNode:
-    """One node of the file; complaints name both."""
+    """One node; error messages name the file and the node."""
 
     def __init__(self, group: object, name: str, path: str) -> None:
         if not isinstance(group, h5py.Group):
@@ -25,15 +25,15 @@ class NirNode:
         raise SpecError(f"{self._path}: node {self.name!r} ({self.kind}): {complaint}")
 
     def has(self, name: str) -> bool:
-        """Say whether a field is there."""
+        """Whether the node has a field."""
         return name in self._group
 
     def text(self, name: str) -> str:
-        """Return what a field says."""
+        """Return a field as text."""
         return text(self._field(name))
 
     def shape(self, name: str, *, dimensions: int | None = None) -> tuple[int, ...]:
-        """Return the shape of an array, whose numbers are not read."""
+        """Return the shape of an array without reading its numbers."""
         shape = self._field(name).shape
         if shape is None or 0 in shape or dimensions not in (None, len(shape)):
             needed = "numbers" if dimensions is None else f"{dimensions} axes"
@@ -48,28 +48,28 @@ class NirNode:
         return found
 
     def counts(self, name: str, *, least: int) -> tuple[int, ...]:
-        """Return whole numbers."""
+        """Return whole numbers from ``least``."""
         found = self.numbers(name).reshape(-1)
         if not all(isfinite(n) and n == int(n) and n >= least for n in found.tolist()):
             self.refuse(f"{name} = {found.tolist()}; needed: whole numbers from {least}")
         return tuple(int(n) for n in found)
 
     def count(self, name: str, *, least: int) -> int:
-        """Return one whole number."""
+        """Return one whole number from ``least``."""
         found = self.counts(name, least=least)
         if len(found) != 1:
             self.refuse(f"{name} = {list(found)}; needed: one number")
         return found[0]
 
     def pair(self, name: str, *, least: int = 1) -> Pair:
-        """Return one whole number for both axes, or two."""
+        """Return (vertical, horizontal), from two whole numbers or one for both axes."""
         found = self.counts(name, least=least)
         if len(found) not in (1, 2):
             self.refuse(f"{name} = {list(found)}; needed: one number, or two")
         return found[0], found[-1]
 
     def biases(self, count: int) -> int:
-        """Return how many biases there are, none where all are zero."""
+        """Return ``count``, or 0 if all biases are zero."""
         return count if self.kind != "Linear" and np.any(self.numbers("bias")) else 0
 
     def _field(self, name: str) -> h5py.Dataset:
@@ -80,7 +80,7 @@ class NirNode:
 
 
 def is_graph(group: object) -> bool:
-    """Say whether a part of a file is a graph of nodes and edges."""
+    """Whether a part of a file is a graph of nodes and edges."""
     return (
         isinstance(group, h5py.Group)
         and text(group.get("type")) == "NIRGraph"
@@ -90,22 +90,20 @@ def is_graph(group: object) -> bool:
 
 
 def metadata_of(graph: h5py.Group) -> Mapping[str, Any]:
-    """Return what a file of ours says of itself."""
+    """Return the metadata of a file that spikenas wrote."""
     group = graph.get("metadata")
     if not isinstance(group, h5py.Group) or text(group.get("writer")) != "spikenas":
         return {}
-    told = {name: found[()] for name, found in group.items() if isinstance(found, h5py.Dataset)}
-    return {
-        name: text(value) if isinstance(value, bytes) else value for name, value in told.items()
-    }
+    values = {name: found[()] for name, found in group.items() if isinstance(found, h5py.Dataset)}
+    return {name: text(v) if isinstance(v, bytes) else v for name, v in values.items()}
 
 
 def text(found: Any) -> str:
-    """Return what a data set or one of its elements says."""
+    """Return a data set, or one of its elements, as text."""
     value = found[()] if isinstance(found, h5py.Dataset) else found
     return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
 
 
 def listed(shape: tuple[int, ...]) -> str:
-    """Name a shape as 16x8x8."""
+    """Write a shape as 16x8x8."""
     return "x".join(map(str, shape)) or "one number"

@@ -1,9 +1,9 @@
 """`ChipProfile`: what a chip can run, read from one TOML file.
 
-A profile has rules (an operation that it refuses, warns of or notes), limits (numbers that it
-allows) and, where its layers are placed on cores, facts of structure. Each carries its reason, its
-cure in words of the search space, its source and how sure that source is, so that no verdict
-stands without evidence.
+A profile has rules (operations that it refuses, warns about or notes), limits (numbers that it
+allows) and, where layers are placed on cores, facts of structure. Each states its reason, its cure
+in terms of the search space, its source and how reliable that source is, so every verdict comes
+with evidence.
 """
 
 import hashlib
@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from functools import cached_property
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, Any, Literal, cast, get_args
+from typing import Annotated, Any, Literal, Self, cast, get_args
 
 from pydantic import (
     AfterValidator,
@@ -27,7 +27,13 @@ from pydantic import (
 from spikenas import shipped
 from spikenas.exceptions import SpecError, UnknownNameError, UsageError
 from spikenas.hardware.profile_errors import complaints, known_place
-from spikenas.hardware.profile_names import PLACEMENTS, LimitName, PlacementName, StructureName
+from spikenas.hardware.profile_names import (
+    PLACEMENTS,
+    LimitName,
+    Needs,
+    PlacementName,
+    StructureName,
+)
 from spikenas.workload import AttributeName, Kind, Signal
 
 Grade = Literal[
@@ -52,10 +58,24 @@ OneOrMany = Annotated[
 _SOFT: tuple[Grade, ...] = ("secondary", "recalled")
 
 
-class Fact(BaseModel):
-    """Why something is so, what to do about it, who says it and how sure they are."""
+class Table(BaseModel):
+    """A table of a TOML file; unknown keys are refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    @classmethod
+    def from_text(cls, text: str, source: str) -> Self:
+        """Parse a whole file; ``source`` names it in errors. Raises SpecError."""
+        try:
+            return cls.model_validate(shipped.parse_toml(text))
+        except SpecError as error:
+            raise SpecError(f"{source}: {error}") from None
+        except ValidationError as error:
+            raise SpecError(f"{source}: {complaints(error, cls)}") from None
+
+
+class Fact(Table):
+    """A property of a chip: why it holds, what to do about it, who says so and how reliably."""
 
     reason: Text
     cure: Text
@@ -64,21 +84,21 @@ class Fact(BaseModel):
 
 
 class ChipRule(Fact):
-    """Operations that a chip refuses, warns of or notes.
+    """Operations that a chip refuses, warns about or notes.
 
     A rule applies to an operation of one of its kinds for which every given condition holds.
 
     Attributes:
         any_input: an operand carries one of these signals.
         all_inputs: every operand carries one of these signals.
-        from_image: it reads what enters the network.
+        from_image: it reads the input of the network.
         not_behind: it is not fed directly by an operation of these kinds.
         feeds: its output reaches one of these kinds before further weights.
         above: each named attribute of the operation is greater than the number.
         biased: it adds a constant at every step.
-        within: its name begins with this place of the network, as ``halting``.
-        not_within: its name does not begin with this place.
-        cost: what the text shall count: ``replication`` of weights by a membrane shortcut, or
+        within: its name begins with this part of the network, such as ``halting``.
+        not_within: its name does not begin with this part.
+        cost: what the message counts: ``replication`` of weights by a membrane shortcut, or
             ``coincidences``, the neurons that would compute the products.
     """
 
@@ -97,11 +117,11 @@ class ChipRule(Fact):
 
 
 class Limit(Fact):
-    """The most of something that a chip holds, or the least of it that a placement asks for.
+    """The most of something that a chip holds, or the least that a placement requires.
 
     Attributes:
-        value: a number; or a list: of one number a core, or of all that is allowed.
-        advisory: going past it is a warning, because there is a way round it.
+        value: a number; or a list, of one number per core or of all allowed values.
+        advisory: exceeding it only warns, because there is a workaround.
     """
 
     value: OneOrMany
@@ -109,12 +129,12 @@ class Limit(Fact):
 
     @property
     def is_soft(self) -> bool:
-        """Whether it only warns: it is advisory, or nobody first-hand says it."""
+        """Whether it only warns: it is advisory, or no first-hand source states it."""
         return self.advisory or self.grade in _SOFT
 
     @cached_property
     def values(self) -> tuple[float, ...]:
-        """The value as a list, also of one."""
+        """The value as a tuple, even if it is a single number."""
         return self.value if isinstance(self.value, tuple) else (self.value,)
 
     @cached_property
@@ -123,19 +143,18 @@ class Limit(Fact):
         return max(self.values)
 
 
-class ChipProfile(BaseModel):
+class ChipProfile(Table):
     """A chip, or a class of chips.
 
     Attributes:
-        clock: ``none`` where the arrival of an event is all the timing there is, ``time_step``
-            where all neurons finish a step before the next begins.
-        extends: a shipped profile whose rules it has too, but for those of equal name; likewise
-            its placement, limits and structure, unless another placement is named.
-        placement: how layers come to lie on cores; asks for limits and structure of its own.
+        clock: ``none`` where timing is given by the arrival of events alone, ``time_step`` where
+            all neurons finish a step before the next begins.
+        extends: a shipped profile whose rules are inherited; rules of the same name override
+            them. Placement, limits and structure are inherited too, unless the profile names
+            another placement.
+        placement: how layers are mapped to cores; needs limits and structure of its own.
         structure: what the chip's layers must look like.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: Name
     title: Text
@@ -151,13 +170,7 @@ class ChipProfile(BaseModel):
     @classmethod
     def from_toml(cls, text: str, *, source: str = "chip profile") -> "ChipProfile":
         """Read a profile; ``source`` names the text in errors. Raises SpecError."""
-        try:
-            fields = shipped.parse_toml(text)
-            own = cls.model_validate(fields)
-        except SpecError as error:
-            raise SpecError(f"{source}: {error}") from None
-        except ValidationError as error:
-            raise SpecError(f"{source}: {complaints(error, cls)}") from None
+        own = cls.from_text(text, source)
         profile = own if own.extends is None else own._extending(own.extends, source)
         profile._obey_names(source)
         profile._obey_placement(source)
@@ -166,7 +179,7 @@ class ChipProfile(BaseModel):
 
     @property
     def toml(self) -> str:
-        """The text that it was read from, to be kept with a run."""
+        """The text that it was read from; runs keep it."""
         return self._toml
 
     @property
@@ -181,21 +194,20 @@ class ChipProfile(BaseModel):
 
     @property
     def margin_names(self) -> tuple[str, ...]:
-        """The names of all that a network can break, the keys of `Verdict.margins`."""
+        """The names of everything that a network can violate, the keys of `Verdict.margins`."""
         return (*self.forbidden, *self.limits, *self.structure)
 
     def limit(self, name: str) -> Limit:
-        """Return a limit that it must have."""
+        """Return a limit that is known to be there."""
         return self.limits[cast(LimitName, name)]
 
     def fact(self, name: str) -> Fact:
-        """Return a limit or a fact of structure."""
-        if name in self.limits:
-            return self.limit(name)
-        return self.structure[cast(StructureName, name)]
+        """Return a limit, a fact of structure or a rule."""
+        tables: tuple[Mapping[Any, Fact], ...] = (self.limits, self.structure, self.rules)
+        return next(table[name] for table in tables if name in table)
 
     def _extending(self, name: str, source: str) -> "ChipProfile":
-        """Return it with all that it has from another profile."""
+        """Return the profile with everything that it inherits from another one."""
         try:
             base = chip(name)
         except UnknownNameError as error:
@@ -210,24 +222,25 @@ class ChipProfile(BaseModel):
         return self.model_copy(update=inherited)
 
     def _obey_names(self, source: str) -> None:
-        """Hold each name against its neighbours and against what the placement reads."""
+        """Check each name against the other tables and against what the placement reads."""
         for name in self.rules:
             if name in (*get_args(LimitName), *get_args(StructureName)):
                 raise SpecError(f"{source}: rules.{name} bears the name of a limit; rename it")
-        for kind, needs in PLACEMENTS.items():
-            for table, wanted in (("limits", needs.limits), ("structure", needs.structure)):
-                given: Mapping[Any, Any] = getattr(self, table)
-                if kind == self.placement:
-                    for name in wanted:
-                        if name not in given:
-                            raise SpecError(
-                                f"{source}: {table}.{name} is missing; placement = {kind!r} "
-                                f"reads {', '.join(wanted)}"
-                            )
-        read = PLACEMENTS[self.placement].all_limits if self.placement else ()
+        needs = PLACEMENTS[self.placement] if self.placement else Needs()
+        tables: Mapping[str, tuple[tuple[str, ...], Mapping[Any, Fact]]] = {
+            "limits": (needs.limits, self.limits),
+            "structure": (needs.structure, self.structure),
+        }
+        for table, (wanted, given) in tables.items():
+            for name in wanted:
+                if name not in given:
+                    raise SpecError(
+                        f"{source}: {table}.{name} is missing; placement = {self.placement!r} "
+                        f"reads {', '.join(wanted)}"
+                    )
         for name, limit in self.limits.items():
-            if name not in read and not name.startswith("max_"):
-                kinds = [kind for kind, needs in PLACEMENTS.items() if name in needs.all_limits]
+            if name not in needs.all_limits and not name.startswith("max_"):
+                kinds = [kind for kind, other in PLACEMENTS.items() if name in other.all_limits]
                 raise SpecError(
                     f"{source}: limits.{name} is read by placement = "
                     f"{' or '.join(map(repr, kinds))} only; set it, or remove the limit"
@@ -236,7 +249,7 @@ class ChipProfile(BaseModel):
                 raise SpecError(f"{source}: limits.{name}.value is a list; needed: one number")
 
     def _obey_placement(self, source: str) -> None:
-        """Refuse values that the placement cannot reckon with."""
+        """Refuse values that the placement cannot handle."""
         if self.placement is None:
             return
         needs = PLACEMENTS[self.placement]
@@ -273,13 +286,13 @@ def chips() -> list[str]:
 def chip(name_or_path: str | Path | ChipProfile) -> ChipProfile:
     """Return a shipped profile by name, or the user's own by a path ending in ``.toml``.
 
-    A profile is returned as it is, if it has the text that a run is to keep.
+    A profile is returned unchanged. It must have been read from a text, which runs keep.
     """
     if isinstance(name_or_path, ChipProfile):
         if not name_or_path.toml:
             raise UsageError(
-                f"chip {name_or_path.name!r} was not read from a text, which a run keeps; "
-                "make it by ChipProfile.from_toml"
+                f"chip {name_or_path.name!r} was not read from a text, which runs must keep; "
+                "create it with ChipProfile.from_toml"
             )
         return name_or_path
     name = shipped.name_of("chip", name_or_path)

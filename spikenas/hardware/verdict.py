@@ -1,8 +1,8 @@
-"""`check`, `check_layers`: hold a network against a chip, before any training.
+"""`check`, `check_layers`: check a network against a chip, before any training.
 
 Only kinds, signals, shapes and counts are read, no module and no weight. A forbidden rule, a hard
-limit or a broken fact of structure is a violation and refuses the network; a warning or a note
-says at what price it runs, or which limit it passes that nobody first-hand confirms.
+limit or a violated fact of structure is a violation and refuses the network. A warning or a note
+says at what cost it runs, or which limit it exceeds that no first-hand source confirms.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,7 +15,7 @@ from spikenas.hardware.batch_norm_folding import fold_batch_norm
 from spikenas.hardware.chip_rules import OperationGraph, applies, described, replication
 from spikenas.hardware.layers import INPUT, LayerGraph
 from spikenas.hardware.placement import PLACE, Bound, Breach, Placement
-from spikenas.hardware.profile import ChipProfile, chips
+from spikenas.hardware.profile import ChipProfile, ChipRule, chips
 from spikenas.hardware.profile import chip as shipped
 from spikenas.workload import WEIGHTED, Kind, Operand, Operation, Signal, Workload
 
@@ -29,6 +29,7 @@ _NOUNS: Mapping[str, str] = {
     "max_weights_per_operation": "weights per operation",
     "max_neurons_per_operation": "neurons per operation",
 }
+_Severity = Literal["violation", "warning", "note"]
 _VERBS: Mapping[Bound, tuple[str, str]] = {
     "most": ("allows", "needs"),
     "least": ("asks for at least", "has"),
@@ -37,17 +38,17 @@ _VERBS: Mapping[Bound, tuple[str, str]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Violation:
-    """One rule or limit of a chip that a network meets or breaks; as text one sentence.
+    """One rule or limit of a chip that a network violates or that warns; its text is one sentence.
 
     Attributes:
-        operation: where, ``the network`` for a limit on the whole; the first place of a warning.
-        rule: the rule's, limit's or fact's name in the profile.
-        limit: the most that is allowed, or the least that is asked for; 0 of a rule and of a fact.
-        need: how much the network needs, of a least how much it has; the number of places of a
-            rule.
+        operation: where: ``the network`` for a limit on the whole; the first place of a warning.
+        rule: the name of the rule, limit or fact in the profile.
+        limit: the upper or lower limit; 0 for a rule and for a fact of structure.
+        need: how much the network needs, or has where ``limit`` is a lower one; the number of
+            places for a rule.
         have: what was found there, in words.
         cure: which choice of the search space would help.
-        bound: whether ``limit`` is the most or the least.
+        bound: whether ``limit`` is an upper (``most``) or a lower (``least``) one.
     """
 
     chip: str
@@ -58,7 +59,7 @@ class Violation:
     have: str
     reason: str
     cure: str
-    severity: Literal["violation", "warning", "note"] = "violation"
+    severity: _Severity = "violation"
     bound: Bound = "most"
 
     def __str__(self) -> str:
@@ -80,14 +81,14 @@ class Violation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """What a chip says to a network.
+    """The result of checking a network against a chip.
 
     Attributes:
-        violations: one for each operation and broken rule, in the network's order, then limits.
-        warnings: one for each rule that warns or notes, however many operations it meets, then
-            limits that are passed but soft.
+        violations: one for each operation and violated rule, in network order, then limits.
+        warnings: one for each rule that warns or notes, however many operations it applies to,
+            then soft limits that are exceeded.
         worst: the margin of every forbidden rule, limit and fact of structure, see `margins`.
-        placement: where the layers would lie, None of a chip without cores to place them on.
+        placement: where the layers would be placed; None for a chip without a placement.
     """
 
     chip: str
@@ -102,11 +103,11 @@ class Verdict:
         return not self.violations
 
     def margins(self) -> dict[str, float]:
-        """Return how far each rule is from being broken; above 0 it is broken.
+        """Return how far each rule is from being violated; above 0 it is violated.
 
-        For a limit need / limit - 1, of a lower one limit / need - 1, for a forbidden rule the
-        number of operations it meets; a soft limit is never above 0. The keys depend on the chip
-        alone.
+        This is need / limit - 1 for an upper limit, limit / need - 1 for a lower one, and for a
+        forbidden rule the number of operations it applies to. Soft limits are never above 0. The
+        keys depend on the chip alone.
         """
         return dict(self.worst)
 
@@ -123,9 +124,10 @@ class Verdict:
 
 
 def check(workload: Workload, chip: ChipProfile, *, layers: LayerGraph | None = None) -> Verdict:
-    """Hold every operation of a workload against every rule and limit of a chip.
+    """Check every operation of a workload against every rule and limit of a chip.
 
-    ``layers`` are its own where it was read with them, else it is folded.
+    ``layers`` is the layer graph that was read together with the workload, if there is one; by
+    default it is derived from the workload.
     """
     graph = OperationGraph(workload)
     refusals, warnings, counts = _by_rules(chip, list(chip.rules), graph)
@@ -152,9 +154,9 @@ def check(workload: Workload, chip: ChipProfile, *, layers: LayerGraph | None = 
 
 
 def check_layers(graph: LayerGraph, chip: ChipProfile) -> Verdict:
-    """Hold layers from elsewhere against a chip; raises UsageError where it has no placement.
+    """Check layers from a file against a chip; raises UsageError if it has no placement.
 
-    Of its rules only those about what reads an image are asked, where the graph says it is one.
+    The only rules that are checked are those about image inputs, if the input is an image.
     """
     if chip.placement is None:
         able = [name for name in chips() if shipped(name).placement]
@@ -179,21 +181,24 @@ def check_layers(graph: LayerGraph, chip: ChipProfile) -> Verdict:
 def _by_rules(
     chip: ChipProfile, names: Sequence[str], graph: OperationGraph
 ) -> tuple[list[Violation], list[Violation], dict[str, float]]:
-    """Return refusals, warnings, and how many operations each forbidden rule meets."""
+    """Return refusals, warnings, and how many operations each forbidden rule applies to."""
     refusals, warnings, counts = [], [], {}
     for name in names:
         rule = chip.rules[name]
         met = [op for op in graph.candidates(rule.kinds) if applies(rule, op, graph)]
         if rule.verdict == "forbidden":
-            refusals += [_refusal(chip, name, operation) for operation in met]
+            breaches = [Breach(rule=name, operation=op.name, have=described(op)) for op in met]
+            refusals += [_violation(chip, breach) for breach in breaches]
             counts[name] = float(len(met))
         elif met:
-            warnings.append(_warning(chip, name, met, graph))
+            have = _occurrences(rule, met, graph)
+            breach = Breach(rule=name, operation=met[0].name, need=len(met), have=have)
+            warnings.append(_violation(chip, breach, rule.verdict))
     return refusals, warnings, counts
 
 
 def _image_readers(graph: LayerGraph) -> Workload:
-    """Return the layers that read an image, as operations on it."""
+    """Return the layers that read the image, as operations on it."""
     operations = tuple(
         Operation(
             name=layer.name,
@@ -224,7 +229,7 @@ def _verdict(
     graph: LayerGraph | None,
     order: Sequence[str],
 ) -> Verdict:
-    """Add what the placement finds, and sort hard from soft."""
+    """Add the findings of the placement, and separate hard from soft limits."""
     placement = None
     found = list(breaches)
     if graph is not None and chip.placement is not None:
@@ -255,26 +260,15 @@ def _is_soft(chip: ChipProfile, breach: Breach) -> bool:
     return breach.rule in chip.limits and chip.limit(breach.rule).is_soft
 
 
-def _violation(
-    chip: ChipProfile, breach: Breach, severity: Literal["violation", "warning"] = "violation"
-) -> Violation:
+def _violation(chip: ChipProfile, breach: Breach, severity: _Severity = "violation") -> Violation:
     fact = chip.fact(breach.rule)
     return Violation(
-        chip=chip.name,
-        operation=breach.operation,
-        rule=breach.rule,
-        limit=breach.limit,
-        need=breach.need,
-        have=breach.have,
-        reason=fact.reason,
-        cure=fact.cure,
-        severity=severity,
-        bound=breach.bound,
+        chip=chip.name, reason=fact.reason, cure=fact.cure, severity=severity, **asdict(breach)
     )
 
 
 def _soft_warnings(chip: ChipProfile, breaches: Sequence[Breach]) -> Iterator[Violation]:
-    """Yield the worst breach of each soft limit, and why it only warns."""
+    """Yield the worst breach of each soft limit, with the reason why it only warns."""
     worst: dict[str, Breach] = {}
     for breach in breaches:
         if breach.rule not in worst or _is_worse(breach, worst[breach.rule]):
@@ -291,61 +285,31 @@ def _is_worse(one: Breach, other: Breach) -> bool:
     return one.need < other.need if one.bound == "least" else one.need > other.need
 
 
-def _refusal(chip: ChipProfile, name: str, operation: Operation) -> Violation:
-    rule = chip.rules[name]
-    return Violation(
-        chip=chip.name,
-        operation=operation.name,
-        rule=name,
-        limit=0,
-        need=1,
-        have=described(operation),
-        reason=rule.reason,
-        cure=rule.cure,
-    )
-
-
-def _warning(
-    chip: ChipProfile,
-    name: str,
-    operations: Sequence[Operation],
-    graph: OperationGraph,
-) -> Violation:
-    rule = chip.rules[name]
-    first = operations[0]
-    have = described(first)
+def _occurrences(rule: ChipRule, operations: Sequence[Operation], graph: OperationGraph) -> str:
+    """Say in words where a rule applies, and what that costs the chip."""
+    have = described(operations[0])
     if len(operations) > 1:
         have += f" (the first of {len(operations)} operations)"
     if rule.cost == "replication":
         have += f", {replication(graph)}"
     elif rule.cost == "coincidences":
         have += f", {sum(op.macs for op in operations)} AND neurons in all"
-    return Violation(
-        chip=chip.name,
-        operation=first.name,
-        rule=name,
-        limit=0,
-        need=len(operations),
-        have=have,
-        reason=rule.reason,
-        cure=rule.cure,
-        severity="warning" if rule.verdict == "warning" else "note",
-    )
+    return have
 
 
 def _needs(name: str, workload: Workload) -> Iterator[tuple[str, float]]:
-    """Yield what each place needs of a limited quantity."""
+    """Yield how much of a limited quantity each place needs."""
     operations = workload.operations
     match name:
         case "max_parameters":
             yield _THE_NETWORK, workload.parameters
         case "max_neurons":
             yield _THE_NETWORK, workload.neurons
-        case "max_synapses":  # each connection counts, also where convolutions share a weight
+        case "max_synapses":  # each connection counts, even where convolutions share a weight
             yield _THE_NETWORK, sum(op.macs for op in operations if op.kind in WEIGHTED)
         case "max_steps":
             yield _THE_NETWORK, workload.num_steps
-        case "max_fan_in":  # of a neuron behind these weights alone: MACs per output element
+        case "max_fan_in":  # of a neuron that reads these weights alone: MACs per output element
             for op in operations:
                 if op.kind in WEIGHTED:
                     yield op.name, op.macs / prod(op.output_shape)

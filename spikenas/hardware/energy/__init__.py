@@ -1,6 +1,6 @@
 """Energy models: a workload in, the energy of one inference out, with the evidence for it.
 
-``cmos45`` counts arithmetic as the papers do, ``memory_aware`` also what memory costs. A chip is
+``cmos45`` counts arithmetic as the papers do, ``memory_aware`` adds the cost of memory. A chip is
 one TOML file in ``chips``; without a published constant it gives a score, never joules.
 """
 
@@ -12,12 +12,7 @@ from spikenas.hardware.energy.model import (
     EnergyModel,
     OperationEnergy,
 )
-from spikenas.hardware.energy.models import (
-    energy_model,
-    energy_models,
-    module_of_model,
-    name_of,
-)
+from spikenas.hardware.energy.models import energy_model, energy_models, module_of_model, name_of
 
 __all__ = [
     "Comparison",

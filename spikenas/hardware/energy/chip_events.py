@@ -1,47 +1,49 @@
-"""`ChipEvents`: the energy of a chip by its published figures for an event, from a TOML file.
+"""`ChipEvents`: the energy of a chip from published figures per event, read from a TOML file.
 
     E = E_event * events + E_update * N T + E_spike * spikes * groups + P_static * T * step
 
-Events are counted where they were measured. Where the current of one branch joins a membrane
-that several groups of neurons read, the chip holds the branch's weights once for each group, so
-its events happen as often; a spike is delivered once to each group of weights that reads it.
-A chip may have several readings, one after the other and never mixed: an all-in figure holds the
-static power already. Without a reading there are counts and a score, and no joules.
+Events are counted where they were measured. If the current of a branch joins a membrane that
+several groups of neurons read, the chip stores the branch's weights once for each group, so its
+events are multiplied by the number of groups. A spike is delivered once to each group of weights
+that reads it. A chip may have several readings, alternatives that are never mixed: an all-in
+figure already includes static power. Without a reading there are counts and a score, no joules.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
-from spikenas import shipped
-from spikenas.exceptions import SpecError
 from spikenas.hardware.energy.model import (
     Constant,
     Cost,
     EnergyModel,
+    Span,
     events_of,
     is_dense,
     output_rate_of,
 )
-from spikenas.hardware.profile import Count, Grade, Name, Text
-from spikenas.hardware.profile_errors import complaints
+from spikenas.hardware.profile import Count, Grade, Name, Table, Text
 from spikenas.workload import WEIGHTED, Kind, Operation, Workload
 
 _READERS = (*WEIGHTED, Kind.SPIKE_PRODUCT, Kind.SPIKE_SUM, Kind.MASK)
 _UJ = 1e6  # in picojoules
+_Term = Literal["synaptic_event", "neuron_update", "spike_delivery"]
+_NAMES: Mapping[_Term, str] = {
+    "synaptic_event": "events",
+    "neuron_update": "neuron updates",
+    "spike_delivery": "spikes",
+}
 
 
-class Price(BaseModel):
-    """Picojoules of something, with the evidence.
+class Price(Table):
+    """Picojoules per event, with the evidence.
 
     Attributes:
         low_pj: the lower end, where sources disagree.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     pj: Count
     low_pj: Count | None = None
@@ -55,15 +57,13 @@ class Price(BaseModel):
         return self
 
 
-class StaticPower(BaseModel):
-    """Power that flows for the whole inference, of one chip.
+class StaticPower(Table):
+    """The power of one chip that is drawn during the whole inference.
 
     Attributes:
         mw: milliwatts.
-        step_ms: how long one time step takes, in milliseconds.
+        step_ms: the duration of one time step in milliseconds.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     mw: Count
     step_ms: Count
@@ -77,18 +77,16 @@ class StaticPower(BaseModel):
         )
 
 
-class Reading(BaseModel):
+class Reading(Table):
     """One complete set of figures.
 
     Attributes:
         all_in: ``synaptic_event`` is total power over events, so nothing else may be added.
-        synaptic_event: one spike that meets one weight.
+        synaptic_event: one spike times one weight.
         neuron_update: one membrane at one step.
         spike_delivery: one spike to one group of weights that reads it.
-        static_power: what flows though nothing happens.
+        static_power: what is drawn even without events.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     title: Text
     all_in: Annotated[bool, Field(strict=True)] = False
@@ -101,12 +99,10 @@ class Reading(BaseModel):
     def _never_mixed(self) -> Self:
         for term in ("neuron_update", "spike_delivery", "static_power"):
             if self.all_in and getattr(self, term) is not None:
-                raise ValueError(f"an all-in figure holds {term} already; take one of them away")
+                raise ValueError(f"an all-in figure holds {term} already; remove one of them")
         return self
 
-    def constant(
-        self, term: Literal["synaptic_event", "neuron_update", "spike_delivery"]
-    ) -> Constant | None:
+    def constant(self, term: _Term) -> Constant | None:
         """Return one of the prices."""
         price: Price | None = getattr(self, term)
         if price is None:
@@ -120,17 +116,15 @@ class Reading(BaseModel):
         )
 
 
-class ChipFigures(BaseModel):
-    """What a file says of a chip.
+class ChipFigures(Table):
+    """The figures of a chip, as its file states them.
 
     Attributes:
-        updates: when a membrane is touched: at every step, or by events alone.
+        updates: when a membrane is updated: at every step, or by events only.
         notes: what else a reader of an estimate must know.
-        readings: sets of figures by name, the default first, never mixed; none where nothing is
-            public, which gives a score instead of joules.
+        readings: sets of figures by name, the default first, never mixed. Without any, because
+            nothing is public, the model gives a score instead of joules.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: Name
     title: Text
@@ -141,7 +135,7 @@ class ChipFigures(BaseModel):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChipEvents(EnergyModel):
-    """Readings by name; with none of them, an event and an update count 1 each."""
+    """The readings by name; without any, an event and an update count 1 each."""
 
     readings: Mapping[str, Reading]
     updates_every_step: bool
@@ -150,12 +144,7 @@ class ChipEvents(EnergyModel):
     @classmethod
     def from_toml(cls, text: str, *, source: str) -> "ChipEvents":
         """Read a chip; ``source`` names the text in errors. Raises SpecError."""
-        try:
-            file = ChipFigures.model_validate(shipped.parse_toml(text))
-        except SpecError as error:
-            raise SpecError(f"{source}: {error}") from None
-        except ValidationError as error:
-            raise SpecError(f"{source}: {complaints(error, ChipFigures)}") from None
+        file = ChipFigures.from_text(text, source)
         names = tuple(file.readings)
         return cls(
             name=file.name,
@@ -174,7 +163,7 @@ class ChipEvents(EnergyModel):
         return [self._cost(o, reading, groups[o.name]) for o in workload.operations]
 
     def static_pj(self, workload: Workload, settings: Mapping[str, str]) -> float:
-        """Charge for the time that the steps take."""
+        """Charge static power for the duration of all steps."""
         reading = self._reading(settings)
         if reading is None or reading.static_power is None:
             return 0.0
@@ -184,19 +173,12 @@ class ChipEvents(EnergyModel):
     def assumptions(self, workload: Workload, settings: Mapping[str, str]) -> tuple[str, ...]:
         """Say every figure, where it comes from and what is left out."""
         reading = self._reading(settings)
-        said: list[str]
-        if reading is None:
-            said = [
-                "no public figure for the energy of an event: counts and a score, no joules; the "
-                "score counts chip operations and compares networks on this chip alone"
-            ]
-        else:
-            prices = (
-                reading.constant("synaptic_event"),
-                reading.constant("neuron_update"),
-                reading.constant("spike_delivery"),
-                reading.static_power,
-            )
+        said = [
+            "no public figure for the energy of an event: counts and a score, no joules; the "
+            "score counts chip operations and compares networks on this chip alone"
+        ]
+        if reading is not None:
+            prices = (*(reading.constant(term) for term in _NAMES), reading.static_power)
             said = [reading.title, *(str(price) for price in prices if price is not None)]
         return (
             *said,
@@ -212,50 +194,34 @@ class ChipEvents(EnergyModel):
     def _cost(self, operation: Operation, reading: Reading | None, groups: int) -> Cost:
         if operation.kind is Kind.NEURON:
             spikes = output_rate_of(operation) * operation.neurons * operation.steps
-            updates = operation.neurons * operation.steps * operation.active_share
-            if not self.updates_every_step:
-                updates = 0.0
-            return Cost(
-                updates=updates,
-                spikes=spikes,
-                terms=_terms(
-                    ("neuron updates", reading, "neuron_update", updates),
-                    ("spikes", reading, "spike_delivery", spikes * groups),
-                ),
-            )
+            updates = 0.0
+            if self.updates_every_step:
+                updates = operation.neurons * operation.steps * operation.active_share
+            counts: Mapping[_Term, float] = {
+                "neuron_update": updates,
+                "spike_delivery": spikes * groups,
+            }
+            return Cost(updates=updates, spikes=spikes, terms=_terms(reading, counts))
         if operation.macs == 0:
             return Cost()
         events = (
             float(operation.macs * operation.steps) if is_dense(operation) else events_of(operation)
         ) * max(groups, 1)
-        return Cost(synops=events, terms=_terms(("events", reading, "synaptic_event", events)))
+        return Cost(synops=events, terms=_terms(reading, {"synaptic_event": events}))
 
 
-def _terms(
-    *rows: tuple[
-        str,
-        Reading | None,
-        Literal["synaptic_event", "neuron_update", "spike_delivery"],
-        float,
-    ],
-) -> dict[str, tuple[float, float]]:
+def _terms(reading: Reading | None, counts: Mapping[_Term, float]) -> dict[str, Span]:
     """Return the terms that have a price; without a reading all but deliveries count 1 each."""
-    terms = {}
-    for term, reading, price, number in rows:
-        if reading is None:
-            if price != "spike_delivery":
-                terms[term] = (number, number)
-            continue
-        constant = reading.constant(price)
-        if constant is not None:
-            terms[term] = constant.times(number)
-    return terms
+    if reading is None:
+        return {_NAMES[term]: (n, n) for term, n in counts.items() if term != "spike_delivery"}
+    constants = {term: reading.constant(term) for term in counts}
+    return {_NAMES[term]: each.times(counts[term]) for term, each in constants.items() if each}
 
 
 def _groups(workload: Workload) -> dict[str, int]:
     """Return how many places each output reaches without passing through weights or neurons.
 
-    Of a neuron these are the operations that read its spikes; of anything else the groups of
+    For a neuron these are the operations that read its spikes; for anything else the groups of
     neurons, or the weights, that its current reaches.
     """
     readers: dict[str, list[Operation]] = defaultdict(list)
@@ -264,13 +230,10 @@ def _groups(workload: Workload) -> dict[str, int]:
             readers[source].append(operation)
     reached: dict[str, set[str]] = {}
     for operation in reversed(workload.operations):
-        ends = (*_READERS, Kind.NEURON)
-        reached[operation.name] = _union(
-            {reader.name} if reader.kind in ends else reached[reader.name]
-            for reader in readers[operation.name]
+        reached[operation.name] = set().union(
+            *(
+                {reader.name} if reader.kind in (*_READERS, Kind.NEURON) else reached[reader.name]
+                for reader in readers[operation.name]
+            )
         )
     return {name: len(places) for name, places in reached.items()}
-
-
-def _union(sets: Iterable[set[str]]) -> set[str]:
-    return set().union(*sets)

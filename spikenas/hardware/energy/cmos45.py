@@ -4,9 +4,9 @@
     E = 4.6 pJ * MACs(first layer) * T' + 0.9 pJ * sum over l of SOPs(l)
 
 Batch norm folds into weights; neurons, pooling and additions cost nothing. A product of spikes
-counts at the rate of its left operand, as the papers count it, not by coincidences. It counts
-arithmetic in 32 bits and no memory, so it compares networks and predicts no chip; see
-docs/explanation/energy.md.
+counts at the rate of its left operand, as the papers count it, not by coincidences. Only 32-bit
+arithmetic is counted and no memory, so the figures compare networks but do not predict any chip;
+see docs/explanation/energy.md.
 """
 
 from collections.abc import Mapping, Sequence
@@ -25,7 +25,7 @@ from spikenas.workload import WEIGHTED, Kind, Operation, Workload
 _MULTIPLYING = (*WEIGHTED, Kind.SPIKE_PRODUCT)
 _HOROWITZ = "Horowitz 2014 (ISSCC), 45 nm, 32-bit float: multiply 3.7 pJ, add 0.9 pJ"
 _KNOBS = {
-    # Operations on the image: computed once, as the same frame is shown at every step, or at
+    # Operations on the image: computed once, since the same frame is shown at every step, or at
     # every step, as Zhou 2023 counts.
     "first_layer": ("once", "per_step"),
     # An integer or real input times a weight: a multiply-accumulate, or an accumulate for each
@@ -42,13 +42,13 @@ _IN_WORDS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cmos45(EnergyModel):
-    """A price for an accumulate and one for a multiply-accumulate."""
+    """One price per accumulate and one per multiply-accumulate."""
 
     mac: Constant
     ac: Constant
 
     def price_uj(self, *, synops: float, macs: float) -> float:
-        """Return microjoules of so many accumulates and multiply-accumulates."""
+        """Return the microjoules of ``synops`` accumulates and ``macs`` multiply-accumulates."""
         return (self.ac.value_pj * synops + self.mac.value_pj * macs) * 1e-6
 
     def costs(self, workload: Workload, settings: Mapping[str, str]) -> Sequence[Cost]:
@@ -56,7 +56,7 @@ class Cmos45(EnergyModel):
         return [self._cost(operation, settings) for operation in workload.operations]
 
     def assumptions(self, workload: Workload, settings: Mapping[str, str]) -> tuple[str, ...]:
-        """Say the two prices and the two choices."""
+        """Return the two prices and the two choices in words."""
         return (
             str(self.ac),
             str(self.mac),

@@ -1,11 +1,11 @@
-"""`compare`: a spiking network beside networks of equal size that do not spike.
+"""`compare`: a spiking network next to non-spiking networks of equal size.
 
 Both run every multiply-accumulate of the workload once. ``non_spiking`` has 32-bit activations,
-or the model's words. ``quantised`` has activations of b = ceil(log2(T + 1)) bits, which tell as
-much as the spikes of T steps (Yan 2024, arXiv 2409.08290), and the same weights and accumulators
-as the spiking network; a product of b bits and a weight is priced as b additions, shift-and-add,
-but never above a multiply-accumulate. That is our reading, an upper figure for the quantised
-network (grade: inferred).
+or the model's word size. ``quantised`` has activations of b = ceil(log2(T + 1)) bits, which carry
+as much information as the spikes of T steps (Yan 2024, arXiv 2409.08290), and the same weights and
+accumulators as the spiking network. A product of b bits and a weight is priced as b additions
+(shift-and-add), but never above a multiply-accumulate. That is our assumption, an upper bound for
+the quantised network (grade: inferred).
 """
 
 from collections.abc import Mapping
@@ -21,16 +21,16 @@ _BISECTIONS = 24  # to a ten-millionth
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
-    """One network of equal size that does not spike.
+    """One non-spiking network of equal size.
 
     Attributes:
-        bits: of its activations; None for those of the model's words.
+        bits: width of its activations; None for the model's word size.
         macs: multiply-accumulates per inference.
-        energy_uj: None where the model prices no such network.
-        times: its energy over that of the spiking network, the upper end of a range.
-        break_even_rate: the spike rate, the same everywhere, at which both cost as much: 0 where
-            the spiking network is dearer at any rate, 1 where it is cheaper at any.
-        priced: how, in words.
+        energy_uj: None if the model has no price for such networks.
+        times: its energy divided by that of the spiking network, using the upper end of a range.
+        break_even_rate: the uniform spike rate at which both cost the same: 0 if the spiking
+            network costs more at any rate, 1 if it costs less at any rate.
+        priced: how it is priced, in words.
     """
 
     network: Literal["non_spiking", "quantised"]
@@ -57,20 +57,23 @@ def compare(
 def _comparison(
     model: EnergyModel, workload: Workload, settings: Mapping[str, str], bits: int | None
 ) -> Comparison:
-    dense = model.dense_pj(workload, settings, bits=bits)
+    dense_pj = model.dense_pj(workload, settings, bits=bits)
     spiking = model.estimate(workload, **settings).total_uj
+    dense_uj = times = break_even_rate = None
+    priced = f"{model.name} has no price for a network without spikes: counts only"
+    if dense_pj is not None:
+        dense_uj = dense_pj * 1e-6
+        times = dense_uj / spiking if spiking else None
+        break_even_rate = _break_even(model, workload, settings, dense_uj)
+        priced = _in_words(bits)
     return Comparison(
         network="non_spiking" if bits is None else "quantised",
         bits=bits,
         macs=sum(operation.macs for operation in workload.operations),
-        energy_uj=None if dense is None else dense * 1e-6,
-        times=None if dense is None or not spiking else dense * 1e-6 / spiking,
-        break_even_rate=None
-        if dense is None
-        else _break_even(model, workload, settings, dense * 1e-6),
-        priced=_in_words(bits)
-        if dense is not None
-        else f"{model.name} has no price for a network without spikes: counts only",
+        energy_uj=dense_uj,
+        times=times,
+        break_even_rate=break_even_rate,
+        priced=priced,
     )
 
 
@@ -88,15 +91,18 @@ def _break_even(
     model: EnergyModel, workload: Workload, settings: Mapping[str, str], limit_uj: float
 ) -> float:
     """Return the rate at which the spiking network costs ``limit_uj``; energy grows with it."""
+
+    def energy_uj(rate: float) -> float:
+        total = model.estimate(workload.with_rate(rate), **settings).total_uj
+        assert total is not None
+        return total
+
     low, high = 0.0, 1.0
-    for rate in (low, high):
-        energy_uj = model.estimate(workload.with_rate(rate), **settings).total_uj
-        assert energy_uj is not None
-        if (energy_uj >= limit_uj) == (rate == 0.0):
-            return rate
+    if energy_uj(low) >= limit_uj:
+        return low
+    if energy_uj(high) < limit_uj:
+        return high
     for _ in range(_BISECTIONS):
         middle = (low + high) / 2
-        energy_uj = model.estimate(workload.with_rate(middle), **settings).total_uj
-        assert energy_uj is not None
-        low, high = (low, middle) if energy_uj > limit_uj else (middle, high)
+        low, high = (low, middle) if energy_uj(middle) > limit_uj else (middle, high)
     return (low + high) / 2

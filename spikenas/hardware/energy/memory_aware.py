@@ -2,8 +2,8 @@
 
 One on-chip SRAM per operation for its weights and one for the membranes that it charges. With
 R(n) the price of one access to an SRAM of n words, K kernel elements, N outputs, theta the spikes
-of an inference, T steps, and e the events (a spike and a weight that it meets; theta_in Cout K
-for a convolution of stride 1, theta_in D_out for a linear map):
+of an inference, T steps, and e the events (a spike times a weight; theta_in Cout K for a
+convolution of stride 1, theta_in D_out for a linear map):
 
     weights     e R(weights)
     membranes   2 e R(N) + 2 N T R(N)            read and write, for an event and for a step
@@ -13,14 +13,14 @@ for a convolution of stride 1, theta_in D_out for a linear map):
     addresses   convolution 2 theta_in (Emul + Eadd) + theta_in K Eadd;  linear e Eadd
     R(n) = 13.2 pJ + 1.09e-5 pJ * n * bits  (``sram = by_size``), or 10 pJ for each 64 bits
 
-An event of a count or a current multiplies: Emul + Eadd. A product of spikes reads two operands
-for each coincidence and adds to one of its outputs: e (R(left) + R(right) + 2 R(out) + Eadd).
-Pixels are dense: MACs (R(weights) + R(image) + Emul + Eadd) + N R(N), once per inference; so is
-every operation of the networks that do not spike, which is Lemaire's formula for them.
+An event whose input is a count or a current multiplies: Emul + Eadd. A product of spikes reads two
+operands for each coincidence and adds to one output: e (R(left) + R(right) + 2 R(out) + Eadd).
+Pixels are dense: MACs (R(weights) + R(image) + Emul + Eadd) + N R(N), once per inference. Lemaire
+prices every operation of a non-spiking network this way.
 
-``execution = time_step`` touches every membrane at every step. ``event_driven`` is a chip without
-a clock: membranes are touched by events alone, but where a leak or a bias needs a slow clock; and
-it cannot multiply two spike trains. Halted tokens have no membranes to touch.
+``execution = time_step`` updates every membrane at every step. ``event_driven`` is a chip without
+a clock: membranes are updated by events only, unless a leak or a bias needs a slow clock, and the
+chip cannot multiply two spike trains. Halted tokens have no membranes to update.
 """
 
 from collections.abc import Mapping, Sequence
@@ -31,6 +31,7 @@ from spikenas.hardware.energy.model import (
     Constant,
     Cost,
     EnergyModel,
+    Span,
     events_of,
     is_dense,
     is_on_spikes,
@@ -48,7 +49,7 @@ _PJ_PER_BIT, _PJ_PER_ACCESS, _PJ_PER_64_BITS = 1.09e-5, 13.2, 10.0
 
 @dataclass(frozen=True, slots=True)
 class _Prices:
-    """Picojoules of an addition, a multiplication and an access, for words of ``bits``."""
+    """Picojoules per addition, multiplication and memory access, for words of ``bits``."""
 
     bits: int
     sram: str
@@ -106,7 +107,7 @@ class MemoryAware(EnergyModel):
         return None
 
     def assumptions(self, workload: Workload, settings: Mapping[str, str]) -> tuple[str, ...]:
-        """Say constants, memories and what is left out."""
+        """Return constants, memories and what is left out, in words."""
         bits = settings["word_bits"]
         sram = {
             "by_size": f"an access to an SRAM of n words of {bits} bits costs "
@@ -136,14 +137,12 @@ class MemoryAware(EnergyModel):
     ) -> float:
         """Charge for every multiply-accumulate of one step and the memory that it needs."""
         prices = self._prices(settings)
-        return sum(
-            high
+        dense = (
+            _dense(operation, prices, bits=None if is_dense(operation) else bits)
             for operation in workload.operations
             if operation.macs
-            for _, high in _dense(
-                operation, prices, bits=None if is_dense(operation) else bits
-            ).values()
         )
+        return sum(high for terms in dense for _, high in terms.values())
 
     def _prices(self, settings: Mapping[str, str]) -> _Prices:
         bits = settings["word_bits"]
@@ -155,16 +154,12 @@ class MemoryAware(EnergyModel):
 def _weighted(operation: Operation, prices: _Prices, biased: set[str]) -> Cost:
     events, outputs = events_of(operation), prod(operation.output_shape)
     spikes = rate_of(operation) * operation.steps * prod(operation.inputs[0].shape)
-    is_conv = operation.kind is Kind.CONV
-    kernel = 1
-    if is_conv:
+    addresses = events * prices.add
+    if operation.kind is Kind.CONV:
         axes = int(operation.attributes.get("dimensions", 2))
         kernel = int(operation.attributes.get("kernel_size", 1)) ** axes
-    addresses = (
-        2 * spikes * prices.mac + spikes * kernel * prices.add if is_conv else events * prices.add
-    )
-    adds_only = is_on_spikes(operation)
-    arithmetic = events * (prices.add if adds_only else prices.mac)
+        addresses = 2 * spikes * prices.mac + spikes * kernel * prices.add
+    arithmetic = events * (prices.add if is_on_spikes(operation) else prices.mac)
     terms = {
         "weights": events * prices.access(operation.weights),
         "membranes": 2 * events * prices.access(outputs),
@@ -177,33 +172,29 @@ def _weighted(operation: Operation, prices: _Prices, biased: set[str]) -> Cost:
         added = outputs * operation.steps * operation.active_share
         terms["biases"] = added * prices.access(channels)
         arithmetic += added * prices.add
-    return Cost(
-        synops=events if adds_only else 0.0,
-        macs=0.0 if adds_only else events,
-        terms=_exact({**terms, "arithmetic": arithmetic}),
-    )
+    return _cost_of_events(operation, events, {**terms, "arithmetic": arithmetic})
 
 
 def _product(operation: Operation, prices: _Prices) -> Cost:
-    """Return the cost of a product, mask or sum of data, for each pair of non-zeros."""
+    """Return the cost of a product, mask or sum of data, paid for each pair of non-zeros."""
     events = events_of(operation)
-    adds_only = is_on_spikes(operation)
     read = sum(prices.access(prod(operand.shape)) for operand in operation.inputs)
-    return Cost(
-        synops=events if adds_only else 0.0,
-        macs=0.0 if adds_only else events,
-        terms=_exact(
-            {
-                "spikes": events * read,
-                "membranes": 2 * events * prices.access(prod(operation.output_shape)),
-                "arithmetic": events * (prices.add if adds_only else prices.mac),
-            }
-        ),
-    )
+    terms = {
+        "spikes": events * read,
+        "membranes": 2 * events * prices.access(prod(operation.output_shape)),
+        "arithmetic": events * (prices.add if is_on_spikes(operation) else prices.mac),
+    }
+    return _cost_of_events(operation, events, terms)
+
+
+def _cost_of_events(operation: Operation, events: float, terms: Mapping[str, float]) -> Cost:
+    """Count events on spikes as accumulates, all others as multiply-accumulates."""
+    counted = {"synops" if is_on_spikes(operation) else "macs": events}
+    return Cost(**counted, terms=_exact(terms))
 
 
 def _neuron(operation: Operation, prices: _Prices, *, is_touched: bool) -> Cost:
-    """Return the cost of what happens at every step, and of the spikes that come out."""
+    """Return the cost of the updates at every step and of the output spikes."""
     updates = operation.neurons * operation.steps * operation.active_share
     spikes = output_rate_of(operation) * operation.neurons * operation.steps
     leaks = float(operation.attributes.get("leak", 0.0)) > 0
@@ -221,12 +212,10 @@ def _neuron(operation: Operation, prices: _Prices, *, is_touched: bool) -> Cost:
     )
 
 
-def _dense(
-    operation: Operation, prices: _Prices, *, bits: int | None = None
-) -> dict[str, tuple[float, float]]:
+def _dense(operation: Operation, prices: _Prices, *, bits: int | None = None) -> dict[str, Span]:
     """Return the terms of an operation that runs once on every element of its inputs.
 
-    Activations of ``bits`` bits multiply by at most as many additions.
+    A product with an activation of ``bits`` bits costs at most ``bits`` additions.
     """
     outputs, macs = prod(operation.output_shape), operation.macs
     read = sum(prices.access(prod(operand.shape), bits) for operand in operation.inputs)
@@ -241,7 +230,7 @@ def _dense(
 
 
 def _biased(workload: Workload) -> set[str]:
-    """Return the operations whose output holds a constant, and those whose batch norm adds one."""
+    """Return the operations whose output includes a bias, of their own or of their batch norm."""
     found: set[str] = set()
     for operation in workload.operations:
         sources = {operand.source for operand in operation.inputs}
@@ -258,7 +247,7 @@ def _is_counted(workload: Workload) -> bool:
     return all(operation.events is not None for operation in workload.operations if operation.macs)
 
 
-def _exact(terms: Mapping[str, float]) -> dict[str, tuple[float, float]]:
+def _exact(terms: Mapping[str, float]) -> dict[str, Span]:
     return {term: (value, value) for term, value in terms.items()}
 
 

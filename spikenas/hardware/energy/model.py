@@ -1,12 +1,12 @@
-"""`EnergyModel`: what all models of energy share, and `EnergyEstimate`, what they return.
+"""`EnergyModel`: what all energy models share, and `EnergyEstimate`, what they return.
 
-A model says what each operation costs, term by term, and on what assumptions. Its knobs are the
+A model says what each operation costs, term by term, and under which assumptions. Its knobs are the
 points on which sources disagree; each has named settings, the default first. A constant on which
-sources disagree has two ends, and so has every energy that it enters.
+sources disagree is a range, and so is every energy computed from it.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import product
 from typing import Any, Literal
@@ -36,7 +36,7 @@ class Constant:
     low_pj: float | None = None
 
     def times(self, number: float) -> Span:
-        """Return the picojoules of so many."""
+        """Return the picojoules of ``number`` events."""
         low = self.value_pj if self.low_pj is None else self.low_pj
         return low * number, self.value_pj * number
 
@@ -50,11 +50,11 @@ class Cost:
     """What a model charges for one operation of one inference.
 
     Attributes:
-        terms: by name what it is for, in picojoules, or in events where the unit is a score.
+        terms: the cost by purpose, in picojoules, or in events if the unit is a score.
         synops: synaptic operations charged for: accumulates on events.
         macs: multiply-accumulates charged for.
         updates: membranes that were read and written because a step passed.
-        spikes: spikes that neurons gave out.
+        spikes: spikes that neurons emitted.
     """
 
     terms: Mapping[str, Span] = field(default_factory=dict)
@@ -69,12 +69,12 @@ class OperationEnergy:
     """What one operation costs per inference.
 
     Attributes:
-        energy_uj: None where the model gives no joules; ``low_uj`` is its lower end.
-        synops: accumulates that were paid for.
-        macs: multiply-accumulates that were paid for, on analog or non-binary input.
+        energy_uj: None if the model gives no joules; ``low_uj`` is the lower end.
+        synops: accumulates charged for.
+        macs: multiply-accumulates charged for, on analog or non-binary input.
         share: part of the total, 0 to 1.
-        terms_uj: what the energy is for.
-        score: chip operations, where the model gives no joules.
+        terms_uj: the energy by purpose.
+        score: chip operations, if the model gives no joules.
     """
 
     name: str
@@ -90,13 +90,13 @@ class OperationEnergy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EnergyEstimate:
-    """The energy of one inference, what it consists of and what was assumed, in words.
+    """The energy of one inference, its parts, and the assumptions in words.
 
     Attributes:
-        settings: of the model's knobs.
-        total_uj: None where the model gives no joules; the upper end where it gives a range.
-        low_uj: the lower end; equal to ``total_uj`` where there is no range.
-        static_uj: the part of it that flows whatever happens; belongs to no operation.
+        settings: the setting of each knob of the model.
+        total_uj: None if the model gives no joules; the upper end if it gives a range.
+        low_uj: the lower end; equal to ``total_uj`` if there is no range.
+        static_uj: the energy of static power, which belongs to no operation.
         score: chip operations; only compares networks on the same chip.
         rates: whether spike rates were measured or assumed.
         counts: what was charged for: synops, macs, updates, spikes.
@@ -120,7 +120,7 @@ class EnergyEstimate:
 
     @property
     def terms_uj(self) -> dict[str, float]:
-        """What the energy is for, over all operations, the largest first."""
+        """The energy by purpose, summed over all operations, the largest first."""
         sums: dict[str, float] = {"static power": self.static_uj} if self.static_uj else {}
         for operation in self.operations:
             for term, energy_uj in operation.terms_uj.items():
@@ -134,12 +134,12 @@ class EnergyEstimate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EnergyModel(ABC):
-    """A way to price a workload.
+    """Prices a workload.
 
     Attributes:
-        unit: ``score`` where a constant is missing, so that joules would be invented.
-        knobs: by name its settings, the default first.
-        toml: the text of a file of the user's own, to be kept with a run.
+        unit: ``score`` if a constant is missing, so that no joules can be given.
+        knobs: the settings of each knob by its name, the default first.
+        toml: the text of the user's own file, kept with a run.
     """
 
     name: str
@@ -149,10 +149,10 @@ class EnergyModel(ABC):
     toml: str | None = None
 
     def estimate(self, workload: Workload, **settings: str) -> EnergyEstimate:
-        """Return the energy of one inference, by default settings but for those given.
+        """Return the energy of one inference; knobs that are not given have their defaults.
 
-        Raises UsageError where the workload lacks a rate or cannot be run so, UnknownNameError
-        for a setting that a knob does not have.
+        Raises UsageError if the workload lacks a rate or cannot run with these settings, and
+        UnknownNameError for a setting that a knob does not have.
         """
         chosen = self.chosen(settings)
         objection = self.objection(workload, chosen)
@@ -198,32 +198,31 @@ class EnergyModel(ABC):
         )
 
     def variants(self, workload: Workload) -> dict[str, float]:
-        """Return microjoules by every setting of the knobs, ``first_layer=once,...``.
+        """Return microjoules for every combination of settings, ``first_layer=once,...``.
 
-        Where constants are ranges there is one entry for each ``end``; settings that cannot run
-        the workload are left out. Empty where the model gives no joules or knows one way only.
+        If constants are ranges there is one entry for each ``end``. Settings that cannot run the
+        workload are left out. Empty if the model gives no joules or has no alternatives.
         """
         found: dict[str, float] = {}
         if self.unit == "score":
             return found
-        for settings in self._every_setting():
+        for combination in product(*self.knobs.values()):
+            settings = dict(zip(self.knobs, combination, strict=True))
             if self.objection(workload, settings):
                 continue
             estimate = self.estimate(workload, **settings)
             assert estimate.total_uj is not None
             assert estimate.low_uj is not None
-            ends = (
-                {"low": estimate.low_uj, "high": estimate.total_uj} if estimate.is_range else None
-            )
-            named = ",".join(f"{knob}={setting}" for knob, setting in settings.items())
-            if ends:
-                found |= {f"{named},end={end}".lstrip(","): uj for end, uj in ends.items()}
+            named = [f"{knob}={setting}" for knob, setting in settings.items()]
+            if estimate.is_range:
+                found[",".join([*named, "end=low"])] = estimate.low_uj
+                found[",".join([*named, "end=high"])] = estimate.total_uj
             elif named:
-                found[named] = estimate.total_uj
+                found[",".join(named)] = estimate.total_uj
         return found
 
     def chosen(self, given: Mapping[str, str]) -> dict[str, str]:
-        """Return the setting of every knob, the default where none is given."""
+        """Return the setting of every knob, the default if none is given."""
         for knob, setting in given.items():
             if knob not in self.knobs:
                 raise UsageError(
@@ -236,37 +235,33 @@ class EnergyModel(ABC):
 
     @abstractmethod
     def costs(self, workload: Workload, settings: Mapping[str, str]) -> Sequence[Cost]:
-        """Return what each operation costs, in their order."""
+        """Return the cost of each operation, in order."""
 
     @abstractmethod
     def assumptions(self, workload: Workload, settings: Mapping[str, str]) -> tuple[str, ...]:
-        """Return every constant and every choice, in words."""
+        """Return every constant and every choice in words."""
 
     def objection(self, workload: Workload, settings: Mapping[str, str]) -> str | None:
-        """Return why this workload cannot be run so, and what would cure it."""
+        """Return why this workload cannot run with these settings and what would help, or None."""
         return None
 
     def static_pj(self, workload: Workload, settings: Mapping[str, str]) -> float:
-        """Return what one inference costs though nothing happened."""
+        """Return the picojoules of one inference that do not depend on activity."""
         return 0.0
 
     def dense_pj(
         self, workload: Workload, settings: Mapping[str, str], *, bits: int | None
     ) -> float | None:
-        """Return the energy of a network of equal size that does not spike, run once.
+        """Return the picojoules of a non-spiking network of equal size, run once.
 
-        Its activations have ``bits`` bits, or are as wide as the weights where that is None.
-        None where the model prices no such network.
+        Its activations have ``bits`` bits, or the width of the weights if ``bits`` is None. The
+        result is None if the model has no price for such networks.
         """
         return None
 
-    def _every_setting(self) -> Iterator[dict[str, str]]:
-        for combination in product(*self.knobs.values()):
-            yield dict(zip(self.knobs, combination, strict=True))
-
 
 def rate_of(operation: Operation, operand: int = 0) -> float:
-    """Return the rate of an input; raise UsageError, naming place and cure, where it is unknown."""
+    """Return the rate of an input; raises UsageError, naming place and cure, if it is unknown."""
     rate = operation.inputs[operand].spike_rate
     if rate is None:
         raise UsageError(
@@ -277,7 +272,7 @@ def rate_of(operation: Operation, operand: int = 0) -> float:
 
 
 def output_rate_of(operation: Operation) -> float:
-    """Return the spike rate of a neuron; raise UsageError where it is unknown."""
+    """Return the spike rate of a neuron; raises UsageError if it is unknown."""
     if operation.spike_rate is None:
         raise UsageError(
             f"neurons {operation.name!r} do not know their spike rate; "
@@ -289,7 +284,7 @@ def output_rate_of(operation: Operation) -> float:
 def events_of(operation: Operation) -> float:
     """Return the multiply-accumulates with two non-zero factors: counted, or else expected.
 
-    Expected is the product of the rates, as if spikes of two operands were independent.
+    The expectation is the product of the rates, as if the spikes of two operands were independent.
     """
     if operation.events is not None:
         return operation.events
@@ -300,7 +295,7 @@ def events_of(operation: Operation) -> float:
 
 
 def is_dense(operation: Operation) -> bool:
-    """Whether the operation reads pixels, so that every multiply-accumulate is done."""
+    """Whether the operation reads pixels, so that every multiply-accumulate is computed."""
     return operation.kind in WEIGHTED and operation.inputs[0].signal is Signal.ANALOG
 
 

@@ -1,6 +1,6 @@
-"""The energy models by name: those in Python, one a TOML file in ``chips``, and those of others.
+"""The energy models by name: in Python, as TOML files in ``chips``, or third-party.
 
-A model of others is an `EnergyModel` that an installed package names in the entry-point group
+A third-party model is an `EnergyModel` that an installed package declares in the entry-point group
 ``spikenas.energy_models``, or a constant of a module, ``my_lab.energy:MODEL``. Workers, and later
 processes, find it by that name.
 """
@@ -23,17 +23,17 @@ _FOLDER = files("spikenas.hardware.energy") / "chips"
 
 
 def energy_models(unit: Unit | None = None) -> list[str]:
-    """Return the names of our models: first those that give joules, the default in front."""
+    """Return the names of the built-in models: the default, others in joules, then scores."""
     models = _models().values()
     ranked = sorted(models, key=lambda m: (m.unit != "joules", m.name != "cmos45", m.name))
     return [model.name for model in ranked if unit in (None, model.unit)]
 
 
 def energy_model(name_or_path: str | Path | EnergyModel, toml: str | None = None) -> EnergyModel:
-    """Return a model by name, or a chip of the user's own by a path ending in ``.toml``.
+    """Return a model by name, or the user's own chip by a path ending in ``.toml``.
 
-    A model is returned as it is. ``toml`` is the text of a file that was kept with a run; then
-    nothing is read. ``module:NAME`` is a constant of a module that was imported before.
+    A model is returned unchanged. ``toml`` is the text of a file that was kept with a run; then
+    no file is read. ``module:NAME`` is a constant of a module that has already been imported.
     """
     if isinstance(name_or_path, EnergyModel):
         return name_or_path
@@ -53,7 +53,7 @@ def energy_model(name_or_path: str | Path | EnergyModel, toml: str | None = None
 
 
 def name_of(model: EnergyModel) -> str:
-    """Return the name by which another process finds a model; UsageError where there is none."""
+    """Return the name by which another process finds a model; raises UsageError without one."""
     if model.toml is not None or _models().get(model.name) is model:
         return model.name
     for name in offered(GROUP):
@@ -71,7 +71,7 @@ def name_of(model: EnergyModel) -> str:
 
 
 def module_of_model(name: str) -> str | None:
-    """Return the module of others that has the model of this name; None for ours."""
+    """Return the third-party module that has the model of this name; None for built-in models."""
     if ":" in name:
         return name.partition(":")[0]
     is_theirs = name in offered(GROUP) and name not in _models()
@@ -82,7 +82,7 @@ def _constant(name: str) -> EnergyModel:
     module, _, constant = name.partition(":")
     if module not in sys.modules:
         raise UsageError(
-            f"energy model {name!r} is of a module that was not imported; if you trust it, say "
+            f"energy model {name!r} is of a module that was not imported; if you trust it, give "
             "--allow-plugins (in Python: allow_plugins=True, or give the model itself)"
         )
     found = getattr(sys.modules[module], constant, None)
