@@ -1,7 +1,7 @@
-"""Find the files that ship beside the code: search spaces and worker profiles.
+"""Find and read the TOML files that ship with the code.
 
-A wheel carries them under ``spikenas/_shipped/``; a source checkout keeps them in the
-top-level folders of the same name.
+A wheel carries search spaces and worker profiles under ``spikenas/_shipped/``; a source checkout
+keeps them in the top-level folders of the same name.
 """
 
 import codecs
@@ -18,7 +18,7 @@ from spikenas.exceptions import SpecError, UnknownNameError, UsageError, in_shor
 
 Kind = Literal["search_spaces", "workers"]
 
-_MARKS = (  # the longer first: UTF-32 begins as UTF-16 does
+_MARKS = (  # the longer first: the mark of UTF-32 begins with that of UTF-16
     (codecs.BOM_UTF32_LE, "UTF-32"),
     (codecs.BOM_UTF32_BE, "UTF-32"),
     (codecs.BOM_UTF16_LE, "UTF-16"),
@@ -40,25 +40,25 @@ def name_of(kind: str, name_or_path: str | Path) -> str:
 
 def read(kind: Kind, name_or_path: str | Path) -> str:
     """Return the text of a shipped file by name, or of the user's own file by path."""
-    bears = kind.removesuffix("s").replace("_", " ")
-    name = name_of(bears, name_or_path)
+    return read_from(_folder(kind), kind.removesuffix("s").replace("_", " "), name_or_path)
+
+
+def read_from(folder: Traversable, kind: str, name_or_path: str | Path) -> str:
+    """Return the text of a file of a folder by name, or of the user's own file by path."""
+    name = name_of(kind, name_or_path)
     if name.endswith(".toml"):
         return read_file(name)
-    shipped = names(kind)
-    if name not in shipped:
-        raise UnknownNameError(
-            bears,
-            name,
-            shipped,
-            hint="To use your own file, give its path ending in .toml",
-        )
-    return (_folder(kind) / f"{name}.toml").read_text(encoding="utf-8")
+    known = names_in(folder)
+    if name not in known:
+        hint = "To use your own file, give its path ending in .toml"
+        raise UnknownNameError(kind, name, known, hint=hint)
+    return (folder / f"{name}.toml").read_text(encoding="utf-8")
 
 
 def read_file(path: str | Path) -> str:
     """Return the text of a user's file, in UTF-8 with or without a byte order mark.
 
-    Raises SpecError where there is none, or where it is in another encoding.
+    Raises SpecError if there is no such file, or if it has another encoding.
     """
     try:
         content = Path(path).read_bytes()
@@ -81,7 +81,7 @@ def read_file(path: str | Path) -> str:
 
 
 def parse_toml(text: str) -> dict[str, Any]:
-    """Return the tables of a TOML text; raises SpecError, which leaves the file to be named."""
+    """Return the tables of a TOML text; raises SpecError without a file name."""
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -90,12 +90,12 @@ def parse_toml(text: str) -> dict[str, Any]:
         raise SpecError(f"is not valid TOML: {error}{odd}") from None
     except RecursionError:
         raise SpecError("is not valid TOML: nested too deeply") from None
-    except ValueError as error:  # a number of too many digits
+    except ValueError as error:  # a number with too many digits
         raise SpecError(f"is not valid TOML: {error}") from None
 
 
 def parse_json(text: str) -> Any:
-    """Return the value of a JSON text; raises SpecError, which leaves the file to be named."""
+    """Return the value of a JSON text; raises SpecError without a file name."""
     try:
         return json.loads(text)
     except json.JSONDecodeError as error:
@@ -103,12 +103,12 @@ def parse_json(text: str) -> Any:
         raise SpecError(f"cannot be read as JSON: {error}{odd}") from None
     except RecursionError:
         raise SpecError("cannot be read as JSON: nested too deeply") from None
-    except ValueError as error:  # a number of too many digits
+    except ValueError as error:  # a number with too many digits
         raise SpecError(f"cannot be read as JSON: {error}") from None
 
 
 def _odd_character(text: str, line: int | None) -> str:
-    """Name the first character of a line, or of the last one, that only looks like another."""
+    """Name the first misleading character of a line, by default of the last one."""
     lines = text.rstrip("\n").split("\n")
     index = len(lines) - 1 if line is None else min(line, len(lines)) - 1
     for column, character in enumerate(lines[index], start=1):
@@ -127,8 +127,13 @@ def _odd_character(text: str, line: int | None) -> str:
 
 def names(kind: Kind) -> list[str]:
     """Return the names of the shipped files of one kind, sorted."""
-    shipped = (file.name for file in _folder(kind).iterdir())
-    return sorted(name.removesuffix(".toml") for name in shipped if name.endswith(".toml"))
+    return names_in(_folder(kind))
+
+
+def names_in(folder: Traversable) -> list[str]:
+    """Return the names of the TOML files in a folder, sorted."""
+    found = (file.name for file in folder.iterdir())
+    return sorted(name.removesuffix(".toml") for name in found if name.endswith(".toml"))
 
 
 def _folder(kind: Kind) -> Traversable:
@@ -136,6 +141,6 @@ def _folder(kind: Kind) -> Traversable:
     if packaged.is_dir():
         return packaged
     checkout = Path(__file__).resolve().parents[1]
-    if not (checkout / "pyproject.toml").is_file():  # never read a stranger's site-packages
+    if not (checkout / "pyproject.toml").is_file():  # never read files of other packages
         raise FileNotFoundError(f"this installation of spikenas lacks its {kind}; reinstall it")
     return checkout / kind

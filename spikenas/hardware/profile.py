@@ -55,6 +55,7 @@ OneOrMany = Annotated[
     | Annotated[tuple[Count, ...], Field(min_length=1), Tag("list")],
     Discriminator(lambda value: "list" if isinstance(value, list | tuple) else "number"),
 ]
+_FOLDER = files("spikenas.hardware") / "chips"
 _SOFT: tuple[Grade, ...] = ("secondary", "recalled")
 
 
@@ -278,9 +279,7 @@ class ChipProfile(Table):
 
 def chips() -> list[str]:
     """Return the names of the shipped profiles, sorted."""
-    return sorted(
-        file.name.removesuffix(".toml") for file in _FOLDER.iterdir() if file.name.endswith(".toml")
-    )
+    return shipped.names_in(_FOLDER)
 
 
 def chip(name_or_path: str | Path | ChipProfile) -> ChipProfile:
@@ -295,15 +294,5 @@ def chip(name_or_path: str | Path | ChipProfile) -> ChipProfile:
                 "create it with ChipProfile.from_toml"
             )
         return name_or_path
-    name = shipped.name_of("chip", name_or_path)
-    if name.endswith(".toml"):
-        return ChipProfile.from_toml(shipped.read_file(name), source=name)
-    if name not in chips():
-        raise UnknownNameError(
-            "chip", name, chips(), hint="To use your own file, give its path ending in .toml"
-        )
-    text = (_FOLDER / f"{name}.toml").read_text(encoding="utf-8")
-    return ChipProfile.from_toml(text, source=f"chip {name}")
-
-
-_FOLDER = files("spikenas.hardware") / "chips"
+    text, name = shipped.read_from(_FOLDER, "chip", name_or_path), str(name_or_path)
+    return ChipProfile.from_toml(text, source=name if name.endswith(".toml") else f"chip {name}")

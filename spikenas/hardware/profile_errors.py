@@ -1,4 +1,4 @@
-"""What is wrong with a profile, in words: which key, what it holds, what is allowed."""
+"""Readable errors for profiles: which key is wrong, its value, and what is allowed."""
 
 import re
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ _NEEDED = {
 
 
 def complaints(error: ValidationError, model: type[BaseModel]) -> str:
-    """Say all that is wrong with a file of this model, but of a list only which entries are."""
+    """Return every error of a file of this model; for a list, only those of its entries."""
     places = [details["loc"] for details in error.errors()]
     return "; ".join(
         _complaint(details, model)
@@ -33,7 +33,7 @@ def complaints(error: ValidationError, model: type[BaseModel]) -> str:
 
 
 def known_place(given: str) -> str:
-    """Return a place of the network; refuse one where no operation can be."""
+    """Return a part of the network; refuse one that has no operations."""
     first = given.partition(".")[0]
     if given and first not in PLACES:
         raise PydanticCustomError(
@@ -45,7 +45,7 @@ def known_place(given: str) -> str:
 
 
 def _complaint(details: ErrorDetails, model: type[BaseModel]) -> str:
-    """Say in one clause which key is wrong, what it holds and what is allowed."""
+    """Return one clause: which key is wrong, its value and what is allowed."""
     place = [part for part in details["loc"] if part != "[key]" and not _is_branch(part)]
     where = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in place)[1:]
     last = str(place[-1]) if place else ""
@@ -74,7 +74,7 @@ def _complaint(details: ErrorDetails, model: type[BaseModel]) -> str:
 
 
 def _table_at(model: type[BaseModel], place: Sequence[str | int]) -> type[BaseModel]:
-    """Return the model of the table at a place, ``rules.max_pool`` say."""
+    """Return the model of the table at a place such as ``rules.max_pool``."""
     kind: Any = model
     for part in place:
         if isinstance(kind, type) and issubclass(kind, BaseModel):
@@ -89,5 +89,5 @@ def _table_at(model: type[BaseModel], place: Sequence[str | int]) -> type[BaseMo
 
 
 def _is_branch(part: str | int) -> bool:
-    """Say whether a part of a place is the tag of a value that may be a number or a list."""
+    """Whether a part of a place is the tag of a value that may be a number or a list."""
     return part in ("number", "list")

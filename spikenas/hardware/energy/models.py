@@ -103,8 +103,7 @@ def _installed(name: str) -> EnergyModel:
 @cache
 def _models() -> dict[str, EnergyModel]:
     chips = [
-        ChipEvents.from_toml(file.read_text(encoding="utf-8"), source=f"energy of {file.name}")
-        for file in _FOLDER.iterdir()
-        if file.name.endswith(".toml")
+        ChipEvents.from_toml(shipped.read_from(_FOLDER, "chip", name), source=f"energy of {name}")
+        for name in shipped.names_in(_FOLDER)
     ]
     return {model.name: model for model in (cmos45.MODEL, memory_aware.MODEL, *chips)}

@@ -1,8 +1,8 @@
-"""Placements: how the layers of a network come to lie on the cores of a chip, one file a family.
+"""Placements: how the layers of a network are mapped to the cores of a chip, one file per family.
 
 A profile names its placement, which reads the profile's limits and facts of structure. What a
-family of chips has in common, as how memories round and what a layer takes of them, is code;
-`profile_names` says for which values of a limit it is known, and a profile with others is refused.
+family of chips has in common, such as how memory sizes are rounded and how much a layer uses, is
+code. `profile_names` lists the values that this code supports; profiles with others are refused.
 """
 
 from collections.abc import Callable, Mapping

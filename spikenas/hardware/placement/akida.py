@@ -1,10 +1,10 @@
 """Akida 1: each layer on as many neural processors as its weights and its map need.
 
-A layer is weights, then perhaps a pool, then perhaps the activation, in one chain. It is cut into
-tiles and shares of filters (`akida_memory`); the vendor's default mapping then spreads filters as
-widely as the processors allow, by a search over the most filters that one may hold, which is
-repeated here. Processors are taken in the order of the mapper: those that do convolutions alone
-first, those with fully connected layers last.
+A layer is weights, optionally a pool, optionally the activation; layers form a chain. A layer is
+split into tiles of the map and shares of its filters (`akida_memory`). The vendor's default mapping
+spreads filters over as many processors as possible, by a search over the maximum number of filters
+per processor, which is repeated here. Processors are taken in the order of the mapper: first those
+that only run convolutions, last those that also run fully connected layers.
 """
 
 from collections.abc import Iterable, Sequence
@@ -25,9 +25,9 @@ from spikenas.hardware.placement.akida_memory import (
 from spikenas.hardware.placement.placement import THE_NETWORK, Findings, Placement
 from spikenas.hardware.profile import ChipProfile
 
-_MOST_TILES = 512  # no map is cut into more, to see how many processors it would need
-# Processors are of three kinds: without a fully connected unit, with one that has a small memory
-# of its own, with one that has a large one outside. Each form takes the first kind that can do it.
+_MOST_TILES = 512  # the search for the number of tiles stops here
+# There are three kinds of processors: without a fully connected unit, with one that has a small
+# internal memory, with one that has a large external memory. Each form takes the first that can.
 _FIRST = {(form, is_large): 0 for form in Form for is_large in (False, True)} | {
     (Form.DENSE, False): 1,
     (Form.DENSE, True): 2,
@@ -64,7 +64,7 @@ def place_on_akida(graph: LayerGraph, chip: ChipProfile) -> tuple[Placement, Fin
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Demand:
-    """What one layer asks for: tiles of a map, or one processor with room for its weights."""
+    """What one layer needs: tiles of a map, or one processor with room for its weights."""
 
     form: Form
     tiles: int = 1
@@ -78,28 +78,31 @@ class _Demand:
 
     @property
     def fewest(self) -> int:
-        """How many processors hold it at least."""
+        """The smallest number of processors that hold it."""
         if self.form in (Form.INPUT, Form.DENSE):
             return 1
         return self.tiles * self._shares(self.filters)
 
     def processors(self, most_filters: int) -> int | None:
-        """Return how many it needs when each holds at most so many filters, None if none do."""
+        """Return how many it needs with at most ``most_filters`` each, None if impossible."""
         if self.form in (Form.INPUT, Form.DENSE):
             return 1
         count = self._shares(most_filters)
         return None if self._is_odd(shares(self.filters, count)) else self.tiles * count
 
     def _shares(self, most_filters: int) -> int:
-        """Return among how many processors the filters are shared out."""
+        """Return over how many processors the filters are distributed."""
         return _fewest_shares(self, min(most_filters, self.most_filters))
 
     def fits(self, filters: int) -> bool:
-        """Say whether a processor holds so many filters."""
-        if self.form is Form.SEPARABLE:
-            return separable_bytes(self.channels, filters, self.kernel, self.bits) <= self.memory
-        needed = conv_bytes(self.channels, filters, self.kernel, self.bits)
+        """Whether one processor holds this many filters."""
+        needed = self.weight_bytes(filters)
         return needed is not None and needed <= self.memory
+
+    def weight_bytes(self, filters: int) -> int | None:
+        """Return the weight memory of this many filters, None if a processor has too few lines."""
+        size = separable_bytes if self.form is Form.SEPARABLE else conv_bytes
+        return size(self.channels, filters, self.kernel, self.bits)
 
     def _is_odd(self, parts: Iterable[int]) -> bool:
         """With one channel and over 16 filters, each processor's groups of 8 must be even."""
@@ -110,7 +113,7 @@ class _Demand:
 
 @lru_cache(maxsize=4096)
 def _fewest_shares(demand: _Demand, most_filters: int) -> int:
-    """Return the fewest processors among which the filters of one tile fit."""
+    """Return the smallest number of processors that hold the filters of one tile."""
     count = -(-demand.filters // most_filters)
     while not all(demand.fits(share) for share in shares(demand.filters, count)):
         count += 1
@@ -118,7 +121,7 @@ def _fewest_shares(demand: _Demand, most_filters: int) -> int:
 
 
 def _demand(layer: AkidaLayer, findings: Findings) -> _Demand | None:
-    """Return what a layer asks for, None where it cannot lie on any processor."""
+    """Return what a layer needs, None if no processor can run it."""
     limits, weights = findings.chip.limits, layer.weights
     bits = weights.weight_bits or int(limits["weight_bits"].most)
     kernel = weights.kernel[0]
@@ -146,25 +149,15 @@ def _demand(layer: AkidaLayer, findings: Findings) -> _Demand | None:
         memory=limits["weight_memory"].most,
         most_filters=int(limits["filters_per_processor"].most),
     )
-    _check_weights(demand, layer, findings)
+    if (smallest := demand.weight_bytes(1)) is not None:
+        findings.at_most("weight_memory", layer.weights, smallest, "bytes of weights of 8 filters")
     return demand if demand.tiles and demand.fits(1) else None
 
 
-def _check_weights(demand: _Demand, layer: AkidaLayer, findings: Findings) -> None:
-    """Find a single filter that no processor holds."""
-    size = separable_bytes if demand.form is Form.SEPARABLE else conv_bytes
-    one = size(demand.channels, 1, demand.kernel, demand.bits)
-    if one is not None:
-        findings.at_most("weight_memory", layer.weights, one, "bytes of weights of 8 filters")
-
-
 def _tiles(layer: AkidaLayer, findings: Findings) -> int:
-    """Return into how many tiles the input is cut; find what must not be cut. 0 for too many."""
+    """Return into how many tiles the input is cut, 0 if too many; report what must not be cut."""
     limits, weights = findings.chip.limits, layer.weights
-    memory, most = (
-        limits["input_memory"].most,
-        (limits["tile_height"].most, limits["tile_width"].most),
-    )
+    memory = limits["input_memory"].most
     is_average = layer.pool is not None and layer.pool.kind is LayerKind.GLOBAL_POOL
     pool = layer.pool if layer.pool and not is_average else None
     kernel, step = weights.kernel[0], pool.stride[0] if pool else 1
@@ -174,7 +167,7 @@ def _tiles(layer: AkidaLayer, findings: Findings) -> int:
         step=step,
         bits=layer.input_bits,
         memory=float("inf") if is_average else memory,
-        most=most,
+        most=(limits["tile_height"].most, limits["tile_width"].most),
         limit=_MOST_TILES,
     )
     if is_average and count:
@@ -198,10 +191,10 @@ def _tiles(layer: AkidaLayer, findings: Findings) -> int:
 
 
 def _search(demands: list[_Demand], chip: ChipProfile) -> list[int] | None:
-    """Return the processors of each layer, as the vendor's search over filters finds them."""
+    """Return the processors of each layer, found by the vendor's search over filters."""
     best = _allocated(demands, chip, most := int(chip.limit("filters_per_processor").most))
     if best is None and all(demand.channels != 1 for demand in demands):
-        return None  # fewer filters a processor only need more of them
+        return None  # fewer filters per processor only need more processors
     low, high = 0, most
     while low + 2 <= high:
         middle = (low + high) // 2
@@ -222,7 +215,7 @@ def _used(demands: list[_Demand], given: list[int]) -> int:
 def _allocated(
     demands: Sequence[_Demand], chip: ChipProfile, most_filters: int
 ) -> list[int] | None:
-    """Return the processors of each layer, None where they run out."""
+    """Return the processors of each layer, None if there are too few."""
     names = ("processors", "small_dense_processors", "large_dense_processors")
     total, small, large = (int(chip.limit(name).most) for name in names)
     free = [total - small - large, small, large]
@@ -244,7 +237,7 @@ def _allocated(
 
 
 def _check_kinds(layers: list[AkidaLayer], demands: Sequence[_Demand], findings: Findings) -> None:
-    """Say why no processors are found for layers that each could have some."""
+    """Report why layers that fit one by one do not fit together."""
     limits = findings.chip.limits
     most = int(limits["filters_per_processor"].most)
     for layer, demand in zip(layers, demands, strict=True):
@@ -257,12 +250,12 @@ def _check_kinds(layers: list[AkidaLayer], demands: Sequence[_Demand], findings:
     findings.at_most("large_dense_processors", THE_NETWORK, large, have)
     small = max(len(dense) - limits["large_dense_processors"].most, 0)
     findings.at_most("small_dense_processors", THE_NETWORK, small, have)
-    # Other layers take these last, so all are enough where each kind is and the sum of all is.
-    assert findings.breaches, "processors ran out, and none of their limits was passed"
+    # Other layers take these last, so if each kind and the total suffice, all layers fit.
+    assert findings.breaches, "processors ran out, and none of their limits was exceeded"
 
 
 def _check(layer: AkidaLayer, findings: Findings) -> None:
-    """Find what the layer's own numbers break."""
+    """Report the limits that the layer itself violates."""
     weights, limits = layer.weights, findings.chip.limits
     if layer.neuron is not None and layer.neuron.output_bits is not None:
         findings.one_of(
@@ -321,7 +314,7 @@ def _check_pool(pool: Layer, findings: Findings) -> None:
 
 
 def _check_input(layer: AkidaLayer, findings: Findings) -> None:
-    """Find what the unit that reads pixels cannot do."""
+    """Report what the unit that reads pixels does not support."""
     weights = layer.weights
     channels, height, width = weights.input_shape
     _check_window(weights, findings, kernels="input_kernels", strides="input_strides")

@@ -1,4 +1,4 @@
-"""What Akida 1 calls a layer: weights with the pool and the activation behind them, in a chain."""
+"""The layers of Akida 1: weights with the pool and the activation after them, in a chain."""
 
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -12,7 +12,7 @@ _SPIKE_BITS = 1
 
 
 class Form(StrEnum):
-    """Which of the chip's layers it is."""
+    """The type of a layer on the chip."""
 
     INPUT = "input_convolutional"  # on pixels, in a unit of its own
     CONV = "convolutional"
@@ -25,7 +25,7 @@ class AkidaLayer:
     """One layer of the chip.
 
     Attributes:
-        follower: the form of the next layer, None of the last.
+        follower: the form of the next layer, None for the last.
     """
 
     form: Form
@@ -37,7 +37,7 @@ class AkidaLayer:
 
 
 def akida_layers(graph: LayerGraph, findings: Findings) -> list[AkidaLayer]:
-    """Return the chain of layers; find all that is no layer or no chain."""
+    """Return the chain of layers; report everything that does not fit into such a chain."""
     found: list[AkidaLayer] = []
     bits = graph.input_bits or _SPIKE_BITS
     for layer in graph.layers:
@@ -47,7 +47,8 @@ def akida_layers(graph: LayerGraph, findings: Findings) -> list[AkidaLayer]:
         if layer.kind is LayerKind.CONV:
             if last and last.neuron is None:
                 findings.broken("layer_order", layer, f"{layer} that no activation feeds")
-            bits = _output_bits(last, bits)
+            if last and last.neuron:
+                bits = last.neuron.output_bits or _SPIKE_BITS
             found.append(AkidaLayer(form=_form(layer), weights=layer, input_bits=bits))
         elif layer.kind is LayerKind.NEURON and last and last.neuron is None:
             if layer.leak:
@@ -59,12 +60,6 @@ def akida_layers(graph: LayerGraph, findings: Findings) -> list[AkidaLayer]:
             findings.broken("unsupported_operation", layer, f"{layer} at this place")
     forms = (layer.form for layer in found[1:])
     return [replace(layer, follower=form) for layer, form in zip_longest(found, forms)]
-
-
-def _output_bits(layer: AkidaLayer | None, before: int) -> int:
-    if layer is None or layer.neuron is None:
-        return before
-    return layer.neuron.output_bits or _SPIKE_BITS
 
 
 def _form(layer: Layer) -> Form:

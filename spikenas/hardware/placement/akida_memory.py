@@ -1,16 +1,17 @@
-"""How much of a neural processor's memory an Akida 1 layer takes, and so how many it needs.
+"""How much memory of a neural processor an Akida 1 layer uses, and so how many it needs.
 
 Measured with the vendor's mapper (akida 2.19.3, virtual AKD1000), which reports both memories of
-every processor; each formula gives what it reports, byte for byte.
+every processor; the formulas reproduce its report to the byte.
 
 Input memory of a tile of h x w x c at b bits: columns of words,
     4 w ceil(c ceil(h b / 8) / 4)
 A map is cut into tiles of at most 32 rows and 256 columns, with k // 2 rows or columns of overlap
-at each inner edge; of all cuts that fit the fewest tiles win, then the most cuts of the height.
+at each inner edge. Of all cuts that fit, the one with the fewest tiles is taken, then the one with
+the most cuts along the height.
 
 Weight memory of f filters, g = ceil(f / 8), in lines of 50 bytes for each input channel, which
-hold as many groups of 8 filters as `_GROUPS` says. A separable layer has a line for each 8
-depthwise kernels and less, and 50 / 8 bytes per channel for 24 / bits groups of pointwise weights.
+hold as many groups of 8 filters as in `_GROUPS`. A separable layer has lines of depthwise kernels
+as in `_DEPTHWISE`, and 50 / 8 bytes per channel for 24 / bits groups of pointwise weights.
 Fully connected, n inputs: 16 bytes and 4, 8 or 24 for each 32 inputs, for each neuron.
 """
 
@@ -19,7 +20,7 @@ from math import ceil
 
 _LINE = 50  # bytes
 _MOST_LINES = 256  # of one channel
-# kernel, bits: lines per block, groups of 8 filters in three, five or eight of them ...
+# kernel, bits: lines per block, groups of 8 filters that some blocks hold, how many blocks
 _GROUPS = {
     (1, 1): (1, 24, 1),
     (1, 2): (1, 24, 1),
@@ -33,8 +34,8 @@ _GROUPS = {
     (7, 1): (1, 1, 1),
     (7, 2): (2, 1, 1),
     (7, 4): (2, 8, 21),
-}  # (lines a block, groups in so many blocks, so many blocks)
-# kernel, bits: depthwise kernels in so many lines
+}
+# kernel, bits: depthwise kernels that some lines hold, how many lines
 _DEPTHWISE = {
     (3, 2): (16, 1),
     (3, 4): (8, 1),
@@ -47,7 +48,7 @@ _DENSE_WORD = {1: 4, 2: 8, 4: 24}
 
 
 def conv_bytes(channels: int, filters: int, kernel: int, bits: int) -> int | None:
-    """Return the weight memory of a convolution on one processor, None where lines run out."""
+    """Return the weight memory of a convolution on one processor, None if it has too few lines."""
     lines, groups, blocks = _GROUPS[kernel, bits]
     each = lines * ceil(ceil(filters / 8) * blocks / groups)
     return channels * each * _LINE if each <= _MOST_LINES else None
@@ -85,7 +86,7 @@ def tiles(
 ) -> int | None:
     """Return into how many tiles a map (c, h, w) is cut, None if more than ``limit``.
 
-    A tile's sides are multiples of ``step``, unless it is the last.
+    The sides of all but the last tile are multiples of ``step``.
     """
     channels, height, width = shape
     for count in range(1, limit + 1):
@@ -100,7 +101,7 @@ def tiles(
 
 
 def _tile(size: int, cuts: int, kernel: int, step: int, most: float) -> int | None:
-    """Return the side of the largest tile with its overlap, None where it cannot be cut so."""
+    """Return the side of the largest tile with its overlap, None if this cut is impossible."""
     side = ceil(ceil(size / cuts) / step) * step if cuts > 1 else size
     if side > most or ceil(size / side) != cuts:
         return None
@@ -109,6 +110,6 @@ def _tile(size: int, cuts: int, kernel: int, step: int, most: float) -> int | No
 
 
 def shares(filters: int, processors: int) -> tuple[int, int]:
-    """Return how many filters each processor has, and how many the last one is left with."""
+    """Return how many filters each processor has, and how many remain for the last one."""
     each = ceil(filters / processors)
     return each, filters - each * (ceil(filters / each) - 1)

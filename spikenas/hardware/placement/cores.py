@@ -1,13 +1,13 @@
 """Chips of equal cores (Loihi, TrueNorth, SpiNNaker 2): how many cores the neurons need.
 
-A group of neurons lies on cores by itself, each core holding a square patch of p x p positions
-with as many channels as fit, of all patches the one that needs the fewest cores:
+Groups of neurons do not share cores. Each core holds a square patch of p x p positions with as many
+channels as fit; p is chosen so that the group needs the fewest cores:
     neurons   p p c <= neurons of a core
-    axons     inputs that the patch reads, ((p - 1) s + k)^2 C for kernel k, stride s, C channels
-              in; without C where an axon carries the channel with the event
+    axons     inputs that the patch reads, ((p - 1) s + k)^2 C for kernel k, stride s, C input
+              channels; without C if an axon carries the channel with the event
     synapses  one shared kernel for its channels, times the bits of a weight
-A membrane shortcut brings all branches before it to a group: their axons and synapses add up.
-It is a count of resources, not a mapping; routing is not looked at.
+With a membrane shortcut the group reads all branches before it: their axons and synapses add up.
+This counts resources; it is not a mapping, and ignores routing.
 """
 
 from collections.abc import Sequence
@@ -29,10 +29,12 @@ def place_on_cores(graph: LayerGraph, chip: ChipProfile) -> tuple[Placement, Fin
         if neuron.kind is not LayerKind.NEURON:
             continue
         drives = tuple(_Drive.of(layer) for layer in graph.drives(neuron))
-        axons = core.axons_of(drives, 1)
-        bits = sum(drive.weights for drive in drives) * core.weight_bits
-        _hold("axons_per_core", neuron, axons, "axons of one neuron", findings)
-        _hold("synapse_bits_per_core", neuron, bits, "bits of weights of one neuron", findings)
+        if "axons_per_core" in chip.limits:
+            axons = core.axons_of(drives, 1)
+            findings.at_most("axons_per_core", neuron, axons, "axons of one neuron")
+        if "synapse_bits_per_core" in chip.limits:
+            bits = sum(drive.weights for drive in drives) * core.weight_bits
+            findings.at_most("synapse_bits_per_core", neuron, bits, "bits of weights of one neuron")
         cores = _cores(drives, neuron.output_shape, core)
         findings.keep("neurons_per_core", min(neuron.neurons, core.neurons))
         total += cores
@@ -43,7 +45,7 @@ def place_on_cores(graph: LayerGraph, chip: ChipProfile) -> tuple[Placement, Fin
 
 
 class _Drive(NamedTuple):
-    """Weights in front of neurons; ``dense`` positions are all read, 0 of a convolution."""
+    """Weights before neurons; ``dense`` is the number of positions that are all read, or 0."""
 
     channels: int
     kernel: int
@@ -76,8 +78,8 @@ class _Core(NamedTuple):
 
         return cls(
             neurons=int(most("neurons_per_core", 1)),
-            axons=most("axons_per_core", float("inf")),
-            synapse_bits=most("synapse_bits_per_core", float("inf")),
+            axons=most("axons_per_core", inf),
+            synapse_bits=most("synapse_bits_per_core", inf),
             weight_bits=most("weight_bits", 8.0),
             has_populations="population_axons" in chip.structure,
         )
@@ -99,15 +101,10 @@ def _cores(drives: tuple[_Drive, ...], shape: tuple[int, int, int], core: _Core)
     by_bits = channels
     if bits > 0 and core.synapse_bits < inf:
         by_bits = max(int(core.synapse_bits // bits), 1)
-    best = channels * height * width  # one neuron a core, where nothing fits
+    best = channels * height * width  # one neuron per core, if nothing fits
     for patch in range(1, min(isqrt(core.neurons), max(height, width)) + 1):
         if patch > 1 and core.axons_of(drives, patch) > core.axons:
             break
         held = min(core.neurons // patch**2, by_bits, channels)
         best = min(best, ceil(height / patch) * ceil(width / patch) * ceil(channels / held))
     return best
-
-
-def _hold(name: str, layer: Layer, need: float, have: str, findings: Findings) -> None:
-    if name in findings.chip.limits:
-        findings.at_most(name, layer, need, have)

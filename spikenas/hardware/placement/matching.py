@@ -1,7 +1,7 @@
-"""Layers to cores, one each: a maximum bipartite matching by shortest augmenting paths.
+"""Assign layers to cores, one each: a maximum bipartite matching by shortest augmenting paths.
 
-Edmonds & Karp 1972 with unit capacities. Layers and cores are tried in their order, so that the
-cores found are those of the vendors' tools that do the same.
+Edmonds & Karp 1972 with unit capacities. Layers and cores are tried in order, as the vendors'
+tools do, so the assignment is the same as theirs.
 """
 
 from collections import deque
@@ -9,9 +9,9 @@ from collections.abc import Sequence
 
 
 def matching(candidates: Sequence[Sequence[int]]) -> dict[int, int]:
-    """Return the core of each layer, for as many layers as can have one.
+    """Return the core of each layer, for as many layers as possible.
 
-    ``candidates`` lists, for each layer, the cores that it fits.
+    ``candidates`` lists for each layer the cores that it fits on.
     """
     core_of: dict[int, int] = {}
     layer_on: dict[int, int] = {}
@@ -25,9 +25,9 @@ def matching(candidates: Sequence[Sequence[int]]) -> dict[int, int]:
 def _augmenting_path(
     candidates: Sequence[Sequence[int]], core_of: dict[int, int], layer_on: dict[int, int]
 ) -> list[tuple[int, int]]:
-    """Return the (layer, core) pairs that give one more layer a core, or nothing."""
+    """Return the (layer, core) pairs that place one more layer, or nothing."""
     free = [layer for layer in range(len(candidates)) if layer not in core_of]
-    reached_by: dict[int, int] = {}  # a core, by the layer that would like it
+    reached_by: dict[int, int] = {}  # from a core to the layer that reached it
     seen = set(free)
     waiting: deque[tuple[str, int]] = deque(("layer", layer) for layer in free)
     while waiting:
@@ -38,20 +38,12 @@ def _augmenting_path(
                     reached_by[core] = node
                     waiting.append(("core", core))
         elif node not in layer_on:
-            return _path_to(node, reached_by, core_of)
+            path = [(reached_by[node], node)]
+            while path[-1][0] in core_of:
+                core = core_of[path[-1][0]]
+                path.append((reached_by[core], core))
+            return path
         elif layer_on[node] not in seen:
             seen.add(layer_on[node])
             waiting.append(("layer", layer_on[node]))
     return []
-
-
-def _path_to(
-    core: int, reached_by: dict[int, int], core_of: dict[int, int]
-) -> list[tuple[int, int]]:
-    path = []
-    while True:
-        layer = reached_by[core]
-        path.append((layer, core))
-        if layer not in core_of:
-            return path
-        core = core_of[layer]

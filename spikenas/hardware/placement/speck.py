@@ -1,15 +1,16 @@
-"""Speck: one layer a core, a layer being weights, integrate-and-fire neurons, then a sum pool.
+"""Speck: one layer per core: weights, then integrate-and-fire neurons, then a sum pool.
 
-The chip rounds, and so do we (c in, f out channels, k kernel, H x W neurons before the pool):
+Memory is rounded as on the chip (c input, f output channels, k kernel, H x W neurons before the
+pool):
     kernel memory = c 2^(ceil log2(k k) + ceil log2 f)
     neuron memory = f 2^(ceil log2 H + ceil log2 W)
     bias memory   = f, or 0 without bias
-c is not rounded, nor f where it counts neurons. A core must hold all three, and layers come to
-cores by bipartite matching. What else a layer may be is in the profile.
+c is not rounded, nor is f in neuron memory. A core must hold all three; layers are assigned to
+cores by bipartite matching. All other limits are in the profile.
 """
 
 from collections.abc import Iterator
-from math import ceil, log2, prod
+from math import prod
 from typing import Any
 
 from spikenas.hardware.layers import INPUT, Layer, LayerGraph, LayerKind
@@ -57,30 +58,29 @@ def memory(layer: Layer) -> dict[str, int]:
 
 
 def _bits(count: int) -> int:
-    return ceil(log2(count)) if count < 2**40 else (count - 1).bit_length()
+    """Return ceil(log2(count))."""
+    return (count - 1).bit_length()
 
 
 def _record(
     layer: Layer, places: dict[str, int], graph: LayerGraph, findings: Findings
 ) -> dict[str, Any]:
-    """Return what a layer needs and which cores have it; find what its numbers break."""
+    """Return what a layer needs and which cores have it; report the limits that it violates."""
     words = memory(layer)
     sizes = {kind: findings.chip.limit(f"{kind}_memory").values for kind in words}
-    count = len(sizes["kernel"])
     fitting = [
         core
-        for core in range(count)
+        for core in range(len(sizes["kernel"]))
         if all(words[kind] <= sizes[kind][core % len(sizes[kind])] for kind in words)
     ]
     for kind, count_of_words in words.items():
         findings.at_most(f"{kind}_memory", layer, count_of_words, f"words of {kind} memory")
     alone = any(words[kind] > max(sizes[kind]) for kind in words)
     if not fitting and not alone:
-        findings.broken(
-            "matching",
-            layer,
-            f"{words['kernel']} words of kernel and {words['neuron']} of neuron memory in one core",
+        have = (
+            f"{words['kernel']} words of kernel and {words['neuron']} of neuron memory in one core"
         )
+        findings.broken("matching", layer, have)
     destinations = list(_destinations(layer, graph))
     _check_ranges(layer, destinations, findings)
     return {
@@ -113,7 +113,7 @@ def _check_ranges(
 
 
 def _destinations(layer: Layer, graph: LayerGraph) -> Iterator[tuple[str, Layer, int]]:
-    """Yield by which pool, to which weights and with how much pooling a layer's events go."""
+    """Yield the last pool, the target weights and the total pooling of a layer's events."""
     found = {}
     for neuron in graph.consumers[layer.name]:
         if neuron.kind is _NEURON:
@@ -131,22 +131,20 @@ def _reached(source: Layer, pool: int, graph: LayerGraph) -> Iterator[tuple[str,
 
 
 def _check_order(layer: Layer, graph: LayerGraph, findings: Findings) -> None:
-    """Find what no core does, and layers that are not weights, neurons, pools in this order."""
+    """Report unsupported layers, and any order other than weights, neurons, pools."""
     readers = graph.consumers[layer.name]
     if layer.kind not in _KNOWN:
         findings.broken("unsupported_operation", layer, str(layer))
     elif layer.kind is LayerKind.CONV:
-        if not all(_sends_events(origin) for origin in graph.origins(layer, _JOINTS)):
+        origins = graph.origins(layer, _JOINTS)
+        if any(origin is not None and origin.kind not in (_NEURON, _POOL) for origin in origins):
             findings.broken("layer_order", layer, f"{layer} that no neuron feeds")
         if [reader.kind for reader in readers] != [_NEURON]:
             findings.broken("layer_order", layer, f"{layer} without a neuron behind it")
     elif layer.kind is _NEURON:
         if layer.leak or layer.what not in ("neuron", "iaf", "if"):
-            findings.broken(
-                "unsupported_neuron",
-                layer,
-                f"{layer.what or 'neuron'} that leaks" if layer.leak else layer.what,
-            )
+            what = f"{layer.what or 'neuron'} that leaks" if layer.leak else layer.what
+            findings.broken("unsupported_neuron", layer, what)
         if [origin.kind if origin else None for origin in graph.sources(layer)] != [LayerKind.CONV]:
             findings.broken("layer_order", layer, "neurons without weights of their own")
     elif layer.kind is _POOL:
@@ -169,21 +167,13 @@ def _check_pool(layer: Layer, graph: LayerGraph, findings: Findings) -> None:
         findings.broken("square", layer, f"a pool of {layer.kernel} at stride {layer.stride}")
 
 
-def _sends_events(origin: Layer | None) -> bool:
-    return origin is None or origin.kind in (_NEURON, _POOL)
-
-
 def _check_matching(
     layers: list[Layer], records: list[dict[str, Any]], core_of: dict[int, int], findings: Findings
 ) -> None:
-    """Find layers that fit a core each, but not all at once."""
-    left = [
-        (layer, record)
-        for place, (layer, record) in enumerate(zip(layers, records, strict=True))
-        if place not in core_of and record["cores_that_fit"]
-    ]
+    """Report layers that each fit some core, but not all at the same time."""
     if len(layers) > findings.chip.limits["cores"].most:
         return
-    for layer, record in left:
-        cores = ", ".join(map(str, record["cores_that_fit"]))
-        findings.broken("matching", layer, f"core {cores} only, which other layers need")
+    for place, (layer, record) in enumerate(zip(layers, records, strict=True)):
+        if place not in core_of and record["cores_that_fit"]:
+            cores = ", ".join(map(str, record["cores_that_fit"]))
+            findings.broken("matching", layer, f"core {cores} only, which other layers need")

@@ -1,9 +1,11 @@
-"""Xylo: one pool of hidden neurons, a few output neurons, weights and neurons in turn.
+"""Xylo: one pool of hidden neurons, a few output neurons; weights and neurons alternate.
 
-The rules are those of the vendor's mapper: weights first, neurons behind every weight, no weights
-behind weights, at least two layers of neurons, outputs straight from neurons. Output neurons are
-those of the last layers; all others are hidden.
+The rules are those of the vendor's mapper: weights first, neurons after all weights, no weights
+directly after weights, at least two layers of neurons, outputs directly from neurons. Output
+neurons are those of the last layers; all others are hidden.
 """
+
+from math import prod
 
 from spikenas.hardware.layers import INPUT, Layer, LayerGraph, LayerKind
 from spikenas.hardware.placement.placement import THE_NETWORK, Findings, Placement
@@ -22,7 +24,8 @@ def place_on_xylo(graph: LayerGraph, chip: ChipProfile) -> tuple[Placement, Find
     ends = {layer.name for layer in graph.ends}
     hidden = sum(layer.neurons for layer in neurons if layer.name not in ends)
     outputs = sum(layer.neurons for layer in neurons if layer.name in ends)
-    findings.at_most("inputs", THE_NETWORK, _size(graph), "input channels")
+    inputs = prod(graph.input_shape) if graph.consumers[INPUT] else 0
+    findings.at_most("inputs", THE_NETWORK, inputs, "input channels")
     findings.at_most("hidden_neurons", THE_NETWORK, hidden, "hidden neurons")
     findings.at_most("output_neurons", THE_NETWORK, outputs, "output neurons")
     findings.at_least("neuron_layers", THE_NETWORK, len(neurons), "layers of neurons")
@@ -61,8 +64,3 @@ def _fan_out(neuron: Layer, graph: LayerGraph) -> int:
         for layer in graph.targets(neuron.name, (*_JOINTS, LayerKind.SUM_POOL))
         if layer.is_weighted
     )
-
-
-def _size(graph: LayerGraph) -> int:
-    channels, height, width = graph.input_shape
-    return channels * height * width if graph.consumers[INPUT] else 0
