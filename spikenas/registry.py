@@ -1,9 +1,9 @@
-"""The components that an architecture may name, as plain facts.
+"""The components that an architecture may name, as plain data.
 
-A family's ``__init__`` (``spikenas.nn.mixers``, ...) registers one `Component` a line: its name,
-the genes it reads, its structural rule, and where its class lives. The class is imported
-only when a network is built, so spaces, chips and the store know every component without torch.
-Families are imported by name on first use, as plugins are; nothing here depends on them.
+The ``__init__`` of a family (``spikenas.nn.mixers``, ...) registers one `Component` each: its name,
+the genes it reads, its structural rule, and the location of its class. The class is imported only
+when a network is built, so search spaces, chips and the store know every component without torch.
+Families are imported by name on first use, like plugins; nothing here depends on them.
 """
 
 import logging
@@ -25,7 +25,7 @@ _FAMILIES = ("neurons", "stems", "mixers", "downsampling", "heads", "halting")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Site:
-    """The place where a component would stand, as its structural rule sees it."""
+    """The context of a component in an architecture, for its structural rule."""
 
     embed_dim: int
     height: int  # of the map that enters, in pixels or tokens
@@ -53,10 +53,11 @@ class Component:
     Attributes:
         target: ``module:Class``, imported when a network is built.
         source: the paper, with its equation.
-        genes: the optional genes that it reads (``num_heads``, ``tau``); others are dead.
-        options: its own settings with their defaults; a value equal to the default leaves the key.
-        checks: of an option's value: what is wrong with it and what would do, or None.
-        structural_rule: says what is wrong with a place and what would do, or returns None.
+        genes: the optional genes that it reads (``num_heads``, ``tau``); others are ignored.
+        options: its own settings with their defaults; default values do not change the key.
+        checks: for an option, a function from a value to what is wrong and what is allowed, or
+            None.
+        structural_rule: a function from a `Site` to what is wrong and what would help, or None.
     """
 
     family: Family
@@ -69,7 +70,7 @@ class Component:
     structural_rule: StructuralRule | None = None
 
     def complaint(self, site: Site, where: str) -> str | None:
-        """Return what is wrong with a place, opening with ``where``, or None if it may stand."""
+        """Return why the component cannot be used here, beginning with ``where``, or None."""
         found = self.structural_rule(site) if self.structural_rule else None
         return found and f"{where} = {self.name!r}: {found}"
 
@@ -80,7 +81,7 @@ class Component:
 
 
 def Operator(*, rule: StructuralRule | None = None, **facts: Any) -> Component:  # noqa: N802
-    """Return a component by the names of spikenas 0.1, with a notice."""
+    """Return a component from the keywords of spikenas 0.1, with a notice."""
     component = Component(structural_rule=rule, **facts)
     _log.warning(
         "%s %r: registry.Operator(rule=...) is now called Component(structural_rule=...)",
@@ -94,13 +95,18 @@ _components: dict[tuple[Family, str], Component] = {}
 _loaded = False
 
 
-def register(component: Component) -> None:
-    """Add a component; a second one of the same name is an error.
+def register(*components: Component) -> None:
+    """Add components; a second one of the same name is an error.
 
-    So is an option that another component has with another type or check: a file that names it
-    would be read by the wrong one.
+    An option that another component has with a different type or check is an error too, because
+    an architecture gives all options of a network in one table.
     """
-    note_registration(sys._getframe(1).f_globals["__name__"])  # whose source must stay as it is
+    note_registration(sys._getframe(1).f_globals["__name__"])  # its source must not change now
+    for component in components:
+        _register(component)
+
+
+def _register(component: Component) -> None:
     for name, default in component.options.items():
         for other in _components.values():
             if name in other.options and (
@@ -120,7 +126,7 @@ def register(component: Component) -> None:
 
 
 def component(family: Family, name: str) -> Component:
-    """Return a component by name, or raise UnknownNameError with the nearest."""
+    """Return a component by name, or raise UnknownNameError with the closest match."""
     _load_families()
     found = _components.get((family, name))
     if found is None:
@@ -135,10 +141,10 @@ def names(family: Family) -> list[str]:
 
 
 def option_value(component: Component, name: str, value: object, *, where: str = "") -> Option:
-    """Return the value of an option in the type of its default, so that 1 and 1.0 are one.
+    """Return the value of an option in the type of its default, so that 1 and 1.0 are the same.
 
-    Raises ArchitectureError, its text opening with ``where`` and the name, where the type is
-    another or the component's check complains.
+    Raises ArchitectureError, which begins with ``where`` and the name, if the type is wrong or the
+    check of the component fails.
     """
     default = component.options[name]
     if isinstance(default, float) and type(value) is int:
@@ -175,7 +181,7 @@ def positive(value: float) -> str | None:
 
 
 def one_of(*allowed: str) -> Check:
-    """Return the check of a closed set of words."""
+    """Return a check that a value is one of ``allowed``."""
 
     def check(value: str) -> str | None:
         if value in allowed:

@@ -1,10 +1,10 @@
-"""Which tokens still compute, once some have halted; in two forms that give equal networks.
+"""Which tokens are still active once some have halted, in two equivalent forms.
 
 `MaskedTokens`, for training: tensors stay [T, B, N, D] and halted tokens are zero. The mask is
-differentiable. `PackedTokens`, for evaluation: the rows [R, D] of the active tokens alone, step
-after step. A token that has halted at a step has halted at all later ones, so with tokens sorted
-by how long they live, those of step t are the first of step t - 1, and membranes need no gather.
-Axes: T steps, B batch, N tokens, D width, R rows.
+differentiable. `PackedTokens`, for evaluation: only the rows [R, D] of the active tokens, one step
+after the other. A token that has halted stays halted at all later steps. So if tokens are sorted
+by the number of steps for which they are active, those of step t are the first ones of step t - 1,
+and membranes need no gather. Axes: T steps, B batch, N tokens, D width, R rows.
 """
 
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ from torch import Tensor
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class MaskedTokens:
-    """``mask`` [T, B, N] is 1 where a token computes, else 0; gradients pass through it."""
+    """``mask`` [T, B, N] is 1 where a token is active, else 0; gradients flow through it."""
 
     mask: Tensor
 
@@ -51,8 +51,8 @@ class PackedTokens:
 
     Attributes:
         shape: (T, B, N) of all tokens.
-        tokens: the tokens b N + k that are active at the first step, longest-lived first, [M].
-        sizes: how many of them are active at each step, T numbers that never grow.
+        tokens: the tokens b N + k that are active at the first step, longest active first, [M].
+        sizes: how many of them are active at each step, T non-increasing numbers.
     """
 
     shape: tuple[int, int, int]
@@ -61,7 +61,7 @@ class PackedTokens:
 
     @classmethod
     def of(cls, is_active: Tensor) -> "PackedTokens":
-        """Pack by booleans [T, B, N] that never turn true again as t grows."""
+        """Build from booleans [T, B, N] that never become true again as t grows."""
         T, B, N = is_active.shape
         lifetimes = is_active.sum(0).flatten()  # [B N]
         order = lifetimes.argsort(descending=True, stable=True)
@@ -90,11 +90,10 @@ class PackedTokens:
         dense = rows.new_zeros(T, B * N, *rows.shape[1:])
         for t, (step, m) in enumerate(zip(self.steps(rows), self.sizes, strict=True)):
             dense[t, self.tokens[:m]] = step
-        tokens: Tensor = dense.unflatten(1, (B, N))
-        return tokens
+        return dense.unflatten(1, (B, N))
 
     def within(self, earlier: "PackedTokens", rows: Tensor) -> Tensor:
-        """Return the rows of these tokens out of those of an earlier, larger packing."""
+        """Select the rows of these tokens from those of an earlier, larger packing."""
         _, B, N = self.shape
         place = self.tokens.new_zeros(B * N)
         place[earlier.tokens] = torch.arange(len(earlier.tokens), device=place.device)
@@ -103,7 +102,7 @@ class PackedTokens:
         return torch.cat([step[index[:m]] for step, m in steps])
 
     def padded(self, rows: Tensor) -> Tensor:
-        """Return [T, B, n, D] with each sample's active tokens first, then zeros."""
+        """Return [T, B, n, D] with the active tokens of each sample first, then zeros."""
         T, B, _ = self.shape
         padded = rows.new_zeros(T * B * self._most, rows.shape[-1])
         padded[self._places] = rows
@@ -119,7 +118,7 @@ class PackedTokens:
 
     @cached_property
     def _places(self) -> Tensor:
-        """Where each row goes among T B n: the rank of a token among its sample's."""
+        """The index of each row in T B n, by the rank of its token within the sample."""
         _, B, N = self.shape
         samples = self.tokens // N
         by_sample = samples.argsort(stable=True)
@@ -136,7 +135,7 @@ ActiveTokens = MaskedTokens | PackedTokens
 
 
 def by_sample(x: Tensor, active: ActiveTokens | None) -> Tensor:
-    """Turn rows [R, D] into [T, B, n, D], n the most active tokens of a sample; else ``x``."""
+    """Turn rows [R, D] into [T, B, n, D] with n the most active tokens of any sample."""
     return active.padded(x) if isinstance(active, PackedTokens) and x.dim() == 2 else x
 
 
@@ -145,12 +144,12 @@ def as_rows(x: Tensor, active: ActiveTokens | None) -> Tensor:
     return active.unpadded(x) if isinstance(active, PackedTokens) else x
 
 
-class Given(TypedDict, total=False):
-    """The keyword of modules that compute but the active tokens."""
+class ActiveKwargs(TypedDict, total=False):
+    """The keyword argument of modules that compute on active tokens only."""
 
     active: ActiveTokens
 
 
-def only(active: ActiveTokens | None) -> Given:
-    """Return it; where no token has halted modules are called without."""
+def active_kwargs(active: ActiveTokens | None) -> ActiveKwargs:
+    """Return it as a keyword argument, or none if no token has halted: not all modules take it."""
     return {} if active is None else {"active": active}

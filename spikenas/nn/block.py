@@ -1,11 +1,11 @@
-"""One block: token mixer, then MLP, each joined to the stream by the residual.
+"""One block: token mixer, then MLP, each added to the stream by the residual.
 
 Axes: T steps, B batch, N tokens, D width.
 """
 
 from torch import Tensor, nn
 
-from spikenas.nn.active_tokens import ActiveTokens, only
+from spikenas.nn.active_tokens import ActiveTokens, active_kwargs
 from spikenas.nn.mixers.mixer import Mixer
 
 
@@ -22,5 +22,5 @@ class Block(nn.Module):
     def forward(self, x: Tensor, *, active: ActiveTokens | None = None) -> Tensor:
         """Return the stream [T, B, N, D], of the active tokens."""
         for sub_block in self.sub_blocks:
-            x = sub_block(x, **only(active))
+            x = sub_block(x, **active_kwargs(active))
         return x

@@ -1,4 +1,4 @@
-"""`Branch`: what a residual joins to the stream, from spikes to currents [T, B, N, D]."""
+"""`Branch`: what a residual adds to the stream, from spikes to currents [T, B, N, D]."""
 
 from torch import nn
 
@@ -9,9 +9,9 @@ class Branch(nn.Module):
     """A token mixer or an MLP."""
 
     def end(self) -> ConvNorm | LinearNorm | None:
-        """Return the layer whose currents those of the branch are, if there is one.
+        """Return the last layer, if its currents are the output of the branch.
 
-        Where the residual has a neuron behind the branch it becomes that layer's, so that both
-        run at once, and the branch gives spikes.
+        If the residual has a neuron after the branch, that neuron is moved into this layer, so
+        that one kernel runs both and the branch returns spikes.
         """
         return None

@@ -1,4 +1,4 @@
-"""How the published systems draw their first weights; each component names the one it uses."""
+"""How the published systems draw their initial weights; each component calls one of them."""
 
 from torch import nn
 

@@ -1,9 +1,9 @@
-"""Layers of several operations that a kernel runs at once: ``S(BN(W x))`` and ``s Q K^T V``.
+"""Layers of several operations that one kernel runs: ``S(BN(W x))`` and ``s Q K^T V``.
 
-Each says what it is in `definition`, one line of operations; `forward` gives the same, faster. A
-graph that is written down, a module that is watched by hooks, another type than the weights' and
-rows of active tokens take the definition. Axes: T steps, B batch, C = D channels, H, W map,
-N tokens, h heads, d = D / h.
+`definition` is the layer in one line of operations; `forward` computes the same, faster. Traced
+and compiled graphs, modules with hooks, inputs of another dtype than the weights, and rows of
+active tokens use the definition. Axes: T steps, B batch, C = D channels, H, W map, N tokens,
+h heads, d = D / h.
 """
 
 from collections.abc import Iterator, Sequence
@@ -19,9 +19,9 @@ from spikenas.nn.active_tokens import (
     ActiveTokens,
     MaskedTokens,
     PackedTokens,
+    active_kwargs,
     as_rows,
     by_sample,
-    only,
 )
 from spikenas.nn.kernels import attended, meetings, normalise
 from spikenas.nn.layout import from_rows, hold, once, to_rows
@@ -42,14 +42,14 @@ Weighted = Conv | ConvOverTokens | Linear
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """A number that stands for a tensor which nobody made: of its non-zeros, or of events."""
+    """The number of non-zeros or events of a tensor that is never computed."""
 
     number: Tensor | int
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """An operation inside a layer, as a measurement sees it; None is what it does not count."""
+    """An operation inside a layer, as a measurement sees it; None is not counted."""
 
     name: str
     leaf: Leaf
@@ -59,12 +59,12 @@ class Seen:
 
 
 class Layer(nn.Module):
-    """What all of them share: when to take the definition, and what a measurement sees inside."""
+    """Base class: when to use the definition, and what a measurement sees inside the layer."""
 
     def seen(
         self, inputs: Sequence[Tensor], output: Tensor, active: ActiveTokens | None
     ) -> Iterator[Seen]:
-        """Yield the operations that are counted."""
+        """Yield the operations that a measurement counts."""
         raise NotImplementedError
 
     def is_written_out(self, x: Tensor) -> bool:
@@ -73,9 +73,7 @@ class Layer(nn.Module):
             return True
         if x.is_meta or x.numel() == 0 or torch.is_autocast_enabled(x.device.type):
             return True
-        if _has_any_global_hook():
-            return True
-        return any(
+        return _has_any_global_hook() or any(
             inner._forward_hooks
             or inner._forward_pre_hooks
             or inner._backward_hooks
@@ -85,13 +83,13 @@ class Layer(nn.Module):
 
 
 class _Normed(Layer):
-    """``S(BN(W x))``; without a neuron ``BN(W x)``, with a dense function in its place that.
+    """``S(BN(W x))``, or ``BN(W x)`` without a neuron.
 
     Attributes:
-        neuron: the residual whose branch ends here may hand it over later.
+        neuron: S, or any module in its place; a residual whose branch ends here sets it later.
     """
 
-    _place: ClassVar[str]  # of the operation with weights
+    _place: ClassVar[str]  # the name of the operation with weights
 
     def __init__(self, weighted: nn.Module, channels: int, neuron: nn.Module | None) -> None:
         super().__init__()
@@ -101,8 +99,7 @@ class _Normed(Layer):
     @property
     def weighted(self) -> Weighted:
         """The operation with weights."""
-        found: Weighted = getattr(self, self._place)
-        return found
+        return getattr(self, self._place)
 
     def definition(self, x: Tensor, *, active: ActiveTokens | None = None) -> Tensor:
         """Return ``neuron(norm(weighted(x)))``."""
@@ -116,7 +113,7 @@ class _Normed(Layer):
         weighted, T = self.weighted, x.shape[0]
         if active is not None and x.dim() == 4:
             return self._fired(self._masked(weighted.product(x), active), active=active)
-        product = weighted.product(once(x))  # one step where all are the same
+        product = weighted.product(once(x))  # one step if all are the same
         norm = self.norm.of(product, T, weighted.bias)
         if norm is None:
             return self.definition(x)
@@ -129,27 +126,26 @@ class _Normed(Layer):
         """Return the currents of the active tokens, zero for the others."""
         rows = active.rows(product)
         norm = self.norm.of(rows, len(rows), self.weighted.bias) if len(rows) else None
-        if norm is None:  # no statistics to be had
+        if norm is None:  # too few rows for statistics
             return product * 0.0
         return active.from_rows(normalise(rows, norm), product)
 
     def _fired(self, currents: Tensor, *, active: ActiveTokens | None = None) -> Tensor:
         if self.neuron is None:
             return currents
-        out: Tensor = self.neuron(currents, **only(active))
-        return out
+        return self.neuron(currents, **active_kwargs(active))
 
     def seen(
         self, inputs: Sequence[Tensor], output: Tensor, active: ActiveTokens | None
     ) -> Iterator[Seen]:
-        """Yield the product and the neuron; the currents between them count nowhere."""
+        """Yield the product and the neuron; the currents between them are not counted."""
         yield Seen(self._place, self.weighted, inputs, None)
         if isinstance(self.neuron, Neuron):
             yield Seen("neuron", self.neuron, (None,), output)
 
 
 class ConvNorm(_Normed):
-    """``BN(conv(x))`` of a map [T, B, C, H, W], and the neuron that it is given."""
+    """``BN(conv(x))`` of a map [T, B, C, H, W], optionally with a neuron."""
 
     _place = "conv"
 
@@ -168,7 +164,7 @@ class ConvNorm(_Normed):
 
 
 class LinearNorm(_Normed):
-    """``BN(W x + b)`` of tokens [T, B, N, D], and the neuron that it is given."""
+    """``BN(W x + b)`` of tokens [T, B, N, D], optionally with a neuron."""
 
     _place = "linear"
 
@@ -179,7 +175,7 @@ class LinearNorm(_Normed):
 
 
 class ConvOverTokensNorm(_Normed):
-    """``BN(conv(x))`` along the raster order of tokens [T, B, N, D], and the neuron given."""
+    """``BN(conv(x))`` along the raster order of tokens [T, B, N, D], optionally with a neuron."""
 
     _place = "conv"
 
@@ -192,8 +188,8 @@ class ConvOverTokensNorm(_Normed):
 class SpikeAttention(Layer):
     """``s Q K^T V`` per head of spikes [T, B, N, D]; no softmax.
 
-    Where N > d it is computed as ``Q (K^T V s)``: that costs less, and is the same sum of the same
-    integers where the scale is a power of two, as the published one is.
+    If N > d it is computed as ``Q (K^T V s)``, which costs less. If the scale is a power of two, as
+    the published one is, the sums of integers are exact, so the result is the same.
     """
 
     def __init__(self, num_heads: int, scale: float) -> None:
@@ -206,8 +202,7 @@ class SpikeAttention(Layer):
     ) -> Tensor:
         """Return the sums of V's spikes, weighted by the common spikes of Q and K."""
         attn = self.similarity(q, k, active=active)  # [T, B, h, N, N]
-        out: Tensor = self.aggregation(attn, v, active=active)
-        return out
+        return self.aggregation(attn, v, active=active)
 
     def forward(
         self, q: Tensor, k: Tensor, v: Tensor, *, active: ActiveTokens | None = None
@@ -226,7 +221,7 @@ class SpikeAttention(Layer):
     def seen(
         self, inputs: Sequence[Tensor], output: Tensor, active: ActiveTokens | None
     ) -> Iterator[Seen]:
-        """Yield both products; A is not zero where Q and K meet, as sums of spikes never vanish."""
+        """Yield both products; A is non-zero wherever spikes of Q and K coincide."""
         q, k, v = (by_sample(x, active) for x in inputs)
         of_q, of_k, of_v = (heads(x, self.similarity.num_heads) for x in (q, k, v))
         attn = Counted(attended(of_q, of_k))

@@ -1,10 +1,10 @@
 """How tensors change shape between operations.
 
 Axes: T steps, B batch, C = D channels, H, W map, N = H W tokens in raster order.
-Operations see maps [T, B, C, H, W] or tokens [T, B, N, D]; nothing else is passed around, but for
-rows [R, D] of the tokens that have not halted (`spikenas.nn.active_tokens`). In memory channels
-come last, so that maps and tokens are the same rows; `channels_last` is where an input gets so.
-What is the same at every step lies in memory once, and is seen T times with a stride of 0.
+Operations take maps [T, B, C, H, W], tokens [T, B, N, D], or the rows [R, D] of the tokens that
+have not halted (`spikenas.nn.active_tokens`). Channels are last in memory, so that maps and tokens
+are the same rows; `channels_last` converts the input. A tensor that is the same at every step is
+stored once and expanded to T steps with a stride of 0.
 """
 
 from torch import Tensor
@@ -12,14 +12,12 @@ from torch import Tensor
 
 def to_tokens(x: Tensor) -> Tensor:
     """Turn a map [T, B, C, H, W] into tokens [T, B, N, D]."""
-    tokens: Tensor = x.flatten(3).mT
-    return tokens
+    return x.flatten(3).mT
 
 
 def to_map(x: Tensor, grid: tuple[int, int]) -> Tensor:
     """Turn tokens [T, B, N, D] into a map [T, B, C, H, W] on ``grid`` (H, W)."""
-    image: Tensor = x.mT.unflatten(3, grid)
-    return image
+    return x.mT.unflatten(3, grid)
 
 
 def repeat_in_time(frames: Tensor, num_steps: int) -> Tensor:
@@ -29,12 +27,11 @@ def repeat_in_time(frames: Tensor, num_steps: int) -> Tensor:
 
 def hold(x: Tensor, num_steps: int) -> Tensor:
     """Show one step [1, B, ...] at every step [T, B, ...], without a copy."""
-    held: Tensor = x.expand(num_steps, *x.shape[1:])
-    return held
+    return x.expand(num_steps, *x.shape[1:])
 
 
 def once(x: Tensor) -> Tensor:
-    """Return what there is to compute of x [T, ...]: [1, ...] where all steps are one in memory."""
+    """Return the part of x [T, ...] to compute: [1, ...] if all steps share their memory."""
     return x[:1] if x.shape[0] > 1 and x.stride(0) == 0 else x
 
 
@@ -44,7 +41,7 @@ def steps_first(events: Tensor) -> Tensor:
 
 
 def channels_last(x: Tensor) -> Tensor:
-    """Return a map [T, B, C, H, W] whose channels lie next to each other in memory."""
+    """Return a map [T, B, C, H, W] whose channels are contiguous in memory."""
     return from_rows(to_rows(x).contiguous(), like=x)
 
 
@@ -54,7 +51,7 @@ def repeat_heads(x: Tensor, head_dim: int) -> Tensor:
 
 
 def to_rows(x: Tensor) -> Tensor:
-    """Return a map [T, B, C, H, W] as rows [T, B, H, W, C]; anything else is rows already."""
+    """Return a map [T, B, C, H, W] as rows [T, B, H, W, C]; other tensors are rows already."""
     return x.movedim(2, -1) if x.dim() == 5 else x
 
 

@@ -1,6 +1,6 @@
 """The feed-forward branch of a block: BN(W2 S(BN(W1 x))), from spikes to currents.
 
-Axes: T steps, B batch, N tokens, D width. Zhou 2023, eq. 10; with biases, as STMixer without.
+Axes: T steps, B batch, N tokens, D width. Zhou 2023, eq. 10, with biases; STMixer has none.
 """
 
 from torch import Tensor
@@ -28,5 +28,4 @@ class MLP(Branch):
     def forward(self, x: Tensor, *, active: ActiveTokens | None = None) -> Tensor:
         """Return currents [T, B, N, D]."""
         hidden = self.fc1(x, active=active)  # [T, B, N, hidden], spikes
-        out: Tensor = self.fc2(hidden, active=active)
-        return out
+        return self.fc2(hidden, active=active)

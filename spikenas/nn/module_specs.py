@@ -1,7 +1,7 @@
-"""What a network is assembled from, in the order it runs: stem, blocks, downsampling, head.
+"""The modules of a network in execution order, not built yet: stem, blocks, downsampling, head.
 
 Axes: N tokens, D width, C channels, H, W map; shapes here leave out time and batch.
-`spikenas.nn.network` builds every module; a trace builds only those whose like it has not seen.
+`spikenas.nn.network` builds every module; a trace builds only those that it has not cached.
 """
 
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
@@ -22,15 +22,15 @@ from spikenas.registry import Family, Option, component
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModuleSpec:
-    """One module, not built yet; equal where their operations are, whatever they are called.
+    """One module, not built yet. Specs are equal if their operations are, whatever their names.
 
     Attributes:
         name: its place in the module tree, ``stages.0.1``.
-        key: all that its operations depend on, but for the input and the neurons.
+        key: everything that its operations depend on, except the input and the neurons.
         input_shape: a map (C, H, W) or tokens (N, D).
-        build: makes the module; ``neuron`` makes its neurons.
-        inner: the modules that it runs one after another, where that is all it does.
-        is_aside: the stream goes past it, to the next module.
+        build: builds the module; its argument ``neuron`` builds the neurons.
+        inner: the modules that it runs one after another, if it does nothing else.
+        is_aside: its output is not the input of the next module.
     """
 
     name: str = field(compare=False)
@@ -42,7 +42,7 @@ class ModuleSpec:
 
 
 def module_specs(a: Architecture) -> Iterator[ModuleSpec]:
-    """Yield what an architecture is assembled from."""
+    """Yield the modules of an architecture in execution order."""
     grids, first, last = a.grids(), a.stages[0], a.stages[-1]
     images = (a.input.channels, a.input.height, a.input.width)
     settings = {
@@ -61,16 +61,12 @@ def module_specs(a: Architecture) -> Iterator[ModuleSpec]:
             if a.halting and stage is last and j < stage.depth - 1:
                 yield _score(block, j)
     tokens = (grids[-1][0] * grids[-1][1], last.embed_dim)
-    settings = {
-        "embed_dim": last.embed_dim,
-        "num_classes": a.num_classes,
-        "residual": a.residual,
-    }
+    settings = {"embed_dim": last.embed_dim, "num_classes": a.num_classes, "residual": a.residual}
     yield _spec("head", a.head, tokens, settings, a.options)
 
 
 def sub_block_specs(a: Architecture) -> Iterator[ModuleSpec]:
-    """Yield the same with the sub-blocks of each block in its place."""
+    """Yield the modules of an architecture, each block replaced by its sub-blocks."""
     for spec in module_specs(a):
         if spec.inner is None:
             yield spec
@@ -115,14 +111,13 @@ def block_spec(stage: Stage, mixer: str, *, grid: tuple[int, int], residual: str
 
 
 def neuron_factory(a: Architecture) -> Callable[..., Neuron]:
-    """Return what makes the neurons of an architecture."""
+    """Return a function that builds the neurons of an architecture."""
     kind = component("neuron", a.neuron)
     genes = {gene: getattr(a, gene) for gene in kind.genes}
     make = partial(kind.load(), **genes, **_read(kind.options, a.options))
 
     def neuron(threshold: float = 1.0) -> Neuron:  # in units of the gene v_threshold
-        made: Neuron = make(v_threshold=threshold * a.v_threshold)
-        return made
+        return make(v_threshold=threshold * a.v_threshold)
 
     return neuron
 
@@ -134,7 +129,7 @@ def _spec(
     settings: Mapping[str, Any],
     options: Options,
 ) -> ModuleSpec:
-    """Return a component with those of the options that it reads."""
+    """Return the spec of a component with the options that it reads."""
     kind = component(family, name)
     settings = {**settings, **_read(kind.options, options)}
     return ModuleSpec(
@@ -148,11 +143,7 @@ def _spec(
 def _downsampling(a: Architecture, i: int) -> ModuleSpec:
     stage, before = a.stages[i], a.stages[i - 1].embed_dim
     assert stage.downsampling is not None
-    settings = {
-        "in_channels": before,
-        "embed_dim": stage.embed_dim,
-        "residual": a.residual,
-    }
+    settings = {"in_channels": before, "embed_dim": stage.embed_dim, "residual": a.residual}
     images = (before, *a.grids()[i - 1])
     spec = _spec("downsampling", stage.downsampling, images, settings, stage.options)
     return replace(spec, name=f"downsampling.{i - 1}")
@@ -175,5 +166,5 @@ def _joined(residual: str, branch: ModuleSpec, neuron: NeuronFactory) -> nn.Modu
 
 
 def _read(known: Mapping[str, Option], given: Options) -> dict[str, Option]:
-    """Return those options that one component reads."""
+    """Return the options that a component reads."""
     return {name: value for name, value in given if name in known}

@@ -1,8 +1,8 @@
-"""`build_network`: from an Architecture, which says everything, to a PyTorch module.
+"""`build_network`: from an Architecture to a PyTorch module.
 
 Axes: T steps, B batch, C channels, H, W map, N tokens, D width.
 image [B, C, H, W] -> T times [T, B, C, H, W] -> stem -> stages of blocks -> head -> [B, classes]
-The last stage's blocks and the head are run by the halting, which may leave tokens out.
+The halting runs the blocks of the last stage and the head, and may leave tokens out.
 """
 
 from collections.abc import Iterator
@@ -23,7 +23,7 @@ from spikenas.registry import component
 
 
 class SpikingTransformer(nn.Module):
-    """The network of one architecture; membranes start anew at every call."""
+    """The network of one architecture; membranes are reset at every call."""
 
     def __init__(self, architecture: Architecture) -> None:
         super().__init__()
@@ -52,19 +52,19 @@ class SpikingTransformer(nn.Module):
         return self.with_ponder(x)[0]
 
     def with_ponder(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Return logits, and the ponder loss while a network with halting is trained."""
+        """Return logits, and in training with halting the ponder loss."""
         x = self._first_tokens(x)
         for i, blocks in enumerate(self.stages[:-1]):
             x = self._next_stage(i, blocks(x))  # [T, B, N, D]
-        logits: tuple[Tensor, Tensor | None] = self.halting(self.stages[-1], self.head, x)
-        return logits
+        return self.halting(self.stages[-1], self.head, x)
 
     def predict(self, images: object, *, batch_size: int = 256) -> Tensor:
         """Return the index of the most likely class, int64 [B], in evaluation mode.
 
         ``images`` are uint8, or floats in 0..1, [B, C, H, W] or [C, H, W], or counts of events
-        [B, T, 2, H, W]; NumPy arrays too. They are resized and normalised as in the search; give
-        what is already normalised to ``network(images)``. ``classes`` has the names, if known.
+        [B, T, 2, H, W], as tensors or NumPy arrays. They are resized and normalised as in the
+        search; call ``network(images)`` for images that are already normalised. The names of the
+        classes are in ``classes``, if known.
         """
         given = prepared(images, self.preprocessing)
         place = next(self.parameters())
@@ -81,7 +81,7 @@ class SpikingTransformer(nn.Module):
         return torch.cat(indices)
 
     def streams(self, x: Tensor) -> Iterator[Tensor]:
-        """Yield the stream [T, B, N, D] before the first block and behind each one."""
+        """Yield the stream [T, B, N, D] before the first block and after each one."""
         x = self._first_tokens(x)
         yield x
         for i, blocks in enumerate(self.stages):
@@ -125,21 +125,20 @@ class SpikingTransformer(nn.Module):
 def build_network(architecture: Architecture) -> SpikingTransformer:
     """Return a freshly initialised network.
 
-    It draws from PyTorch's generator. Under ``torch.device("meta")`` nothing is allocated.
-    Raises UsageError for what is no Architecture.
+    Weights are drawn from PyTorch's global generator. Under ``torch.device("meta")`` no memory is
+    allocated. Raises UsageError if the argument is not an Architecture.
     """
     if not isinstance(architecture, Architecture):
         raise UsageError(
-            f"build_network is given {in_short(architecture)}; needed: an Architecture, which "
-            "Architecture.from_dict makes of a table and spikenas.published of a name"
+            f"build_network is given {in_short(architecture)}; needed: an Architecture, from a "
+            "table by Architecture.from_dict or from a name by spikenas.published"
         )
     return SpikingTransformer(architecture)
 
 
 def _halting(a: Architecture, halting: Halting) -> nn.Module:
-    made: nn.Module = component("halting", "act").load()(
+    return component("halting", "act").load()(
         num_blocks=a.stages[-1].depth,
         threshold=halting.threshold,
         ponder_cost=halting.ponder_cost,
     )
-    return made

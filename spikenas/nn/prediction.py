@@ -1,6 +1,6 @@
-"""`prepared`: images as a user has them, made what the network was trained on.
+"""`prepared`: convert a user's images to what the network was trained on.
 
-The arithmetic is that of `spikenas.data`, so predictions agree to the bit with the search's.
+The arithmetic is that of `spikenas.data`, so predictions are bit-identical to those of the search.
 Axes: B batch, T steps of events, C channels, H, W image.
 """
 
@@ -38,7 +38,7 @@ def prepared(images: object, how: Preprocessing | None) -> Tensor:
 
 
 class FromPixels(nn.Module):
-    """A network with its normalisation before it: floats in 0..1 [B, C, H, W] to logits."""
+    """A network that normalises its input: from floats in 0..1 [B, C, H, W] to logits."""
 
     def __init__(self, network: nn.Module, how: Preprocessing) -> None:
         super().__init__()
@@ -47,15 +47,13 @@ class FromPixels(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Return logits [B, classes]."""
-        logits: Tensor = self.network(normalised(_in_255(images), self.how))
-        return logits
+        return self.network(normalised(_in_255(images), self.how))
 
 
 def normalised(pixels: Tensor, how: Preprocessing) -> Tensor:
     """Return images of 0..255 with zero mean and unit deviation per channel."""
     mean, std = torch.tensor((how.mean, how.std), device=pixels.device)[..., None, None]
-    result: Tensor = (pixels - 255 * mean) / (255 * std)  # [B, C, H, W]
-    return result
+    return (pixels - 255 * mean) / (255 * std)  # [B, C, H, W]
 
 
 def _tensor(images: object) -> Tensor:
@@ -100,7 +98,7 @@ def _check(x: Tensor, how: Preprocessing, rank: int, given: list[int]) -> None:
 
 
 def _channels(how: Preprocessing) -> set[int]:
-    """Return how many channels are taken: alpha and grey where the data set's reader took them."""
+    """Return the accepted numbers of channels: grey and alpha as the data set's reader does."""
     if how.channel_order != "RGB":
         return {how.channels}
     grey = {1} if how.grey_as_rgb else set()
@@ -109,7 +107,7 @@ def _channels(how: Preprocessing) -> set[int]:
 
 
 def _rgb(x: Tensor) -> Tensor:
-    """Return grey as RGB and what is transparent on white, as uint8 where there is alpha."""
+    """Convert grey to RGB, and images with alpha to uint8 RGB on white."""
     if x.shape[1] == 1:
         return x.expand(-1, 3, -1, -1)
     images = []
@@ -122,7 +120,7 @@ def _rgb(x: Tensor) -> Tensor:
 
 
 def _smaller(x: Tensor, how: Preprocessing) -> Tensor:
-    """Add up the counts of the camera's pixels where the network's frames are smaller."""
+    """Add up the counts of the camera's pixels if the network's frames are smaller."""
     height, width = x.shape[-2:]
     if (height, width) == (how.height, how.width):
         return x
@@ -131,7 +129,7 @@ def _smaller(x: Tensor, how: Preprocessing) -> Tensor:
     counts = x.double()  # exact for any count
     counts = counts.new_zeros(*x.shape[:3], how.height, width).index_add_(3, rows, counts)
     counts = counts.new_zeros(*x.shape[:3], how.height, how.width).index_add_(4, columns, counts)
-    return counts.clamp_(max=255)  # as the search kept them
+    return counts.clamp_(max=255)  # as the search stores them
 
 
 def _whole(x: Tensor) -> Tensor:
@@ -139,24 +137,20 @@ def _whole(x: Tensor) -> Tensor:
 
 
 def _in_255(x: Tensor) -> Tensor:
-    """Return 0..1 as 0..255; what came from uint8 is that whole number again."""
+    """Scale 0..1 to 0..255; values that came from uint8 become whole numbers again."""
     scaled = x.float() * 255
     whole = scaled.round()
     return torch.where((scaled - whole).abs() < 1e-4, whole, scaled)
 
 
 def _resized(x: Tensor, how: Preprocessing) -> Tensor:
-    """Resize as the data set was; the search resized uint8, so floats are rounded first."""
+    """Resize as in the search, which resized uint8 images, so floats are rounded first."""
     pixels = _whole(x)
     shape = (how.height, how.width)
     if how.resize != "centre_crop_bicubic":
         return interpolate(pixels.contiguous(), shape, mode="bilinear", antialias=True)
     rows = [
-        ImageOps.fit(
-            Image.fromarray(image),
-            shape[::-1],
-            Image.Resampling.BICUBIC,
-        )
+        ImageOps.fit(Image.fromarray(image), shape[::-1], Image.Resampling.BICUBIC)
         for image in pixels.permute(0, 2, 3, 1).cpu().numpy()
     ]
     return torch.stack([torch.from_numpy(np.array(row)).permute(2, 0, 1) for row in rows])

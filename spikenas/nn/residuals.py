@@ -1,18 +1,18 @@
-"""How a sub-block joins the stream, and where its neuron stands.
+"""How a sub-block joins the stream, and the position of its neuron.
 
-Axes: T steps, B batch, N tokens, D width. ``branch`` maps spikes to currents [T, B, N, D]; where
-a neuron S stands behind it, it is handed to the layer that ends the branch (`Branch.end`).
+Axes: T steps, B batch, N tokens, D width. ``branch`` maps spikes to currents [T, B, N, D]; a neuron
+S after it is moved into the last layer of the branch (`Branch.end`).
     spike     x + S(branch(x))    spikes add up to counts: SEW (Fang 2021), Spikformer, QKFormer
     membrane  x + branch(S(x))    currents add up: MS-ResNet (Hu 2021), SDT, STMixer
-    none      S(branch(x))        for chips without a sum
-Stochastic depth (Huang 2016) leaves a branch out of whole samples, in training only and only where
-a recipe asks for it; the released systems build it and never apply it.
+    none      S(branch(x))        for chips that cannot add
+Stochastic depth (Huang 2016) skips a branch for whole samples, in training only and only if a
+recipe sets it; the released systems build it but never apply it.
 """
 
 import torch
 from torch import Tensor, nn
 
-from spikenas.nn.active_tokens import ActiveTokens, only
+from spikenas.nn.active_tokens import ActiveTokens, active_kwargs
 from spikenas.nn.branch import Branch
 from spikenas.nn.neurons.neuron import NeuronFactory
 from spikenas.nn.operations import Add
@@ -22,7 +22,7 @@ class NoResidual(nn.Module):
     """Only the branch and its neuron.
 
     Attributes:
-        neuron: None where the layer that ends the branch has taken it.
+        neuron: None if the last layer of the branch has it.
     """
 
     def __init__(self, branch: Branch, neuron: NeuronFactory) -> None:
@@ -31,15 +31,15 @@ class NoResidual(nn.Module):
 
     def forward(self, x: Tensor, *, active: ActiveTokens | None = None) -> Tensor:
         """Return spikes [T, B, N, D]."""
-        y: Tensor = self.branch(x, **only(active))
-        return y if self.neuron is None else self.neuron(y, **only(active))
+        y: Tensor = self.branch(x, **active_kwargs(active))
+        return y if self.neuron is None else self.neuron(y, **active_kwargs(active))
 
 
 class SpikeResidual(NoResidual):
     """Add after the neuron.
 
     Attributes:
-        drop_probability: of leaving the branch out of a sample, all steps, while training.
+        drop_probability: of skipping the branch for a sample, at all steps, in training.
     """
 
     def __init__(self, branch: Branch, neuron: NeuronFactory) -> None:
@@ -50,15 +50,14 @@ class SpikeResidual(NoResidual):
     def forward(self, x: Tensor, *, active: ActiveTokens | None = None) -> Tensor:
         """Return the stream [T, B, N, D]."""
         y = super().forward(x, active=active)
-        out: Tensor = self.add(x, dropped(y, self.drop_probability if self.training else 0.0))
-        return out
+        return self.add(x, dropped(y, self.drop_probability if self.training else 0.0))
 
 
 class MembraneResidual(nn.Module):
     """Add before the neuron.
 
     Attributes:
-        drop_probability: of leaving the branch out of a sample, all steps, while training.
+        drop_probability: of skipping the branch for a sample, at all steps, in training.
     """
 
     def __init__(self, branch: Branch, neuron: NeuronFactory) -> None:
@@ -68,13 +67,12 @@ class MembraneResidual(nn.Module):
 
     def forward(self, x: Tensor, *, active: ActiveTokens | None = None) -> Tensor:
         """Return the stream [T, B, N, D]."""
-        y = self.branch(self.neuron(x, **only(active)), **only(active))
-        out: Tensor = self.add(x, dropped(y, self.drop_probability if self.training else 0.0))
-        return out
+        y = self.branch(self.neuron(x, **active_kwargs(active)), **active_kwargs(active))
+        return self.add(x, dropped(y, self.drop_probability if self.training else 0.0))
 
 
 def dropped(y: Tensor, probability: float) -> Tensor:
-    """Return what a branch gives [T, B, N, D], zero for some samples, others scaled up."""
+    """Return a branch's output [T, B, N, D], zero for some samples and scaled up for others."""
     if not probability:
         return y
     keep = 1.0 - probability
@@ -83,7 +81,7 @@ def dropped(y: Tensor, probability: float) -> Tensor:
 
 
 def _handed(branch: Branch, neuron: nn.Module) -> nn.Module | None:
-    """Hand a neuron to the layer that ends the branch; return it where there is none."""
+    """Move a neuron into the last layer of the branch; return it if there is no such layer."""
     end = branch.end()
     if end is None:
         return neuron

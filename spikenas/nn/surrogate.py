@@ -31,7 +31,7 @@ SURROGATES: dict[str, Surrogate] = {"atan": atan, "dspike": dspike, "sigmoid": s
 
 
 class Spike(torch.autograd.Function):
-    """``1[u >= 0]`` forward, the surrogate derivative backward; ties fire."""
+    """``1[u >= 0]`` forward, the surrogate derivative backward; u = 0 fires."""
 
     @staticmethod
     def forward(ctx: Any, u: Tensor, surrogate: Surrogate) -> Tensor:

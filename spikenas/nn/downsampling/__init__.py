@@ -1,4 +1,4 @@
-"""Downsampling: from one stage to the next, half the height and width, another width D."""
+"""Downsampling between stages: half the height and width, a new width D."""
 
 from spikenas.registry import Component, Site, register
 
@@ -25,30 +25,24 @@ register(
         source="Zhou 2024 (QKFormer), SPEDS, section 3.5",
         options={"early_pool": False},
         structural_rule=_spikes_only,
-    )
-)
-register(
+    ),
     Component(
         family="downsampling",
         name="max_pool",
         target=f"{_HERE}.max_pool:MaxPoolDownsampling",
         source="as Zhou 2023's stem: convolution, then 3x3 max pool of stride 2",
-    )
-)
-register(
+    ),
     Component(
         family="downsampling",
         name="strided_conv",
         target=f"{_HERE}.strided_conv:StridedConvDownsampling",
         source="a 3x3 convolution of stride 2, after Springenberg 2015",
-    )
-)
-register(
+    ),
     Component(
         family="downsampling",
         name="sum_pool",
         target=f"{_HERE}.sum_pool:SumPoolDownsampling",
         source="a convolution, then 2x2 sums of spikes, as event-driven chips pool",
         structural_rule=_even_map,
-    )
+    ),
 )

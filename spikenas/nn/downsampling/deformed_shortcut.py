@@ -35,5 +35,4 @@ class DeformedShortcutDownsampling(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return [T, B, D, ceil(H / 2), ceil(W / 2)]."""
-        out: Tensor = self.add(self.branch(x), self.shortcut(x))
-        return out
+        return self.add(self.branch(x), self.shortcut(x))

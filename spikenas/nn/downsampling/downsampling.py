@@ -1,4 +1,4 @@
-"""What all downsamplings share: a convolution with its neuron, before it in a membrane stream.
+"""Base class: a convolution with its neuron, which comes first in a membrane stream.
 
 Axes: T steps, B batch, C channels, H, W map.
 """
@@ -13,6 +13,7 @@ class Downsampling(nn.Module):
     """conv3x3 -> BN -> S -> pool; in a membrane stream S -> conv3x3 -> BN -> pool."""
 
     stride = 1
+    pool: type[nn.Module] | None = None
 
     def __init__(
         self, *, in_channels: int, embed_dim: int, residual: str, neuron: NeuronFactory
@@ -20,18 +21,12 @@ class Downsampling(nn.Module):
         super().__init__()
         is_membrane = residual == "membrane"
         conv = ConvNorm(
-            in_channels,
-            embed_dim,
-            stride=self.stride,
-            neuron=None if is_membrane else neuron(),
+            in_channels, embed_dim, stride=self.stride, neuron=None if is_membrane else neuron()
         )
-        self.layers = nn.Sequential(*([neuron()] if is_membrane else []), conv, *self.pool())
-
-    def pool(self) -> tuple[nn.Module, ...]:
-        """Return what follows."""
-        return ()
+        self.layers = nn.Sequential(neuron(), conv) if is_membrane else nn.Sequential(conv)
+        if self.pool:
+            self.layers.append(self.pool())
 
     def forward(self, x: Tensor) -> Tensor:
         """Return [T, B, D, ceil(H / 2), ceil(W / 2)]."""
-        out: Tensor = self.layers(x)
-        return out
+        return self.layers(x)

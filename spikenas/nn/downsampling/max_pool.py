@@ -1,7 +1,5 @@
 """Downsampling by 3x3 maxima of stride 2, as in the stem of Zhou 2023 (Spikformer)."""
 
-from torch import nn
-
 from spikenas.nn.downsampling.downsampling import Downsampling
 from spikenas.nn.operations import MaxPool
 
@@ -9,6 +7,4 @@ from spikenas.nn.operations import MaxPool
 class MaxPoolDownsampling(Downsampling):
     """A convolution of stride 1, then the pool."""
 
-    def pool(self) -> tuple[nn.Module, ...]:
-        """Return the pool."""
-        return (MaxPool(),)
+    pool = MaxPool

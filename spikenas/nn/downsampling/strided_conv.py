@@ -4,6 +4,6 @@ from spikenas.nn.downsampling.downsampling import Downsampling
 
 
 class StridedConvDownsampling(Downsampling):
-    """Nothing but the convolution, its batch norm and its neuron."""
+    """The convolution with its batch norm and its neuron, without a pool."""
 
     stride = 2

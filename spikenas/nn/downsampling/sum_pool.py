@@ -1,6 +1,4 @@
-"""Downsampling by 2x2 sums, which event-driven chips do by address."""
-
-from torch import nn
+"""Downsampling by 2x2 sums, which event-driven chips do by addressing."""
 
 from spikenas.nn.downsampling.downsampling import Downsampling
 from spikenas.nn.operations import SumPool
@@ -9,6 +7,4 @@ from spikenas.nn.operations import SumPool
 class SumPoolDownsampling(Downsampling):
     """A convolution of stride 1, then the pool."""
 
-    def pool(self) -> tuple[nn.Module, ...]:
-        """Return the pool."""
-        return (SumPool(),)
+    pool = SumPool

@@ -1,4 +1,4 @@
-"""Halting: whether every token passes all blocks at all steps, or stops once it has done enough."""
+"""Halting: whether every token passes all blocks at all steps, or stops early."""
 
 from spikenas.registry import Component, Site, register
 
@@ -26,13 +26,11 @@ register(
         source="STAS (arXiv 2508.14138), A-SSA; Graves 2016 (ACT), Yin 2022 (A-ViT)",
         genes=("halting_threshold", "ponder_cost"),
         structural_rule=_one_stage_of_blocks,
-    )
-)
-register(
+    ),
     Component(
         family="halting",
         name="none",
         target=f"{_HERE}.none:NoHalting",
         source="every published system but STAS",
-    )
+    ),
 )

@@ -5,13 +5,13 @@ the rectangle of blocks and steps so far (AT-SNN, arXiv 2408.12293) are
     h_k(l, t) = sigmoid(2 x_k(l, t)[0] - 4) where the token is active, else 0   (A-ViT, Yin 2022)
     H_k(l, t) = sum over l' <= l, t' <= t of h_k(l', t')
 and block l + 1 computes token k at step t only while H_k(l, t) < threshold. H grows with l and t,
-so a token that has halted stays so. A halted token is zero: in the stream, in every neuron's
-output (batch norm's bias would make it fire) and in the head, whose means are over active tokens.
-In training batch norm sees active tokens only; the mask's gradient is that of a sigmoid of
-slope 4 (straight-through), so the task reaches the scores. The ponder loss is Graves 2016's
+so a halted token stays halted. A halted token is zero: in the stream, in every neuron's output
+(the bias of batch norm would make it fire) and in the head, whose means are over active tokens.
+In training batch norm sees active tokens only; the mask has the gradient of a sigmoid of slope 4
+(straight-through), so the task loss trains the scores. The ponder loss is that of Graves 2016,
     rho = mean over k, t of (n + 1 - H_k(n - 1, t) / threshold) / L,   n blocks passed
-Evaluation without gradients computes the rows of active tokens alone. What the paper leaves open,
-and why it is decided so, stands in docs/explanation/halting.md.
+Evaluation without gradients computes only the rows of active tokens. docs/explanation/halting.md
+explains what the paper leaves open and how we decided it.
 """
 
 from collections.abc import Callable, Sequence
@@ -19,7 +19,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
-from spikenas.nn.active_tokens import ActiveTokens, MaskedTokens, PackedTokens, only
+from spikenas.nn.active_tokens import ActiveTokens, MaskedTokens, PackedTokens, active_kwargs
 from spikenas.nn.operations import Count, Facts, Leaf
 from spikenas.workload import Kind
 
@@ -41,7 +41,7 @@ class HaltingScore(Leaf):
         return Facts(macs=inputs[0].shape[-2])
 
     def events(self, inputs: Sequence[Tensor], output: Tensor, count: Count) -> Tensor:
-        """Count the tokens whose score is not that of silence."""
+        """Count the tokens whose first channel is not zero."""
         return torch.count_nonzero(inputs[0][..., 0])
 
 
@@ -49,8 +49,8 @@ class AdaptiveComputation(nn.Module):
     """Runs the blocks on the tokens that have not halted.
 
     Attributes:
-        is_compact: whether evaluation computes rows of active tokens alone, without gradients;
-            False masks as in training, with them, as an exported graph does.
+        is_compact: whether evaluation computes only the rows of active tokens, without gradients;
+            False masks tokens as in training, with gradients, as exported graphs do.
     """
 
     score = HaltingScore
@@ -67,7 +67,7 @@ class AdaptiveComputation(nn.Module):
         """Return logits [B, classes], and in training the ponder loss rho."""
         run = self._run
         if torch.compiler.is_compiling() and not torch.compiler.is_exporting():
-            run = torch.compiler.disable(run)  # how many tokens go on depends on data
+            run = torch.compiler.disable(run)  # the number of active tokens depends on data
         return run(blocks, head, x)
 
     def _run(
@@ -77,7 +77,7 @@ class AdaptiveComputation(nn.Module):
         sums = [x.new_zeros(x.shape[:3])]  # H of 0, 1, ... blocks, each [T, B, N]
         passed = [torch.ones_like(sums[0])]  # where blocks 1, 2, ... compute
         for i, block in enumerate(blocks):
-            x = block(x, **only(active))
+            x = block(x, **active_kwargs(active))
             if i == len(self.scores):
                 break
             score = self.scores[i](x)
@@ -88,13 +88,13 @@ class AdaptiveComputation(nn.Module):
             sums.append(sums[-1] + (score * passed[-1]).cumsum(0))
             x, active = self._halted(x, sums[-1], active)
             passed.append((sums[-1] < self.threshold).to(x.dtype))
-        logits = head(x, **only(active))
+        logits = head(x, **active_kwargs(active))
         return logits, ponder(sums, passed, self.threshold) if self.training else None
 
     def _halted(
         self, x: Tensor, total: Tensor, active: ActiveTokens | None
     ) -> tuple[Tensor, ActiveTokens | None]:
-        """Return the stream of the tokens that go on, and which they are."""
+        """Return the stream of the active tokens, and which tokens are active."""
         if self.training or not self.is_compact or torch.compiler.is_exporting():
             masked = MaskedTokens(mask=_mask(total, self.threshold))
             return masked.masked(x), masked
@@ -110,14 +110,13 @@ class AdaptiveComputation(nn.Module):
 def ponder(sums: Sequence[Tensor], passed: Sequence[Tensor], threshold: float) -> Tensor:
     """Return rho, see the module's docstring.
 
-    ``sums`` are H before blocks 1 to L, ``passed`` whether a block computed, each [T, B, N]. Its
-    gradient with respect to a score before the last block that a token passed is -1 / threshold
-    in each later cell of the rectangle.
+    ``sums`` are H before blocks 1 to L, ``passed`` is 1 where a block computes, each [T, B, N]. The
+    gradient of rho with respect to a score before the last block that a token passed is
+    -1 / threshold in each later cell of the rectangle.
     """
     count = torch.stack(list(passed)).sum(0)  # n [T, B, N]
     before = torch.stack(list(sums)).gather(0, count.long().unsqueeze(0) - 1)[0]
-    rho: Tensor = (count + 1.0 - before / threshold).mean() / len(passed)
-    return rho
+    return (count + 1.0 - before / threshold).mean() / len(passed)
 
 
 def _mask(total: Tensor, threshold: float) -> Tensor:

@@ -10,21 +10,17 @@ register(
         name="mean_linear",
         target=f"{_HERE}.mean_linear:MeanLinearHead",
         source="Zhou 2023: mean over tokens and steps, then linear",
-    )
-)
-register(
+    ),
     Component(
         family="head",
         name="neuron_linear",
         target=f"{_HERE}.neuron_linear:NeuronLinearHead",
         source="Yao 2023 (Spike-Driven Transformer): neuron, linear, mean over steps",
-    )
-)
-register(
+    ),
     Component(
         family="head",
         name="spiking",
         target=f"{_HERE}.spiking:SpikingHead",
         source="spike counts of an output neuron per class, as chips read out",
-    )
+    ),
 )

@@ -1,7 +1,7 @@
 """Mean over tokens and steps, then a linear map: Zhou 2023 (Spikformer), also QKFormer, STMixer.
 
-Axes: T steps, B batch, N tokens, D width. In a membrane residual the mean is over membranes and
-the weights start as PyTorch's default (STMixer); else from a normal of 0.02 (Spikformer).
+Axes: T steps, B batch, N tokens, D width. With a membrane residual the mean is over membranes and
+the initial weights are PyTorch's default (STMixer); else from a normal of 0.02 (Spikformer).
 """
 
 from torch import Tensor, nn
@@ -27,5 +27,4 @@ class MeanLinearHead(nn.Module):
     def forward(self, x: Tensor, *, active: ActiveTokens | None = None) -> Tensor:
         """Return logits [B, classes]."""
         x = self.over_steps(self.over_tokens(x, active=active), active=active)  # [B, D]
-        out: Tensor = self.classifier(x)
-        return out
+        return self.classifier(x)

@@ -25,5 +25,4 @@ class NeuronLinearHead(nn.Module):
     def forward(self, x: Tensor, *, active: ActiveTokens | None = None) -> Tensor:
         """Return logits [B, classes]."""
         spikes = self.neuron(self.over_tokens(x, active=active))  # [T, B, D]
-        out: Tensor = self.over_steps(self.classifier(spikes), active=active)
-        return out
+        return self.over_steps(self.classifier(spikes), active=active)

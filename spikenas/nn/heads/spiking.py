@@ -1,4 +1,4 @@
-"""A head that ends in neurons, for chips whose every weight feeds one.
+"""A head that ends in neurons, for chips on which all weights feed neurons.
 
 Axes: T steps, B batch, N tokens, D width.
     [S(x) in a membrane residual] -> mean over tokens -> linear -> BN -> S -> count over T

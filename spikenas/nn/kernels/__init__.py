@@ -1,6 +1,6 @@
-"""The multi-step neuron with its batch norm in one pass, convolutions of events, and counts.
+"""The multi-step neuron fused with its batch norm, convolutions of events, and counts.
 
-``spikenas.nn.neurons`` defines the neuron; here are fast ways to run it.
+``spikenas.nn.neurons`` defines the neuron; these are fast implementations.
 """
 
 import spikenas.nn.kernels.custom_ops  # noqa: F401  (registers them)

@@ -1,4 +1,4 @@
-"""Build a C source once per machine; the cache knows source, flags, compiler and processor."""
+"""Build a C source once per machine; the cache key has source, flags, compiler and processor."""
 
 import hashlib
 import os
@@ -20,11 +20,11 @@ _TIMEOUT_S = 120.0
 def build(source: Path) -> Path:
     """Return the shared library of a C source.
 
-    Two processes may build at once: each writes its own file and renames it into place.
+    Two processes may build at the same time: each writes its own file and renames it.
 
     Raises:
-        RuntimeError: there is no compiler, or it fails; the text says which and why.
-        OSError: no folder can be written.
+        RuntimeError: there is no compiler, or it fails; the message says why.
+        OSError: no folder is writable.
     """
     compiler = next(filter(None, map(shutil.which, _compilers())), None)
     if compiler is None:
@@ -60,7 +60,7 @@ def _compilers() -> tuple[str, ...]:
 
 
 def _processor() -> str:
-    """Return what -march=native looks at: a shared home may serve several kinds of machine."""
+    """Return what -march=native depends on: machines may share a home folder but differ."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:

@@ -1,4 +1,4 @@
-"""Whether a backend does as it should, tried before it is used: better slow than wrong."""
+"""Check a backend against `Portable` before it is used."""
 
 from collections.abc import Iterator, Sequence
 from itertools import product
@@ -18,16 +18,16 @@ _Numbers = Sequence[Tensor | float | None]
 def fires_as_portable(
     backend: Backend, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32
 ) -> bool:
-    """Try every dynamics on a few membranes, ties among them, and the sums of a batch norm.
+    """Test all dynamics on a few membranes, some exactly at the threshold, and the norm's sums.
 
     The backend runs on ``device`` with currents of ``dtype``; `Portable` on a CPU in float32.
     """
-    with torch.device("cpu"):  # whatever the default is
+    with torch.device("cpu"):  # whatever the default device is
         return not any(complaints(backend, device, dtype))
 
 
 def complaints(backend: Backend, device: torch.device | str, dtype: torch.dtype) -> Iterator[str]:
-    """Name whatever a backend does otherwise than `Portable`."""
+    """Yield the name of everything in which a backend differs from `Portable`."""
     known = Portable()
     x, grad = (tensor.to(dtype).float() for tensor in _currents_and_gradients())
     scale = torch.tensor([1.0, 0.5, 2.0], dtype=torch.float32)
@@ -65,7 +65,7 @@ def complaints(backend: Backend, device: torch.device | str, dtype: torch.dtype)
 
 
 def _currents_and_gradients() -> tuple[Tensor, Tensor]:
-    """Return [T, R, C] each, the first rows of currents right on the threshold."""
+    """Return [T, R, C] each; the first rows of currents reach exactly the threshold."""
     x = torch.linspace(-1.0, 4.0, _STEPS * 603, dtype=torch.float32).view(603, _STEPS).t()
     x = x.reshape(_STEPS, 201, 3).contiguous()
     x[:, :2] = torch.tensor([2.0, 1.0, 0.5], dtype=torch.float32)

@@ -1,8 +1,8 @@
 """The multi-step neuron on CPUs: ``multi_step.c``, built on first use and called by ctypes.
 
-float32 only. For finite currents spikes are bit for bit those of the definition, and gradients
-agree to rounding. Without a compiler, or where the result of the build cannot be trusted, there is
-no kernel and `Portable` runs; one notice says why.
+float32 only. For finite currents spikes are bit-identical to those of the definition, and gradients
+agree up to rounding. Without a compiler, or if the compiled kernel fails its check, `Portable` runs
+instead, after one notice.
 """
 
 import ctypes
@@ -17,7 +17,7 @@ from torch import Tensor
 from spikenas.nn.kernels.build import build
 from spikenas.nn.kernels.check import fires_as_portable
 from spikenas.nn.kernels.dynamics import CHARGES, Affine, Dynamics
-from spikenas.nn.kernels.portable import rows_of
+from spikenas.nn.kernels.portable import rows_of, step_size
 
 _log = logging.getLogger(__name__)
 _SOURCE = Path(__file__).with_name("multi_step.c")
@@ -67,7 +67,7 @@ class CPUKernel:
 
     @staticmethod
     def norm_dtype(x: Tensor) -> torch.dtype:
-        """Return the type that a norm of x has."""
+        """Return the dtype of a norm of x."""
         return x.dtype
 
     def forward(
@@ -75,30 +75,24 @@ class CPUKernel:
     ) -> tuple[Tensor, Tensor | int | None]:
         """Return spikes [T, ..., C] of the affine x, and their number."""
         spikes = x.new_empty((num_steps, *x.shape[1:]))
-        step = _step(x, num_steps)
         rows, channels = _rows_and_channels(x, affine)
         count: int = self._forward[dynamics.charge](
-            *(x.data_ptr(), step, *_addresses(affine)[:2], spikes.data_ptr()),
+            *(x.data_ptr(), step_size(x, num_steps), *_addresses(affine)[:2], spikes.data_ptr()),
             *(num_steps, rows, channels, dynamics.c, dynamics.threshold, dynamics.soft_reset),
             torch.get_num_threads(),
         )
         return spikes, count
 
     def backward(
-        self,
-        x: Tensor,
-        grad: Tensor,
-        dynamics: Dynamics,
-        affine: Affine | None,
+        self, x: Tensor, grad: Tensor, dynamics: Dynamics, affine: Affine | None
     ) -> tuple[Tensor, Tensor | None, Tensor | None, Tensor | float]:
         """Return dL/dy of the affine y, and three sums, see `Backend`."""
-        grad_y = torch.empty_like(x)
-        num_steps = grad.shape[0]
+        grad_y, num_steps = torch.empty_like(x), grad.shape[0]
         rows, channels = _rows_and_channels(x, affine)
         of_grad, of_grad_x = x.new_empty(channels), x.new_empty(channels)
         sums = _room_for_sums(channels)
         grad_leak: float = self._backward[dynamics.charge, dynamics.surrogate](
-            *(x.data_ptr(), _step(x, num_steps), *_addresses(affine)),
+            *(x.data_ptr(), step_size(x, num_steps), *_addresses(affine)),
             *(grad.data_ptr(), grad_y.data_ptr()),
             *(of_grad.data_ptr(), of_grad_x.data_ptr(), sums.data_ptr()),
             *(num_steps, rows, channels, dynamics.c, dynamics.threshold, dynamics.soft_reset),
@@ -138,7 +132,7 @@ class CPUKernel:
         return y
 
     def combine_(self, p: Tensor, q: Tensor, numbers: Tensor) -> Tensor:
-        """Make p ``a p + b (q - centre) + d``, in place; the numbers are a, b, centre, d."""
+        """Set p to ``a p + b (q - centre) + d`` in place; the numbers are a, b, centre, d."""
         self._combine(
             *(p.data_ptr(), q.data_ptr(), *(row.data_ptr() for row in numbers)),
             *(p.data_ptr(), rows_of(p), p.shape[-1], torch.get_num_threads()),
@@ -150,13 +144,8 @@ def _room_for_sums(channels: int) -> Tensor:
     return torch.zeros(2 * _PARTS * channels, dtype=torch.float64, device="cpu")
 
 
-def _step(x: Tensor, num_steps: int) -> int:
-    """Return how far a step of x lies from the next."""
-    return x[0].numel() if x.shape[0] == num_steps else 0
-
-
 def _rows_and_channels(x: Tensor, affine: Affine | None) -> tuple[int, int]:
-    """Without numbers for each channel all membranes are alike, as rows of one channel."""
+    """Return rows and channels; without an affine all membranes are rows of one channel."""
     membranes = x[0].numel()
     channels = 1 if affine is None else x.shape[-1]
     return membranes // channels, channels
@@ -170,7 +159,7 @@ def _addresses(affine: Affine | None) -> tuple[int | None, int | None, int | Non
 
 @cache
 def cpu_kernel() -> CPUKernel | None:
-    """Return the kernel, built if need be; None where there is none, after one notice."""
+    """Return the kernel, built if necessary; None if there is none, after one notice."""
     try:
         kernel = CPUKernel(ctypes.CDLL(str(build(_SOURCE))))
     except (OSError, AttributeError, RuntimeError) as error:

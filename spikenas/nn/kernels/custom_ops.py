@@ -1,7 +1,7 @@
 """``torch.ops.spikenas.multi_step``: the neuron as a custom op, for torch.compile and torch.export.
 
-It takes a `Dynamics` and a `Norm` apart, as custom ops take plain values; shapes as in
-`spikenas.nn.kernels.multi_step`. Spikes are counted where the backend does, else after it.
+`Dynamics` and `Norm` are passed as plain values, because custom ops accept nothing else; shapes as
+in `spikenas.nn.kernels.multi_step`. If the backend does not count spikes, they are counted here.
 """
 
 from typing import Any
@@ -62,7 +62,7 @@ def multi_step_backward(  # noqa: PLR0917  (as above)
     soft_reset: bool,
     through_reset: bool,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Return the gradients of x, leak, weight and bias; those of what is missing are empty."""
+    """Return the gradients of x, leak, weight and bias, empty for missing arguments."""
     dynamics = Dynamics.unpacked(
         leak, charge, c, threshold, surrogate, dh_dx, dh_dv, soft_reset, through_reset
     )

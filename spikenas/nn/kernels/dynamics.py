@@ -1,4 +1,4 @@
-"""`Dynamics` and `Affine`: a multi-step neuron, and what precedes it, in numbers for backends."""
+"""`Dynamics` and `Affine`: the parameters of a multi-step neuron and its norm, for backends."""
 
 from collections.abc import Callable
 from dataclasses import astuple, dataclass, fields, replace
@@ -18,13 +18,13 @@ CHARGES: dict[str, Charge] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dynamics:
-    """How a membrane charges, fires and resets, and how gradients pass.
+    """How a membrane charges, fires and resets, and how gradients flow.
 
     Attributes:
         charge: ``leaky`` v + (y - v) / c, ``decay`` y + c v, ``learnt`` v + c (y - v).
         surrogate: name of the slope dS/dH.
         soft_reset: v = H - threshold where it fires, else v = 0.
-        through_reset: whether gradients pass the spike in the reset.
+        through_reset: whether gradients flow through the spike in the reset.
     """
 
     charge: str
@@ -37,18 +37,18 @@ class Dynamics:
     through_reset: bool
 
     def packed(self) -> tuple[str | float | bool, ...]:
-        """Return plain values, which custom operators of PyTorch take."""
+        """Return plain values for a PyTorch custom operator."""
         return astuple(self)
 
     @classmethod
     def unpacked(cls, leak: Tensor | None, *values: Any) -> "Dynamics":
-        """Return what was packed, with the leak as it is learnt now, if there is one."""
+        """Return what was packed, with the current value of a learnt leak."""
         names = (field.name for field in fields(cls))
         dynamics = cls(**dict(zip(names, values, strict=True)))
         return dynamics if leak is None else dynamics.with_leak(float(leak))
 
     def with_leak(self, leak: float) -> "Dynamics":
-        """Return the dynamics of a neuron that has learnt this part k of H = v + k (y - v)."""
+        """Return the dynamics with a learnt k of H = v + k (y - v)."""
         return replace(self, c=leak, dh_dx=leak, dh_dv=1.0 - leak)
 
 

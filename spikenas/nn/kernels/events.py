@@ -1,9 +1,8 @@
-"""Convolutions that compute only with what is not zero, by ``events.c`` on CPUs.
+"""Convolutions that compute only with non-zero inputs, by ``events.c`` on CPUs.
 
-Spikes are rare, so that most of a dense product multiplies by zero. Sums are those of the dense
-convolution but for rounding, as their order may differ; what is not finite among the weights is
-not seen where inputs are zero. The gradient of the input is dense. Axes: n images, C, D channels,
-H, W map.
+Spikes are sparse, so most of a dense product multiplies by zero. Results equal those of the dense
+convolution up to rounding, as the order of sums may differ; non-finite weights have no effect where
+the input is zero. The gradient of the input is dense. Axes: n images, C, D channels, H, W map.
 """
 
 import ctypes
@@ -25,7 +24,7 @@ _SOURCE = Path(__file__).with_name("events.c")
 # Shares of non-zeros from which dense is faster, measured: docs/explanation/speed.md.
 _DENSE_FORWARD, _DENSE_GRADIENT = 0.25, 0.2
 _LANES, _PARTS = 16, 8  # of the C source
-_SAMPLE = 8  # images that are looked at before it is decided
+_SAMPLE = 8  # images whose density decides between sparse and dense
 _POINTER, _COUNT, _FLAG = ctypes.c_void_p, ctypes.c_int64, ctypes.c_int
 
 
@@ -42,8 +41,8 @@ class _Shape(ctypes.Structure):
 def convolution(x: Tensor, weight: Tensor, stride: int = 1, padding: int = 0) -> Tensor:
     """Return y [n, D, H', W'] of x [n, C, H, W] and square weights [D, C, k, k].
 
-    ``x`` is taken by its events where it is float32 on a CPU, its channels lie last in memory and
-    few of them are not zero; else this is PyTorch's convolution.
+    ``x`` is processed by events if it is float32 on a CPU, has channels last in memory and few
+    non-zeros; otherwise this is PyTorch's convolution.
     """
     is_plain = (
         x.numel() > 0
@@ -55,15 +54,14 @@ def convolution(x: Tensor, weight: Tensor, stride: int = 1, padding: int = 0) ->
     if library is not None:
         share = _share(library, x.movedim(1, -1))
         if share < _DENSE_FORWARD:
-            y: Tensor = _Convolution.apply(  # type: ignore[no-untyped-call]
+            return _Convolution.apply(  # type: ignore[no-untyped-call]
                 x, weight, stride, padding, share < _DENSE_GRADIENT
             )
-            return y
     return F.conv2d(x, weight, stride=stride, padding=padding)
 
 
 def _share(library: ctypes.CDLL, rows: Tensor) -> float:
-    """Return the share of non-zeros in some images, evenly over steps and batch."""
+    """Return the share of non-zeros in a few images, spread evenly over steps and batch."""
     n, images = rows[0].numel(), len(rows)
     sample = {images * i // _SAMPLE for i in range(_SAMPLE)}
     found: int = sum(library.count_non_zero(rows.data_ptr() + 4 * n * i, n, 1) for i in sample)
@@ -126,20 +124,19 @@ def _weight_gradient(
 
 
 def _padded(shape: _Shape) -> int:
-    """Return the size of the weights with their outputs in whole vectors."""
+    """Return the size of the weights with output channels padded to whole vectors."""
     wide = -(-shape.out_channels // _LANES) * _LANES
-    size: int = shape.kernel_size**2 * shape.channels * wide
-    return size
+    return shape.kernel_size**2 * shape.channels * wide
 
 
 def _room(shape: _Shape, threads: int) -> Tensor:
-    """Return room for the events of an image for each thread."""
+    """Return a buffer for the events of one image per thread."""
     words = shape.height * shape.width * (2 * shape.channels + 1) + 1
     return torch.empty(threads * words, device="cpu", dtype=torch.int32)
 
 
 def library_for(*tensors: Tensor) -> ctypes.CDLL | None:
-    """Return ``events.c`` for dense float32 on CPUs, None for anything else or without it."""
+    """Return ``events.c`` for dense float32 on CPUs, None for other tensors or if not built."""
     is_read = all(
         x.dtype is torch.float32 and x.device.type == "cpu" and x.is_contiguous() for x in tensors
     )
@@ -151,7 +148,7 @@ def _library() -> ctypes.CDLL | None:
     try:
         library = ctypes.CDLL(str(build(_SOURCE)))
     except (OSError, RuntimeError):
-        return None  # the neurons' kernel says why
+        return None  # the notice of the neurons' kernel says why
     for name, pointers, sizes in (("count_non_zero", 1, 1), ("meetings", 2, 3), ("attended", 4, 4)):
         function = getattr(library, name)
         function.restype = _COUNT
@@ -166,7 +163,7 @@ def _library() -> ctypes.CDLL | None:
 
 
 def _adds_up(library: Any) -> bool:
-    """Try a convolution on a few whole numbers, whose sums are exact in any order."""
+    """Test a convolution of a few whole numbers, whose sums are exact in any order."""
 
     def numbers(*shape: int, modulus: int) -> Tensor:
         whole = torch.arange(prod(shape), device="cpu", dtype=torch.float32) % modulus

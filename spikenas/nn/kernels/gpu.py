@@ -1,8 +1,8 @@
 """The multi-step neuron on GPUs: ``multi_step_gpu.py``, compiled by Triton on first use.
 
-Triton comes with PyTorch for CUDA. Currents may be float32, bfloat16 or float16; membranes and sums
-are float32 all the same, and so are the numbers of a norm. Where Triton is missing, the device too
-old, or the result cannot be trusted, there is no kernel and `Portable` runs; one notice says why.
+Triton comes with PyTorch for CUDA. Currents may be float32, bfloat16 or float16; membranes, sums
+and norms are always float32. If Triton is missing, the device is too old, or the kernel fails its
+check, `Portable` runs instead, after one notice.
 """
 
 import logging
@@ -15,7 +15,7 @@ from torch import Tensor
 
 from spikenas.nn.kernels.check import fires_as_portable
 from spikenas.nn.kernels.dynamics import Affine, Dynamics
-from spikenas.nn.kernels.portable import rows_of
+from spikenas.nn.kernels.portable import rows_of, step_size
 
 _log = logging.getLogger(__name__)
 _CAPABILITY = {torch.float32: (7, 0), torch.float16: (7, 0), torch.bfloat16: (8, 0)}
@@ -33,25 +33,25 @@ class GPUKernel:
 
     @staticmethod
     def takes(x: Tensor) -> bool:
-        """Whether the kernel runs on such currents, where the device can."""
+        """Whether the kernel supports such currents, if the device does."""
         return x.device.type == "cuda" and x.dtype in _CAPABILITY and x.numel() > 0
 
     @staticmethod
     def norm_dtype(x: Tensor) -> torch.dtype:
-        """Return the type that a norm of x has: the statistics are float32."""
+        """Return the dtype of a norm of x: the statistics are float32."""
         return torch.float32
 
     def forward(
         self, x: Tensor, num_steps: int, dynamics: Dynamics, affine: Affine | None
     ) -> tuple[Tensor, Tensor | int | None]:
-        """Return spikes [T, ..., C] of the affine x, and their number in parts."""
+        """Return spikes [T, ..., C] of the affine x, and partial counts."""
         spikes = x.new_empty((num_steps, *x.shape[1:]))
         tiles = _Tiles(x, num_steps=num_steps, has_channels=affine is not None)
         counts = x.new_empty(tiles.row_blocks * tiles.channel_blocks, dtype=torch.int32)
         self._launch(
             *("forward", x, len(counts)),
             x,
-            _step(x, num_steps),
+            step_size(x, num_steps),
             *_numbers(affine)[:2],
             *(spikes, counts, tiles.rows, tiles.channels),
             *_floats(dynamics.c, dynamics.threshold, dynamics.soft_reset),
@@ -60,11 +60,7 @@ class GPUKernel:
         return spikes, counts
 
     def backward(
-        self,
-        x: Tensor,
-        grad: Tensor,
-        dynamics: Dynamics,
-        affine: Affine | None,
+        self, x: Tensor, grad: Tensor, dynamics: Dynamics, affine: Affine | None
     ) -> tuple[Tensor, Tensor | None, Tensor | None, Tensor | float]:
         """Return dL/dy and its sums over rows, see `CPUKernel.backward`; sums are float32."""
         grad_y, num_steps = torch.empty_like(x), grad.shape[0]
@@ -82,7 +78,7 @@ class GPUKernel:
         self._launch(
             *("backward", x, programs),
             x,
-            _step(x, num_steps),
+            step_size(x, num_steps),
             *_numbers(affine),
             *(grad, grad_y, sums, leaks, tiles.rows, tiles.channels),
             *_floats(dynamics.c, dynamics.threshold, dynamics.soft_reset),
@@ -124,13 +120,13 @@ class GPUKernel:
         return of_grad, of_grad_x
 
     def affine(self, x: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
-        """Return ``scale x + shift``, of the type of x."""
+        """Return ``scale x + shift`` in the dtype of x."""
         y = torch.empty_like(x)
         self._combine(x, None, scale, None, None, shift, y)
         return y
 
     def combine_(self, p: Tensor, q: Tensor, numbers: Tensor) -> Tensor:
-        """Make p ``a p + b (q - centre) + d``, in place; the numbers are a, b, centre, d."""
+        """Set p to ``a p + b (q - centre) + d`` in place; the numbers are a, b, centre, d."""
         self._combine(p, q, *numbers.unbind(0), p)
         return p
 
@@ -159,16 +155,16 @@ class GPUKernel:
 
 
 class _Tiles:
-    """How rows x channels are cut; without numbers for each channel all are one row.
+    """How rows x channels are split into tiles; without an affine all membranes are one row.
 
     Attributes:
-        repeats: row blocks of one part of a sum, of which there are ``parts``.
+        repeats: row blocks per part of a sum; there are ``parts`` parts.
     """
 
     def __init__(
         self, x: Tensor, *, num_steps: int = 1, held: int = 32, has_channels: bool = True
     ) -> None:
-        # a thread has 16 bytes of neighbours, or as many as registers hold at every step
+        # Each thread has 16 bytes of neighbours, or as many as its registers hold at every step.
         most = held // _power_of_two_from(min(num_steps, _CHUNK))
         size = _THREADS * min(16 // x.element_size(), most)
         if has_channels:
@@ -186,7 +182,7 @@ class _Tiles:
         self.parts = -(-self.row_blocks // self.repeats)
 
     def sums(self, x: Tensor) -> Tensor:
-        """Return room for two sums of each part and channel."""
+        """Return an empty buffer for two sums per part and channel."""
         return x.new_empty((self.parts, 2, self.channels), dtype=torch.float32)
 
 
@@ -199,13 +195,8 @@ def _numbers(affine: Affine | None) -> tuple[Tensor | None, ...]:
 
 
 def _floats(*numbers: float) -> tuple[float, ...]:
-    """Return them as floats: a kernel is compiled for the types that it is given."""
+    """Convert to floats, because Triton compiles a kernel for each type of argument."""
     return tuple(map(float, numbers))
-
-
-def _step(x: Tensor, num_steps: int) -> int:
-    """Return how far a step of x lies from the next."""
-    return x[0].numel() if x.shape[0] == num_steps else 0
 
 
 def _chunks(num_steps: int) -> dict[str, int]:
@@ -215,7 +206,7 @@ def _chunks(num_steps: int) -> dict[str, int]:
 
 @cache
 def gpu_kernel(device: torch.device, dtype: torch.dtype) -> GPUKernel | None:
-    """Return the kernel for such currents; None where there is none, after one notice."""
+    """Return the kernel for such currents; None if there is none, after one notice."""
     kernels = _compiled_by_triton()
     if kernels is None:
         return None
@@ -230,7 +221,7 @@ def gpu_kernel(device: torch.device, dtype: torch.dtype) -> GPUKernel | None:
     kernel = GPUKernel(kernels)
     try:
         is_right = fires_as_portable(kernel, device, dtype)
-    except Exception as error:  # whatever a compiler raises: slow is better than not at all
+    except Exception as error:  # whatever the compiler raises, there is a fallback
         _log.warning("neurons of %s on %s run without their GPU kernel: %s", dtype, device, error)
         return None
     if not is_right:

@@ -1,9 +1,9 @@
 """`multi_step`: all steps of a neuron at once, alone or with the batch norm before it.
 
     y = weight (x - mean) invstd + bias;  then the neuron of `Dynamics` on y, step by step
-Currents x are [T, ..., C], dense, channels last; or [1, ..., C], which stands for T equal steps.
-Which backend runs depends on device and type; all give the same. Gradients of a norm by the
-batch's own statistics pass them (Ioffe 2015): with n rows, g = dL/dy, x' = (x - mean) invstd,
+Currents x are [T, ..., C], dense, channels last; or [1, ..., C], which represents T equal steps.
+The backend depends on device and dtype; all give the same result. If a norm uses the statistics of
+the batch, gradients flow through them (Ioffe 2015): with n rows, g = dL/dy, x' = (x - mean) invstd,
     dL/dx = weight invstd (g - sum(g) / n - x' sum(g x') / n)
 ``torch.ops.spikenas.multi_step`` is the same for ``torch.compile`` and ``torch.export``.
 """
@@ -26,12 +26,12 @@ _PORTABLE = Portable()
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Norm:
-    """A batch norm whose statistics are known, tensors of [C].
+    """A batch norm with known statistics, tensors of [C].
 
     Attributes:
-        mean: of the x that is given; ``invstd`` is 1 / sqrt(var + eps).
-        is_of_batch: whether they are those of x itself.
-        constant: what was left out of x, whose gradient alone is of interest.
+        mean: of x, without ``constant``; ``invstd`` is 1 / sqrt(var + eps).
+        is_of_batch: whether the statistics are those of x itself.
+        constant: a bias that is not part of x and only needs its gradient.
     """
 
     weight: Tensor
@@ -52,7 +52,7 @@ def _parts(norm: Norm | None) -> tuple[Tensor | None, ...]:
 
 
 def backend_of(x: Tensor, num_steps: int = 1) -> Backend:
-    """Return the fastest backend that runs so many steps on x."""
+    """Return the fastest backend for x and this number of steps."""
     kernel: Backend | None = None
     if CPUKernel.takes(x, num_steps):
         kernel = cpu_kernel()
@@ -68,10 +68,9 @@ def multi_step(
     leak: Tensor | None = None,
     norm: Norm | None = None,
 ) -> tuple[Tensor, Tensor | int | None]:
-    """Return spikes [T, ..., C], and their number where the backend has counted them.
+    """Return spikes [T, ..., C], and their number if the backend counts them.
 
-    A tensor holds the numbers of parts, for the reader to sum. ``leak`` is the tensor behind the
-    constant of a learnt charge.
+    A tensor holds partial counts to be summed. ``leak`` is the tensor of a learnt constant.
     """
     if torch.compiler.is_compiling():
         spikes, _ = torch.ops.spikenas.multi_step(
@@ -86,18 +85,16 @@ def multi_step(
     if leak is not None and not leak.is_meta:  # on meta it is as it started
         dynamics = dynamics.with_leak(float(leak.detach()))
     learnt = (None,) * 3 if norm is None else (norm.weight, norm.bias, norm.constant)
-    result: tuple[Tensor, Tensor | int | None] = _MultiStep.apply(  # type: ignore[no-untyped-call]
+    return _MultiStep.apply(  # type: ignore[no-untyped-call]
         x.contiguous(), leak, *learnt, num_steps, dynamics, norm
     )
-    return result
 
 
 def normalise(x: Tensor, norm: Norm) -> Tensor:
     """Return y of [..., C]."""
-    y: Tensor = _Normalise.apply(  # type: ignore[no-untyped-call]
+    return _Normalise.apply(  # type: ignore[no-untyped-call]
         x.contiguous(), norm.weight, norm.bias, norm.constant, norm
     )
-    return y
 
 
 def run_forward(
@@ -138,7 +135,7 @@ class _MultiStep(torch.autograd.Function):
     ) -> tuple[Tensor, Tensor | int | None]:
         spikes, count = run_forward(x, num_steps, dynamics, norm)
         ctx.set_materialize_grads(False)  # the count has none
-        ctx.save_for_backward(x, *_parts(norm))  # autograd sees if they change in between
+        ctx.save_for_backward(x, *_parts(norm))  # autograd detects in-place changes
         ctx.dynamics, ctx.norm, ctx.has_leak = dynamics, norm, leak is not None
         return spikes, count
 
@@ -165,7 +162,7 @@ class _Normalise(torch.autograd.Function):
     @first_order
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         x, *_ = ctx.saved_tensors
-        grad = grads[0].clone(memory_format=torch.contiguous_format)  # it may be of others too
+        grad = grads[0].clone(memory_format=torch.contiguous_format)  # others may use it too
         sums = backend_of(x).gradient_sums(x, grad, ctx.norm.mean)
         return *_through_norm(ctx.norm, x, grad, *sums), None
 
@@ -173,7 +170,7 @@ class _Normalise(torch.autograd.Function):
 def _through_norm(
     norm: Norm, x: Tensor, grad: Tensor, of_grad: Tensor, of_grad_x: Tensor
 ) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
-    """Return the gradients of x, weight, bias and constant, given that of y, which is consumed."""
+    """Return the gradients of x, weight, bias and constant; overwrites ``grad``, that of y."""
     backend, scale = backend_of(x), norm.weight * norm.invstd
     of_weight = of_grad_x * norm.invstd
     if not norm.is_of_batch:

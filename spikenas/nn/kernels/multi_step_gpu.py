@@ -1,11 +1,11 @@
 """A multi-step neuron in Triton, the computation of ``multi_step.c``; `GPUKernel` launches it.
 
-Arrays x, s, g are [T, rows, C], dense. A program takes a tile of rows x channels and runs all steps
-with the membranes in registers, in float32 whatever the type of x. Steps come in chunks, the first
-of ``rest`` and then ``full`` ones of ``chunk``: those of a chunk are loaded at once. Backward goes
-through the chunks from the last, and finds the membrane before one by running the steps up to it.
-Sums over rows are taken in parts, of ``repeats`` tiles each, that depend on shapes alone, so equal
-runs give equal bits. ``div_rn`` rounds as a processor does, and nothing is contracted
+Arrays x, s, g are [T, rows, C], dense. A program handles a tile of rows x channels and runs all
+steps with the membranes in registers, in float32 whatever the dtype of x. Steps are split into one
+chunk of ``rest`` steps, then ``full`` chunks of ``chunk`` steps; each is loaded at once. Backward
+visits the chunks in reverse and recomputes the membrane before a chunk from the first step.
+Reductions over rows are split into parts of ``repeats`` tiles that depend on shapes alone, so equal
+runs give equal bits. ``div_rn`` rounds as CPUs do, and floating-point contraction is off
 (`enable_fp_fusion=False` at launch), so for finite currents spikes equal those of the definition.
 """
 
@@ -19,7 +19,7 @@ def forward(
     charge: tl.constexpr, rest: tl.constexpr, full: tl.constexpr, chunk: tl.constexpr,
     block_rows: tl.constexpr, block_channels: tl.constexpr,
 ):  # fmt: skip
-    """Write spikes, and how many there are in each tile; an x_step of 0 holds x.
+    """Write spikes and their number in each tile; with an x_step of 0, x is the same at all steps.
 
     ``soft`` is 1 for a reset by subtraction, 0 for one to zero.
     """
@@ -55,9 +55,9 @@ def backward(
     is_held: tl.constexpr, rest: tl.constexpr, full: tl.constexpr, chunk: tl.constexpr,
     block_rows: tl.constexpr, block_channels: tl.constexpr,
 ):  # fmt: skip
-    """Write dL/dy, of a held x its sum over time, and of each part the sums that `GPUKernel` adds.
+    """Write dL/dy, summed over time if x is held, and for each part the sums to be added.
 
-    Of these, ``sums`` [parts, 2, C] are dL/dy and dL/dy (x - centre), ``leaks`` dL/dc of a learnt
+    ``sums`` [parts, 2, C] are those of dL/dy and dL/dy (x - centre), ``leaks`` dL/dc of a learnt
     leak.
     """
     program = tl.program_id(0)
@@ -108,7 +108,7 @@ def backward(
 def moments(
     x, sums, rows, channels, repeats, block_rows: tl.constexpr, block_channels: tl.constexpr,
 ):  # fmt: skip
-    """Write for each part its mean, and its sum of squares about that, of x [rows, C]."""
+    """Write the mean of each part of x [rows, C], and the sum of squared deviations from it."""
     program = tl.program_id(0)
     blocks = tl.cdiv(channels, block_channels)
     column, part = program % blocks, program // blocks
@@ -135,7 +135,7 @@ def merge_moments(
     sums, mean, variance, rows, channels, parts, part_rows, block_rows: tl.constexpr,
     block_channels: tl.constexpr,
 ):  # fmt: skip
-    """Write mean and biased variance of each channel, of the ``sums`` of parts that long."""
+    """Combine the ``sums`` of all parts into mean and biased variance of each channel."""
     column = tl.program_id(0)
     channel, is_there = _channels(column, channels, block_channels)
     about = tl.load(sums + channel, mask=is_there, other=0.0)
@@ -158,7 +158,7 @@ def gradient_sums(
     x, grad, centre, sums, rows, channels, repeats, block_rows: tl.constexpr,
     block_channels: tl.constexpr,
 ):  # fmt: skip
-    """Write for each part [2, C] the sums over rows of g, and of g (x - centre)."""
+    """Write for each part [2, C] the sums over rows of g and of g (x - centre)."""
     program = tl.program_id(0)
     blocks = tl.cdiv(channels, block_channels)
     column, part = program % blocks, program // blocks
@@ -179,7 +179,7 @@ def combine(
     p, q, a, b, centre, d, out, rows, channels, block_rows: tl.constexpr,
     block_channels: tl.constexpr,
 ):  # fmt: skip
-    """Write a p + b (q - centre) + d; without q there is no b. ``out`` may be p."""
+    """Write a p + b (q - centre) + d, without q only a p + d. ``out`` may be p."""
     program = tl.program_id(0)
     blocks = tl.cdiv(channels, block_channels)
     column = program % blocks
@@ -199,7 +199,7 @@ def _fire(
     x, x_step, spikes, step, mask, scales, shifts, v, fired, c, threshold, soft,
     charge: tl.constexpr, num_steps: tl.constexpr,
 ):  # fmt: skip
-    """Run steps from v; return the membrane after them, and with their spikes added ``fired``."""
+    """Run steps from v; return the last membrane, and ``fired`` plus the number of spikes."""
     xs = ()
     for t in tl.static_range(num_steps):
         xs = xs + (tl.load(x + t * x_step, mask=mask, other=0.0),)
@@ -231,7 +231,7 @@ def _learn(
     c, threshold, soft, dh_dx, dh_dv, through, charge: tl.constexpr, surrogate: tl.constexpr,
     is_held: tl.constexpr, num_steps: tl.constexpr,
 ):  # fmt: skip
-    """Go back through steps that start from v; return dL/dv there, and the sums with theirs."""
+    """Go backward through steps that start from v; return dL/dv and the updated sums."""
     xs = ()
     gs = ()
     for t in tl.static_range(num_steps):
@@ -275,7 +275,7 @@ def _charge(y, v, c, charge: tl.constexpr):
 
 @triton.jit
 def _slope(u, surrogate: tl.constexpr):
-    """Return dS/dH; alpha 4, alpha 2, gamma 2.5, and 1 - tanh(y)^2 by e = exp(-2 y)."""
+    """Return dS/dH with alpha 4, alpha 2 or gamma 2.5; 1 - tanh(y)^2 from e = exp(-2 y)."""
     if surrogate == "atan":
         y = 3.14159265358979 * u
         slope = 1.0 / (1.0 + y * y)
@@ -298,7 +298,7 @@ def _channels(column, channels, block_channels: tl.constexpr):
 def _tile(
     row, column, rows, channels, block_rows: tl.constexpr, block_channels: tl.constexpr
 ):  # fmt: skip
-    """Return where the elements of a tile lie, and which of them there are."""
+    """Return the offsets of the elements of a tile, and the mask of those that exist."""
     channel, is_there = _channels(column, channels, block_channels)
     r = tl.cast(row, tl.int64) * block_rows + tl.arange(0, block_rows)
     return r[:, None] * channels + channel[None, :], (r < rows)[:, None] & is_there[None, :]
@@ -306,7 +306,7 @@ def _tile(
 
 @triton.jit
 def _of_channels(pointer, missing, column, channels, block_channels: tl.constexpr):
-    """Return the numbers of a tile's channels [1, C], ``missing`` where there are none."""
+    """Return the numbers of a tile's channels [1, C], ``missing`` without an array."""
     if pointer is None:
         found = tl.full((1, 1), missing, tl.float32)
     else:
@@ -332,7 +332,7 @@ def _store_pair(sums, first, second, part, column, channels, block_channels: tl.
 def _parts(
     i, rows, parts, part_rows, channel, channels, block_rows: tl.constexpr
 ):  # fmt: skip
-    """Return how many rows some parts have, none past the last, and where their means lie."""
+    """Return the number of rows of some parts, 0 past the last, and the offsets of their means."""
     part = tl.cast(i, tl.int64) * block_rows + tl.arange(0, block_rows)
     n = tl.maximum(tl.minimum(rows - part * part_rows, part_rows), 0).to(tl.float32)
     offsets = part[:, None] * 2 * channels + channel[None, :]

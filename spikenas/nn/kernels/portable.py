@@ -1,4 +1,4 @@
-"""The multi-step neuron in plain PyTorch, its backward by hand: any device and floating type."""
+"""The multi-step neuron in plain PyTorch with an explicit backward, for any device and dtype."""
 
 from collections.abc import Iterator
 from math import prod
@@ -9,21 +9,21 @@ from torch import Tensor
 from spikenas.nn.kernels.dynamics import CHARGES, Affine, Dynamics
 from spikenas.nn.surrogate import SURROGATES
 
-_CHUNK = 2**16  # membranes that are run at once on a CPU, so that their steps stay in its cache
+_CHUNK = 2**16  # membranes that run at once on a CPU, so that their steps fit into its cache
 
 
 class Portable:
-    """Runs where no faster backend does; `Backend` says what each method gives."""
+    """The fallback if no faster backend is available; see `Backend` for the methods."""
 
     @staticmethod
     def norm_dtype(x: Tensor) -> torch.dtype | None:
-        """Return the type that a norm of x has; none where sums would be of half precision."""
+        """Return the dtype of a norm of x; None if sums would have half precision."""
         return x.dtype if x.dtype in (torch.float32, torch.float64) else None
 
     def forward(
         self, x: Tensor, num_steps: int, dynamics: Dynamics, affine: Affine | None
     ) -> tuple[Tensor, Tensor | int | None]:
-        """Return spikes, and None as they are not counted."""
+        """Return spikes, and None because they are not counted."""
         rows = _as_rows(x)
         spikes = rows.new_empty((num_steps, *rows.shape[1:]))
         for part in _chunks(rows):
@@ -58,7 +58,7 @@ class Portable:
     def _run(
         self, rows: Tensor, dynamics: Dynamics, affine: Affine | None, spikes: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Fill in the spikes of rows [T or 1, R, C]; return what charges them, and membranes."""
+        """Write the spikes of rows [T or 1, R, C]; return the currents y and the membranes."""
         y = rows if affine is None else self.affine(rows, affine.scale, affine.shift)
         h = y.new_empty(spikes.shape)
         v = torch.zeros_like(h[0])
@@ -88,7 +88,7 @@ class Portable:
         return torch.addcmul(shift, x, scale)
 
     def combine_(self, p: Tensor, q: Tensor, numbers: Tensor) -> Tensor:
-        """Make p ``a p + b (q - centre) + d``, in place; the numbers are a, b, centre, d."""
+        """Set p to ``a p + b (q - centre) + d`` in place; the numbers are a, b, centre, d."""
         a, b, centre, d = numbers
         rows, others = (x.view(1, -1, x.shape[-1]) for x in (p, q))
         for part in _chunks(rows):
@@ -110,14 +110,14 @@ def _back_in_time(h: Tensor, spikes: Tensor, grad: Tensor, dynamics: Dynamics) -
 
 
 def _as_rows(x: Tensor) -> Tensor:
-    """Return [T, ..., C] as [T, R, C]; what has no further axis has one channel."""
+    """Return [T, ..., C] as [T, R, C]; a tensor [T] has one channel."""
     if x.dim() == 1:
         return x.view(-1, 1, 1)
     return x.unsqueeze(1) if x.dim() == 2 else x.flatten(1, -2)
 
 
 def _chunks(rows: Tensor) -> Iterator[slice]:
-    """Yield parts of the rows; but one off CPUs, where starting an operation costs most."""
+    """Yield chunks of the rows; only one on other devices, where launching costs most."""
     _, number, channels = rows.shape
     size = max(1, _CHUNK // max(1, channels)) if rows.device.type == "cpu" else max(1, number)
     for start in range(0, number, size):
@@ -127,3 +127,8 @@ def _chunks(rows: Tensor) -> Iterator[slice]:
 def rows_of(x: Tensor) -> int:
     """Return how many rows [..., C] has."""
     return prod(x.shape[:-1])
+
+
+def step_size(x: Tensor, num_steps: int) -> int:
+    """Return the distance of two steps of x in memory, 0 if x represents all steps."""
+    return x[0].numel() if x.shape[0] == num_steps else 0

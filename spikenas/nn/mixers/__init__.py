@@ -1,4 +1,4 @@
-"""Token mixers: what a block does across tokens, from spikes [T, B, N, D] to currents.
+"""Token mixers: the part of a block that mixes tokens, from spikes [T, B, N, D] to currents.
 
 The neuron before or after a mixer belongs to the residual, see ``spikenas.nn.block``.
 """
@@ -49,9 +49,7 @@ register(
         target=f"{_HERE}.conv:ConvMixer",
         source="a plain spiking convolution, after Springenberg 2015",
         structural_rule=_needs_all_tokens,
-    )
-)
-register(
+    ),
     Component(
         family="mixer",
         name="multi_scale",
@@ -61,17 +59,13 @@ register(
         options={"scales": (1, 3), "elementwise": False, "attention_threshold": 1.0},
         checks={"scales": _odd_scales, "attention_threshold": positive},
         structural_rule=_on_all_tokens_with_heads,
-    )
-)
-register(
+    ),
     Component(
         family="mixer",
         name="none",
         target=f"{_HERE}.none:NoMixer",
         source="the block without token mixing",
-    )
-)
-register(
+    ),
     Component(
         family="mixer",
         name="qk_channel",
@@ -79,9 +73,7 @@ register(
         source="Zhou 2024 (QKFormer), eq. 6",
         options={"attention_threshold": 0.5},
         checks={"attention_threshold": positive},
-    )
-)
-register(
+    ),
     Component(
         family="mixer",
         name="qk_token",
@@ -91,9 +83,7 @@ register(
         options={"attention_threshold": 0.5},
         checks={"attention_threshold": positive},
         structural_rule=_heads_divide_width,
-    )
-)
-register(
+    ),
     Component(
         family="mixer",
         name="ssa",
@@ -103,9 +93,7 @@ register(
         options={"scale": 0.125, "qkv_bias": True, "attention_threshold": 0.5},
         checks={"scale": positive, "attention_threshold": positive},
         structural_rule=_heads_divide_width,
-    )
-)
-register(
+    ),
     Component(
         family="mixer",
         name="spike_driven",
@@ -115,9 +103,7 @@ register(
         options={"attention_threshold": 0.5, "event_pooling": False},
         checks={"attention_threshold": positive},
         structural_rule=_spike_driven_rule,
-    )
-)
-register(
+    ),
     Component(
         family="mixer",
         name="stm",
@@ -125,5 +111,5 @@ register(
         source="Deng 2024 (STMixer), STM",
         genes=("num_heads",),
         structural_rule=_on_all_tokens_with_heads,
-    )
+    ),
 )

@@ -1,4 +1,4 @@
-"""`Mixer`: what all token mixers share; a branch from spikes [T, B, N, D] to currents."""
+"""`Mixer`: the base class of token mixers, branches from spikes [T, B, N, D] to currents."""
 
 from typing import ClassVar
 
@@ -9,7 +9,7 @@ from spikenas.nn.branch import Branch
 
 
 class Mixer(Branch):
-    """A branch without its outer neuron, and the conventions of the system it comes from.
+    """A branch without its outer neuron, with the conventions of the system it comes from.
 
     Attributes:
         mlp_bias: whether the MLP of its block has biases.
@@ -18,5 +18,5 @@ class Mixer(Branch):
     mlp_bias: ClassVar[bool] = False
 
     def initialise(self, block: nn.Module) -> None:
-        """Draw the first weights of its whole block, MLP included."""
+        """Draw the initial weights of the whole block, MLP included."""
         initialisation.default(block)

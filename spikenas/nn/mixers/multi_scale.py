@@ -1,13 +1,13 @@
-"""Multi-scale token attention, MSViT (IJCAI 2025): Q-K token attention that looks at neighbours.
+"""Multi-scale token attention, MSViT (IJCAI 2025): Q-K token attention over neighbourhoods.
 
 Axes: T steps, B batch, N tokens in raster order, D width, h heads.
     P_s = S(BN(conv_s(x))) for each kernel size s;  K = S(BN(W x))
     a = S(sum over s of sum over each head's channels of P_s);  out = BN(W_o (a K))
 ``scales`` are the kernel sizes, published [1, 3]: 1 is Q of QKFormer. Convolutions run along the
 flattened tokens, as the released code does, so they wrap from row to row. Its attention neuron
-has threshold 1, as the released builder drops the 0.5 that it is given. ``elementwise`` is the
-CIFAR-100 file (there with scales [1, 1]): the last scale is not summed over its head, so a has a
-value per channel. No biases but the projection's; PyTorch's default initialisation.
+has threshold 1, because the released builder ignores its argument 0.5. ``elementwise`` is the
+CIFAR-100 file (there with scales [1, 1]): the last scale is not summed over its head, so a has one
+value per channel. Only the projection has a bias; PyTorch's default initialisation.
 """
 
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ from spikenas.nn.operations import Add, HeadMask, HeadSum
 
 
 class MultiScaleAttention(Mixer):
-    """The heads of several scales decide together which tokens of K go on."""
+    """The heads of several scales together decide which tokens of K are kept."""
 
     mlp_bias = True
 
@@ -63,12 +63,11 @@ class MultiScaleAttention(Mixer):
             attn = add(attn, vote)
         k = self.k(x)  # [T, B, N, D], spikes
         attn = self.attention_neuron(attn)  # [T, B, N, h], spikes
-        out: Tensor = self.projection(self.mask(attn, k))
-        return out
+        return self.projection(self.mask(attn, k))
 
 
 def _scale(embed_dim: int, size: int, neuron: nn.Module) -> nn.Module:
-    """Return ``S(BN(conv_s(x)))``; of size 1 a linear map."""
+    """Return ``S(BN(conv_s(x)))``, a linear map if the size is 1."""
     if size == 1:
         return LinearNorm(embed_dim, embed_dim, bias=False, neuron=neuron)
     return ConvOverTokensNorm(embed_dim, embed_dim, size, neuron=neuron)

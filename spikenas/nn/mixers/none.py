@@ -8,7 +8,7 @@ from spikenas.nn.neurons.neuron import NeuronFactory
 
 
 class NoMixer(Mixer):
-    """Leaves the tokens [T, B, N, D] as they are; a block leaves out its residual too."""
+    """Returns the tokens [T, B, N, D] unchanged; a block leaves out its residual too."""
 
     def __init__(self, *, embed_dim: int, grid: tuple[int, int], neuron: NeuronFactory) -> None:
         super().__init__()

@@ -2,8 +2,8 @@
 
 Axes: T steps, B batch, N tokens, D width.
     Q, K = S(BN(W x));  a = S_{theta / 2}(sum over tokens of Q);  out = BN(W_o (a K))
-Each channel's a is one spike for all its tokens, so heads change nothing. The released code lacks
-it; the threshold of its attention neuron and its biases are taken from token attention.
+Each channel has one a for all its tokens, so heads make no difference. The released code lacks this
+attention; the threshold of its attention neuron and its biases are those of token attention.
 """
 
 from torch import Tensor
@@ -16,7 +16,7 @@ from spikenas.nn.operations import ChannelMask, TokenSum
 
 
 class QKChannelAttention(Mixer):
-    """Q decides which channels of K go on."""
+    """Q decides which channels of K are kept."""
 
     mlp_bias = True
 
@@ -44,5 +44,4 @@ class QKChannelAttention(Mixer):
         """Return currents [T, B, N, D]."""
         q, k = self.q(x, active=active), self.k(x, active=active)  # [T, B, N, D], spikes
         attn = self.attention_neuron(self.sum(q, active=active))  # [T, B, D], spikes
-        out: Tensor = self.projection(self.mask(attn, k, active=active), active=active)
-        return out
+        return self.projection(self.mask(attn, k, active=active), active=active)

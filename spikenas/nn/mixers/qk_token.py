@@ -15,7 +15,7 @@ from spikenas.nn.operations import HeadMask, HeadSum
 
 
 class QKTokenAttention(Mixer):
-    """Each head of Q decides which tokens of K go on."""
+    """Each head of Q decides which tokens of K are kept."""
 
     mlp_bias = True
 
@@ -44,5 +44,4 @@ class QKTokenAttention(Mixer):
         """Return currents [T, B, N, D]."""
         q, k = self.q(x, active=active), self.k(x, active=active)  # [T, B, N, D], spikes
         attn = self.attention_neuron(self.sum(q), active=active)  # [T, B, N, h], spikes
-        out: Tensor = self.projection(self.mask(attn, k), active=active)
-        return out
+        return self.projection(self.mask(attn, k), active=active)

@@ -2,10 +2,10 @@
 
 Axes: T steps, B batch, N tokens on a grid (H, W), D width, h heads, d = D / h.
     Q, K, V = S(BN(W x));  g = S_{theta / 2}(sum over tokens of K V);  out = BN(W_o (g Q))
-all products element by element. The paper names Q what the code names V. q, k and v have no bias,
-the projection has; convolutions from a normal of 0.02. ``event_pooling``, for event cameras,
-takes 3x3 maxima: of K and V over the map, of K V and g Q over the plane of tokens and channels of
-each head. Only there do heads change anything.
+with elementwise products. Q in the paper is V in the code. q, k and v have no bias, the projection
+has; convolutions from a normal of 0.02. ``event_pooling``, for event cameras, takes 3x3 maxima: of
+K and V over the map, of K V and g Q over the plane of tokens and channels of each head. Heads make
+a difference only there.
 """
 
 from torch import Tensor, nn
@@ -16,17 +16,11 @@ from spikenas.nn.layers import LinearNorm
 from spikenas.nn.layout import to_map, to_tokens
 from spikenas.nn.mixers.mixer import Mixer
 from spikenas.nn.neurons.neuron import NeuronFactory
-from spikenas.nn.operations import (
-    ChannelMask,
-    Coincidence,
-    HeadPlanePool,
-    MaxPool,
-    TokenSum,
-)
+from spikenas.nn.operations import ChannelMask, Coincidence, HeadPlanePool, MaxPool, TokenSum
 
 
 class SpikeDrivenAttention(Mixer):
-    """Where K and V coincide often enough, a channel of Q goes on."""
+    """A channel of Q is kept if K and V coincide often enough in it."""
 
     mlp_bias = True
 
@@ -65,8 +59,7 @@ class SpikeDrivenAttention(Mixer):
         kv = self.kv_pool(self.coincidence(k, v))
         gate = self.attention_neuron(self.sum(kv, active=active))  # [T, B, D], spikes
         y = self.out_pool(self.mask(gate, q, active=active))
-        out: Tensor = self.projection(y, active=active)
-        return out
+        return self.projection(y, active=active)
 
     def initialise(self, block: nn.Module) -> None:
         """All maps from a normal of 0.02."""

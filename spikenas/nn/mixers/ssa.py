@@ -51,9 +51,8 @@ class SpikingSelfAttention(Mixer):
         k = self.k(x, active=active)
         v = self.v(x, active=active)
         y = self.attention(q, k, v, active=active)  # [T, B, N, D], scaled counts of common spikes
-        out: Tensor = self.projection(self.attention_neuron(y, active=active), active=active)
-        return out
+        return self.projection(self.attention_neuron(y, active=active), active=active)
 
     def initialise(self, block: nn.Module) -> None:
-        """As the file of the released code that this variant comes from."""
+        """As in the released code of this variant."""
         (initialisation.spikformer if self._is_linear else initialisation.default)(block)

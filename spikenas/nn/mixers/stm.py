@@ -2,7 +2,7 @@
 
 Axes: T steps, B batch, N tokens, D width, h heads.
     out = BN(W_2 S(STM(S(BN(W_1 x)))));  STM: Y[:, c] = M_i X[:, c] for the channels c of head i
-No biases and no product of spikes, so it runs without a clock. L h N^2 weights: bound to one
+No biases and no product of spikes, so it runs without a clock. The L h N^2 weights fit only one
 resolution.
 """
 
@@ -34,8 +34,7 @@ class SpikingTokenMixing(Mixer):
     def forward(self, x: Tensor) -> Tensor:
         """Return currents [T, B, N, D]."""
         spikes = self.fc1(x)  # [T, B, N, D]
-        out: Tensor = self.fc2(self.neuron(self.mixing(spikes)))
-        return out
+        return self.fc2(self.neuron(self.mixing(spikes)))
 
     def initialise(self, block: nn.Module) -> None:
         """He-normal over the fan-out."""

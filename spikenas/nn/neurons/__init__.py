@@ -23,9 +23,7 @@ register(
         source="Gerstner & Kistler 2002, section 4.1 without leak; hard reset",
         options={"surrogate": "sigmoid", "reset": "zero"},
         checks=_CHECKS,
-    )
-)
-register(
+    ),
     Component(
         family="neuron",
         name="lif",
@@ -34,9 +32,7 @@ register(
         genes=("tau",),
         options={"surrogate": "sigmoid", "reset": "zero"},
         checks=_CHECKS,
-    )
-)
-register(
+    ),
     Component(
         family="neuron",
         name="plif",
@@ -46,13 +42,11 @@ register(
         options={"surrogate": "atan", "reset": "zero"},
         checks=_CHECKS,
         structural_rule=_tau_above_one,
-    )
-)
-register(
+    ),
     Component(
         family="neuron",
         name="stmixer_lif",
         target=f"{_HERE}.stmixer_lif:STMixerLIF",
         source="Deng 2024 (STMixer), surrogate of Li 2021 (Dspike)",
-    )
+    ),
 )

@@ -1,7 +1,7 @@
 """Leaky integrate-and-fire (LIF) of Spikformer, QKFormer, MSViT and SDT; Fang 2021, eq. 1-3.
 
     H_t = v_{t-1} + (x_t - v_{t-1}) / tau
-Hard reset to 0, or a soft one by option, detached; sigmoid surrogate with alpha = 4; tau = 2 as
+The reset is hard to 0, optionally soft, and detached; sigmoid surrogate with alpha = 4; tau = 2 as
 published.
 """
 
@@ -14,7 +14,6 @@ class LIF(Neuron):
     """Its input decays with the membrane: a constant current of x settles at v = x."""
 
     charge_name = "leaky"
-    detach_reset = True
 
     def __init__(
         self,

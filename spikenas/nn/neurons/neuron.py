@@ -1,11 +1,11 @@
-"""`Neuron`: what all multi-step neurons share.
+"""`Neuron`: the base class of multi-step neurons.
 
 At each step the membrane charges, fires and resets, v_0 = 0:
     H_t = charge(x_t, v_{t-1});  S_t = 1[H_t >= v_threshold];  v_t = H_t - S_t J_t
-where J_t = H_t for a reset to zero and v_threshold for one by subtraction (``soft``).
-Axes: [T, ...] in and out; T is first and nothing else is touched. `Neuron.definition` is that
-equation under autograd; `Neuron.forward` gives the same by a kernel (`spikenas.nn.kernels`), and
-`Neuron.fire` with the batch norm before it, with a backward written by hand:
+where J_t = H_t for a reset to zero and v_threshold for a reset by subtraction (``soft``).
+Axes: [T, ...] in and out; T is first, all other axes are elementwise. `Neuron.definition` is that
+equation under autograd. `Neuron.forward` computes the same with a kernel (`spikenas.nn.kernels`),
+and `Neuron.fire` together with the batch norm before it, with an explicit backward:
     dL/dH_t = dL/dv_t (dv_t/dH_t - r J_t S'_t) + S'_t dL/dS_t,   r = 0 where the reset is detached
 """
 
@@ -23,7 +23,7 @@ from spikenas.nn.operations import Facts, Leaf
 from spikenas.nn.surrogate import SURROGATES, Spike, Surrogate
 from spikenas.workload import Kind, Signal
 
-# (threshold: float = 1.0), in units of the gene; makes a neuron, or what stands in for one
+# (threshold: float = 1.0) in units of the gene v_threshold; returns a neuron or a substitute
 NeuronFactory = Callable[..., nn.Module]
 RESETS = ("subtract", "zero")
 
@@ -32,21 +32,23 @@ class Neuron(Leaf):
     """A neuron by its charge, threshold and reset; see the module's docstring.
 
     Attributes:
-        charge_name: what `charge` is called in `spikenas.nn.kernels.dynamics`, as kernels know it;
-            None where they do not, and then the definition runs.
-        dh_dx, dh_dv: the derivatives of the charge, which is linear where kernels know it.
+        charge_name: the name of `charge` in `spikenas.nn.kernels.dynamics`, which kernels use; None
+            for any other charge, which then runs by `definition`.
+        dh_dx, dh_dv: the derivatives of the charge, which kernels assume to be linear.
         detach_reset: whether the gradient treats the spike in the reset as a constant.
-        reset: ``zero``, or ``subtract`` for a soft one, which keeps what lies above the threshold.
-        spike_count: of the last call, where the kernel has counted; parts of it in a tensor.
+        reset: ``zero``, or ``subtract`` for a soft one, which keeps the rest above the threshold.
+        spike_count: of the last call, if the kernel counts; a tensor holds partial counts.
     """
 
     kind = Kind.NEURON
     charge_name: ClassVar[str | None] = None
     dh_dx: float
     dh_dv: float
-    detach_reset: bool
+    detach_reset = True
 
-    def __init__(self, *, v_threshold: float, surrogate: str, reset: str = "zero") -> None:
+    def __init__(
+        self, *, v_threshold: float = 1.0, surrogate: str = "sigmoid", reset: str = "zero"
+    ) -> None:
         super().__init__()
         if not v_threshold > 0.0:
             raise ValueError(f"v_threshold must be above 0, but is {v_threshold}")
@@ -62,8 +64,8 @@ class Neuron(Leaf):
         raise NotImplementedError
 
     def dynamics(self) -> Dynamics:
-        """Return the neuron in numbers, as a kernel reads it; a leak as it starts."""
-        assert self.charge_name is not None, "no kernel knows this charge"
+        """Return the neuron in numbers for a kernel; a learnt leak has its initial value."""
+        assert self.charge_name is not None, "no kernel has this charge"
         return Dynamics(
             charge=self.charge_name,
             c=self.constant(),
@@ -76,31 +78,30 @@ class Neuron(Leaf):
         )
 
     def constant(self) -> float:
-        """Return the one number in the charge."""
+        """Return the constant of the charge."""
         return self.dh_dv
 
     def leak(self) -> Tensor | None:
-        """Return the learnt part k of H = v + k (x - v), where the neuron learns it."""
+        """Return k of H = v + k (x - v) if the neuron learns it."""
         return None
 
     def forward(self, x: Tensor, *, active: ActiveTokens | None = None) -> Tensor:
-        """Return spikes [T, ...] for currents [T, ...]; of tokens, those of the active ones.
+        """Return spikes [T, ...] for currents [T, ...]; halted tokens do not spike.
 
-        Batch norm has a bias, so a halted token would fire: its spikes [T, B, N, D] are masked.
+        The bias of batch norm would make halted tokens fire, so their spikes are masked.
 
         Raises:
-            ValueError: there is no step, or currents are no floating-point numbers.
+            ValueError: there is no step, or the currents are not floating-point numbers.
         """
         self.spike_count = None
         if isinstance(active, PackedTokens) and x.dim() == 2:
-            rows: Tensor = _Rows.apply(x, active, self)  # type: ignore[no-untyped-call]
-            return rows
+            return _Rows.apply(x, active, self)  # type: ignore[no-untyped-call]
         if x.dim() == 0 or x.shape[0] == 0 or not x.is_floating_point():
             raise ValueError(
                 "a neuron needs currents [T, ...] of floating point with T >= 1, but has "
                 f"{x.dtype} of shape {[*x.shape]}"
             )
-        # Graphs for others hold plain operations only.
+        # Exported graphs contain plain operations only.
         if self.charge_name is None or torch.compiler.is_exporting():
             spikes = self.definition(x)
         else:
@@ -111,7 +112,7 @@ class Neuron(Leaf):
         return spikes
 
     def fire(self, x: Tensor, num_steps: int, norm: Norm | None = None) -> Tensor:
-        """Return spikes [T, ...] by a kernel, which does the batch norm of x on the way.
+        """Return spikes [T, ...] with one kernel, which also applies the batch norm to x.
 
         x is [T, ...], or [1, ...] for T equal steps.
         """
@@ -121,7 +122,7 @@ class Neuron(Leaf):
         return spikes if is_dense else from_rows(spikes, like=x)
 
     def definition(self, x: Tensor) -> Tensor:
-        """Return the same as `forward`, step by step under autograd."""
+        """Compute the same as `forward`, step by step under autograd."""
         v = torch.zeros_like(x[0])
         spikes = []
         for x_t in x.unbind(0):
@@ -137,12 +138,12 @@ class Neuron(Leaf):
         return h * (1.0 - s) if self.reset == "zero" else h - self.v_threshold * s
 
     def facts(self, inputs: Sequence[Tensor], output: Tensor) -> Facts:
-        """One membrane per element of a step."""
+        """One membrane per element of one step."""
         membranes = prod(output.shape[2:])
         return Facts(neurons=membranes, state=membranes, attributes=self.numbers())
 
     def numbers(self) -> dict[str, int | float | str]:
-        """Return what a chip must know of each membrane."""
+        """Return the numbers that a chip needs for each membrane."""
         return {"v_threshold": self.v_threshold, "leak": 1.0 - self.dh_dv, "reset": self.reset}
 
     def carries(self, signals: Sequence[Signal]) -> Signal:
@@ -155,7 +156,7 @@ class Neuron(Leaf):
 
 
 class _Rows(torch.autograd.Function):
-    """Spikes [R, D] of active tokens; at each step there are fewer membranes left."""
+    """Spikes [R, D] of active tokens; the number of membranes decreases from step to step."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, active: PackedTokens, neuron: Neuron) -> Tensor:
@@ -170,6 +171,6 @@ class _Rows(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None]:
         raise RuntimeError(
-            "evaluation computes the rows of active tokens alone, which have no gradient; for "
+            "evaluation computes the rows of active tokens only, which have no gradient; for "
             "gradients in evaluation mode set network.halting.is_compact = False"
         )

@@ -1,7 +1,7 @@
 """Parametric LIF (PLIF), Fang 2021 (ICCV): each layer learns its membrane time constant.
 
     H_t = v_{t-1} + k (x_t - v_{t-1}),  k = sigmoid(w) = 1 / tau
-The reset to 0 is detached; arc tangent surrogate with alpha = 2. ``tau`` > 1 is where it starts:
+The reset to 0 is detached; arc tangent surrogate with alpha = 2. ``tau`` > 1 is the initial value:
 w = -ln(tau - 1).
 """
 
@@ -20,7 +20,6 @@ class ParametricLIF(Neuron):
     """A LIF whose leak is trained; one weight for the whole layer."""
 
     charge_name = "learnt"
-    detach_reset = True
 
     def __init__(
         self,
@@ -34,10 +33,10 @@ class ParametricLIF(Neuron):
         if not tau > 1.0:
             raise ValueError(f"tau must be above 1 for a learnt time constant, but is {tau}")
         self.weight = nn.Parameter(torch.tensor(-log(tau - 1.0)))
-        self.dh_dx, self.dh_dv = 1.0 / tau, 1.0 - 1.0 / tau  # as it starts
+        self.dh_dx, self.dh_dv = 1.0 / tau, 1.0 - 1.0 / tau  # initial values
 
     def constant(self) -> float:
-        """Return the leak as it starts."""
+        """Return the initial leak."""
         return self.dh_dx
 
     def leak(self) -> Tensor:
@@ -53,7 +52,7 @@ class ParametricLIF(Neuron):
         return replace(super().facts(inputs, output), weights=1)
 
     def numbers(self) -> dict[str, int | float | str]:
-        """Add the time constant that it has learnt, or while it has no value the first one."""
+        """Add the learnt time constant, or the initial one if the weight has no value."""
         learnt = float("nan") if self.weight.is_meta else float(self.leak().detach())
         k = self.dh_dx if isnan(learnt) else learnt
         return {**super().numbers(), "leak": k, "tau": 1.0 / k}

@@ -1,6 +1,6 @@
 """The small vocabulary of operations that every network is assembled from.
 
-Each is a module and says itself what it costs (`Leaf.facts`) and what its output carries
+Each is a module that reports its own cost (`Leaf.facts`) and the signal of its output
 (`Leaf.carries`).
 """
 

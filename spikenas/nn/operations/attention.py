@@ -1,7 +1,7 @@
-"""What attention on spikes is made of: products, sums and masks of data-dependent operands.
+"""The operations of attention on spikes: products, sums and masks of data-dependent operands.
 
 Axes: T steps, B batch, N tokens, D width, h heads, d = D / h. Tokens [T, B, N, D] may also be the
-rows [R, D] of the active ones; products then see each sample's own (`active_tokens.by_sample`).
+rows [R, D] of active tokens; products then group them by sample (`active_tokens.by_sample`).
 """
 
 from collections.abc import Sequence
@@ -78,8 +78,7 @@ class HeadSum(Leaf):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the counts."""
-        out: Tensor = x.unflatten(-1, (self.num_heads, -1)).sum(-1)
-        return out
+        return x.unflatten(-1, (self.num_heads, -1)).sum(-1)
 
     def facts(self, inputs: Sequence[Tensor], output: Tensor) -> Facts:
         """Count N D additions."""
@@ -125,21 +124,20 @@ class _Mask(Leaf):
         return count(output)
 
     def carries(self, signals: Sequence[Signal]) -> Signal:
-        """A masked signal stays what it was."""
+        """A mask does not change the signal."""
         return signals[1]
 
 
 class HeadMask(_Mask):
     """Keep the tokens whose head spikes: mask [T, B, N, h], tokens [T, B, N, D].
 
-    A mask of [T, B, N, D] keeps single channels of them.
+    A mask of [T, B, N, D] keeps single channels.
     """
 
     def forward(self, mask: Tensor, x: Tensor) -> Tensor:
         """Return [T, B, N, D]."""
         heads = x.unflatten(-1, (mask.shape[-1], -1))  # [T, B, N, h, d]
-        out: Tensor = (heads * mask.unsqueeze(-1)).flatten(-2)
-        return out
+        return (heads * mask.unsqueeze(-1)).flatten(-2)
 
     def facts(self, inputs: Sequence[Tensor], output: Tensor) -> Facts:
         """Add the heads."""
@@ -165,6 +163,5 @@ class Coincidence(_Mask):
 
 
 def heads(x: Tensor, num_heads: int) -> Tensor:
-    """Part tokens [T, B, N, D] into heads [T, B, h, N, d]."""
-    parted: Tensor = x.unflatten(3, (num_heads, -1)).transpose(2, 3)
-    return parted
+    """Split tokens [T, B, N, D] into heads [T, B, h, N, d]."""
+    return x.unflatten(3, (num_heads, -1)).transpose(2, 3)

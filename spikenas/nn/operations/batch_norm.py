@@ -33,16 +33,16 @@ class BatchNorm(Leaf):
         self.register_buffer("running_var", torch.ones(channels))
 
     def forward(self, x: Tensor, *, active: ActiveTokens | None = None) -> Tensor:
-        """Normalise; in training with the batch's statistics over T, B and positions.
+        """Normalise; in training with the statistics of the batch over T, B and positions.
 
-        Of tokens it sees the active ones; where a token has halted it returns zero.
+        The statistics are over active tokens only; halted tokens become zero.
         """
         if not isinstance(active, MaskedTokens) or x.dim() != 4:
             return self._normalised(x)
-        if torch.compiler.is_exporting():  # where a graph is written, how many are is unknown
+        if torch.compiler.is_exporting():  # the number of active tokens is unknown
             return active.masked(self._normalised(x))
         rows = active.rows(x)
-        if self.training and len(rows) < 2:  # no statistics to be had
+        if self.training and len(rows) < 2:  # too few rows for statistics
             return x * 0.0
         return active.from_rows(self._normalised(rows), x)
 
@@ -61,10 +61,10 @@ class BatchNorm(Leaf):
         return y.view(x.shape)
 
     def of(self, x: Tensor, num_steps: int, constant: Tensor | None) -> Norm | None:
-        """Return what it does to ``x + constant``, in numbers of x, as a kernel takes them.
+        """Return the normalisation of ``x + constant`` as a kernel's operation on x.
 
-        A constant changes nothing but the mean. x is [T, ...], or [1, ...] for T equal steps. In
-        training the running statistics move on. None where x has another type, or one row.
+        The constant only changes the mean. x is [T, ...], or [1, ...] for T equal steps. Updates
+        the running statistics in training. None if x has another dtype, or only one row.
         """
         if backend_of(x).norm_dtype(x) is not self.weight.dtype:
             return None
@@ -79,7 +79,7 @@ class BatchNorm(Leaf):
                 mean_of_all = mean if constant is None else mean + constant
                 self.running_mean.lerp_(mean_of_all, self.momentum)
                 self.running_var.lerp_(variance * (n / (n - 1)), self.momentum)
-        else:  # a copy, as the next step of training moves it on
+        else:  # a copy, as the next training step updates it in place
             mean = mean.clone() if constant is None else mean - constant.detach()
         return Norm(
             weight=self.weight,
@@ -91,5 +91,5 @@ class BatchNorm(Leaf):
         )
 
     def facts(self, inputs: Sequence[Tensor], output: Tensor) -> Facts:
-        """Scales and shifts count as biases: they fold into the weights before them."""
+        """Scales and shifts count as biases: they are folded into the weights before them."""
         return Facts(biases=2 * self.weight.numel(), attributes={"eps": self.eps})

@@ -1,4 +1,4 @@
-"""Where two signals become one: sums and concatenations.
+"""Sums and concatenations of two or more signals.
 
 Axes: T steps, B batch, C = D channels, H, W map, N tokens.
 """
@@ -13,7 +13,7 @@ from spikenas.workload import Kind, Signal
 
 
 class Add(Leaf):
-    """Sum of two equal shapes: event streams merge, or a branch joins the membrane."""
+    """Sum of two equal shapes: merges event streams, or adds a branch to the membrane."""
 
     kind = Kind.ADD
 

@@ -1,6 +1,6 @@
-"""`Leaf`: what every operation is; it says itself what it costs and what its output carries.
+"""`Leaf`: the base class of operations, which report their cost and the signal of their output.
 
-``spikenas.measurement`` writes that down as a Workload. Spikes are floats of 0 and 1.
+``spikenas.measurement`` records these reports as a Workload. Spikes are floats of 0 and 1.
 """
 
 from collections.abc import Callable, Sequence
@@ -15,7 +15,7 @@ Count = Callable[[Tensor], Tensor | int]  # gives the number of non-zero element
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """What a leaf tells of itself; counts as in `spikenas.workload.Operation`."""
+    """The costs and attributes of a leaf; counts as in `spikenas.workload.Operation`."""
 
     macs: int = 0  # per sample and step
     weights: int = 0
@@ -27,7 +27,7 @@ class Facts:
 
 
 class Leaf(nn.Module):
-    """Every module that a trace stops at."""
+    """A module that a trace records as one operation."""
 
     kind: Kind
 
@@ -36,11 +36,11 @@ class Leaf(nn.Module):
         return Facts()
 
     def events(self, inputs: Sequence[Tensor], output: Tensor, count: Count) -> Tensor | int | None:
-        """Return how many multiply-accumulates had two non-zero factors, weights being non-zero.
+        """Return how many multiply-accumulates had two non-zero factors, given non-zero weights.
 
-        None where each element of the first input meets equally many weights, so that the part
-        of them that is not zero tells as much. ``count`` remembers what it has counted; products
-        of tokens get those that are active by sample.
+        None if each element of the first input is multiplied by the same number of weights, so that
+        its spike rate is enough. ``count`` caches its results; products of tokens get the active
+        tokens by sample.
         """
         return None
 
@@ -50,7 +50,7 @@ class Leaf(nn.Module):
 
 
 def joined(signals: Sequence[Signal], *, of_spikes: Signal) -> Signal:
-    """Return the widest of the signals; ``of_spikes`` where all are spikes."""
+    """Return the widest of the signals; ``of_spikes`` if all are spikes."""
     for widest in (Signal.MEMBRANE, Signal.ANALOG, Signal.COUNTS):
         if widest in signals:
             return widest

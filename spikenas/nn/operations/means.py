@@ -1,4 +1,4 @@
-"""Means over tokens and steps; once tokens have halted, over those that are active.
+"""Means over tokens and steps; if tokens have halted, over the active ones.
 
 Axes: T steps, B batch, N tokens, D width.
 """
@@ -13,12 +13,12 @@ from spikenas.workload import Kind, Signal
 
 
 class MeanOverTokens(Leaf):
-    """Mean of tokens [T, B, N, D] to [T, B, D]; the divisor folds into the next weights."""
+    """Mean of tokens [T, B, N, D] to [T, B, D]; chips fold the divisor into the next weights."""
 
     kind = Kind.MEAN
 
     def forward(self, x: Tensor, *, active: ActiveTokens | None = None) -> Tensor:
-        """Return [T, B, D]; zero where no token of a sample is active."""
+        """Return [T, B, D], zero for samples without active tokens."""
         if active is None:
             return x.mean(2)
         x = by_sample(x, active)
@@ -28,28 +28,28 @@ class MeanOverTokens(Leaf):
         return x.mean(2) / share.unsqueeze(2)
 
     def carries(self, signals: Sequence[Signal]) -> Signal:
-        """A sum of spikes but for its divisor."""
+        """A sum of spikes, apart from its divisor."""
         return joined(signals, of_spikes=Signal.COUNTS)
 
 
 class MeanOverSteps(Leaf):
-    """Mean over time [T, B, D] to [B, D]; what follows runs once per inference."""
+    """Mean over time [T, B, D] to [B, D]; later operations run once per inference."""
 
     kind = Kind.MEAN
 
     def forward(self, x: Tensor, *, active: ActiveTokens | None = None) -> Tensor:
-        """Return [B, D], the mean over those steps at which a sample has active tokens."""
+        """Return [B, D], the mean over the steps at which a sample has active tokens."""
         if active is None:
             return x.mean(0)
         is_active = active.counts > 0  # [T, B]
         share = is_active.sum(0).clamp(min=1).to(x.dtype) / x.shape[0]  # [B]
-        # Where nothing computes, biases of what comes before would still be there.
+        # Without the mask, biases of earlier layers would count at steps without active tokens.
         return (x * is_active.to(x.dtype).unsqueeze(2)).mean(0) / share.unsqueeze(1)
 
     def facts(self, inputs: Sequence[Tensor], output: Tensor) -> Facts:
-        """Time ends here."""
+        """The output has no time axis."""
         return Facts(ends_time=True)
 
     def carries(self, signals: Sequence[Signal]) -> Signal:
-        """A sum of spikes but for its divisor."""
+        """A sum of spikes, apart from its divisor."""
         return joined(signals, of_spikes=Signal.COUNTS)

@@ -1,4 +1,4 @@
-"""Pooling: maxima and sums of maps, and the maxima that SDT takes for event cameras.
+"""Pooling: maxima and sums of maps, and the maxima of SDT for event cameras.
 
 Axes: T steps, B batch, C channels, H, W map, N tokens, D width, h heads.
 """
@@ -24,15 +24,14 @@ class MaxPool(Leaf):
     def forward(self, x: Tensor) -> Tensor:
         """Return [T, B, C, ceil(H / stride), ceil(W / stride)]."""
         y = F.max_pool2d(x.flatten(0, 1), 3, stride=self.stride, padding=1)
-        out: Tensor = y.unflatten(0, x.shape[:2])
-        return out
+        return y.unflatten(0, x.shape[:2])
 
     def facts(self, inputs: Sequence[Tensor], output: Tensor) -> Facts:
         """No arithmetic that the papers count."""
         return Facts(attributes={"kernel_size": 3, "stride": self.stride, "padding": 1})
 
     def carries(self, signals: Sequence[Signal]) -> Signal:
-        """The greatest of some spikes is a spike."""
+        """The maximum of spikes is a spike."""
         return signals[0]
 
 
@@ -52,8 +51,7 @@ class HeadPlanePool(Leaf):
         """Return the same shape."""
         planes = x.unflatten(3, (self.num_heads, -1)).transpose(2, 3)  # [T, B, h, N, d]
         pooled = F.max_pool2d(planes.flatten(0, 1), 3, stride=1, padding=1)
-        out: Tensor = pooled.unflatten(0, x.shape[:2]).transpose(2, 3).flatten(3)
-        return out
+        return pooled.unflatten(0, x.shape[:2]).transpose(2, 3).flatten(3)
 
     def facts(self, inputs: Sequence[Tensor], output: Tensor) -> Facts:
         """No arithmetic that the papers count."""
@@ -62,7 +60,7 @@ class HeadPlanePool(Leaf):
         )
 
     def carries(self, signals: Sequence[Signal]) -> Signal:
-        """The greatest of some spikes is a spike."""
+        """The maximum of spikes is a spike."""
         return signals[0]
 
 
@@ -74,11 +72,10 @@ class SumPool(Leaf):
     def forward(self, x: Tensor) -> Tensor:
         """Return [T, B, C, H / 2, W / 2]."""
         y = 4.0 * F.avg_pool2d(x.flatten(0, 1), 2)
-        out: Tensor = y.unflatten(0, x.shape[:2])
-        return out
+        return y.unflatten(0, x.shape[:2])
 
     def facts(self, inputs: Sequence[Tensor], output: Tensor) -> Facts:
-        """No arithmetic that the papers count: events go to a coarser address."""
+        """No arithmetic that the papers count: events are sent to a coarser address."""
         return Facts(attributes={"kernel_size": 2, "stride": 2, "padding": 0})
 
     def carries(self, signals: Sequence[Signal]) -> Signal:

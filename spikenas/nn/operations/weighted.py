@@ -1,8 +1,8 @@
 """Operations with trained weights: convolutions, linear maps, matrices over tokens.
 
-Axes: T steps, B batch, C = D channels, H, W map, N tokens, h heads, d = D / h. Linear maps see the
-last axis only, so they also take the rows of active tokens [R, D]. `product` is what of an
-operation the norm behind it needs: the sums without their bias (`spikenas.nn.layers`).
+Axes: T steps, B batch, C = D channels, H, W map, N tokens, h heads, d = D / h. Linear maps act on
+the last axis only, so they also take the rows of active tokens [R, D]. `product` is the operation
+without its bias, which the batch norm after it includes in its mean (`spikenas.nn.layers`).
 """
 
 from collections.abc import Sequence
@@ -40,15 +40,13 @@ class Conv(nn.Conv2d, Leaf):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return [T, B, C', H', W']."""
-        out: Tensor = super().forward(x.flatten(0, 1)).unflatten(0, x.shape[:2])
-        return out
+        return super().forward(x.flatten(0, 1)).unflatten(0, x.shape[:2])
 
     def product(self, x: Tensor) -> Tensor:
-        """Return [T, B, C', H', W'], without the bias, by events where these are few."""
+        """Return [T, B, C', H', W'], without the bias, computed by events if they are few."""
         stride, padding = int(self.stride[0]), int(self.padding[0])
         y = convolution(x.flatten(0, 1), self.weight, stride, padding)
-        out: Tensor = y.unflatten(0, x.shape[:2])
-        return out
+        return y.unflatten(0, x.shape[:2])
 
     def facts(self, inputs: Sequence[Tensor], output: Tensor) -> Facts:
         """Count k k C C' H' W' multiply-accumulates."""
@@ -64,7 +62,7 @@ class Conv(nn.Conv2d, Leaf):
         )
 
     def events(self, inputs: Sequence[Tensor], output: Tensor, count: Count) -> Tensor | int:
-        """Count the weights that each non-zero element meets: fewer at the border of the map."""
+        """Count the weights of each non-zero element: fewer at the border of the map."""
         x = once(inputs[0])
         kernel = (int(self.kernel_size[0]), int(self.stride[0]), int(self.padding[0]))
         high, wide = (_reach(size, *kernel).to(x.device) for size in x.shape[-2:])
@@ -84,14 +82,13 @@ class Linear(nn.Linear, Leaf):
     kind = Kind.LINEAR
 
     def product(self, x: Tensor) -> Tensor:
-        """Return [..., D'], without the bias, by events where these are few."""
+        """Return [..., D'], without the bias, computed by events if they are few."""
         if x.dim() != 4 or x.device.type != "cpu" or torch.is_autocast_enabled("cpu"):
             return F.linear(x, self.weight)
         # On CPUs a convolution of rows with channels last is 10 to 30 % faster than BLAS.
         maps = x.flatten(0, 1).unsqueeze(2).permute(0, 3, 1, 2)  # [T B, D, N, 1]
         y = convolution(maps, self.weight[:, :, None, None])
-        out: Tensor = y.permute(0, 2, 3, 1).squeeze(2).unflatten(0, x.shape[:2])
-        return out
+        return y.permute(0, 2, 3, 1).squeeze(2).unflatten(0, x.shape[:2])
 
     def facts(self, inputs: Sequence[Tensor], output: Tensor) -> Facts:
         """Count D D' multiply-accumulates per token."""
@@ -104,9 +101,9 @@ class Linear(nn.Linear, Leaf):
 
 
 class ConvOverTokens(Leaf):
-    """Convolution along the raster order of tokens [T, B, N, D]; it runs on over the rows' ends.
+    """Convolution along the raster order of tokens [T, B, N, D], across the ends of rows.
 
-    ``weight`` is [D', D, k], k odd; zeros stand before the first and behind the last token.
+    ``weight`` is [D', D, k], k odd; the sequence is padded with zeros at both ends.
     """
 
     kind = Kind.CONV
@@ -117,7 +114,7 @@ class ConvOverTokens(Leaf):
         self.weight = nn.Parameter(torch.empty(out_channels, in_channels, kernel_size))
         nn.init.kaiming_uniform_(self.weight, a=5**0.5)
 
-    bias = None  # as of the other operations with weights
+    bias = None  # the other operations with weights have this attribute
 
     def product(self, x: Tensor) -> Tensor:
         """Return [T, B, N, D']."""
@@ -127,8 +124,7 @@ class ConvOverTokens(Leaf):
         """Return [T, B, N, D']."""
         rows = x.flatten(0, 1).mT  # [T B, D, N]
         y = F.conv1d(rows, self.weight, padding=self.kernel_size // 2)
-        out: Tensor = y.mT.unflatten(0, x.shape[:2])
-        return out
+        return y.mT.unflatten(0, x.shape[:2])
 
     def facts(self, inputs: Sequence[Tensor], output: Tensor) -> Facts:
         """Count k D D' N multiply-accumulates."""
@@ -144,7 +140,7 @@ class ConvOverTokens(Leaf):
         )
 
     def events(self, inputs: Sequence[Tensor], output: Tensor, count: Count) -> Tensor:
-        """Count the weights that each non-zero element meets: fewer at both ends."""
+        """Count the weights of each non-zero element: fewer at both ends."""
         tokens = non_zero(inputs[0]).sum((0, 1, 3), dtype=torch.float64)  # [N]
         N = len(tokens)
         reached = _reach(N, self.kernel_size, 1, self.kernel_size // 2).to(tokens.device)
@@ -167,8 +163,7 @@ class TokenMixing(Leaf):
         h, d = self.num_heads, D // self.num_heads
         columns = x.reshape(T * B, N, h, d).permute(2, 1, 0, 3)  # [h, N, T B, d]
         mixed = self.weight @ columns.flatten(2)  # [h, N, T B d], one product per head
-        out: Tensor = mixed.view(h, N, T * B, d).permute(2, 1, 0, 3).reshape(T, B, N, D)
-        return out
+        return mixed.view(h, N, T * B, d).permute(2, 1, 0, 3).reshape(T, B, N, D)
 
     def facts(self, inputs: Sequence[Tensor], output: Tensor) -> Facts:
         """Count N N D multiply-accumulates."""
@@ -180,7 +175,7 @@ class TokenMixing(Leaf):
 
 @lru_cache(maxsize=256)
 def _reach(size: int, kernel_size: int, stride: int, padding: int) -> Tensor:
-    """Return how many outputs along one axis each of its ``size`` inputs takes part in."""
+    """Return how many outputs along one axis read each of its ``size`` inputs."""
     out = (size + 2 * padding - kernel_size) // stride + 1
     starts = stride * torch.arange(out).unsqueeze(1) - padding
     inputs = (starts + torch.arange(kernel_size)).flatten()

@@ -1,4 +1,4 @@
-"""Stems: image [T, B, C, H, W] to the first stage's tokens, on a grid ``patch_size`` coarser."""
+"""Stems: from an image [T, B, C, H, W] to tokens on a grid coarser by ``patch_size``."""
 
 from spikenas.registry import Component, Site, register
 
@@ -6,15 +6,13 @@ _HERE = "spikenas.nn.stems"
 
 
 def _conv_side_rule(site: Site) -> str | None:
-    if site.residual != "membrane":
-        return "its output is a membrane; needs residual = 'membrane' (or stem 'sps', 'conv')"
     patch = site.patch_size or 1
-    if site.height % patch or site.width % patch:
+    if site.residual == "membrane" and (site.height % patch or site.width % patch):
         return (
             f"its side path cuts {site.height}x{site.width} into {patch}x{patch} patches, "
             "which must divide it; take another patch_size or image size"
         )
-    return _eighths(site)
+    return _sps_membrane_rule(site)
 
 
 def _sps_rule(site: Site) -> str | None:
@@ -32,9 +30,7 @@ def _sps_membrane_rule(site: Site) -> str | None:
 def _i_sps_rule(site: Site) -> str | None:
     if site.input_kind == "events":
         return "it shows one image at every step, but events differ from step to step; take 'sps'"
-    if site.residual == "membrane":
-        return _sps_membrane_rule(site)
-    return _sps_rule(site)
+    return _eighths(site)
 
 
 def _deformed_shortcut_rule(site: Site) -> str | None:
@@ -69,50 +65,40 @@ register(
         target=f"{_HERE}.conv:ConvStem",
         source="strided convolutions with batch norm and neuron, after Springenberg 2015",
         structural_rule=_conv_rule,
-    )
-)
-register(
+    ),
     Component(
         family="stem",
         name="conv_side",
         target=f"{_HERE}.conv_side:ConvSideStem",
         source="Deng 2024 (STMixer), IPSPS",
         structural_rule=_conv_side_rule,
-    )
-)
-register(
+    ),
     Component(
         family="stem",
         name="deformed_shortcut",
         target=f"{_HERE}.deformed_shortcut:DeformedShortcutStem",
         source="Zhou 2024 (QKFormer), SPEDS, section 3.5",
         structural_rule=_deformed_shortcut_rule,
-    )
-)
-register(
+    ),
     Component(
         family="stem",
         name="i_sps",
         target=f"{_HERE}.i_sps:IntegratedPatchSplitting",
         source="STAS (arXiv 2508.14138), I-SPS",
         structural_rule=_i_sps_rule,
-    )
-)
-register(
+    ),
     Component(
         family="stem",
         name="sps",
         target=f"{_HERE}.sps:SpikingPatchSplitting",
         source="Zhou 2023 (Spikformer), eq. 3-5",
         structural_rule=_sps_rule,
-    )
-)
-register(
+    ),
     Component(
         family="stem",
         name="sps_membrane",
         target=f"{_HERE}.sps_membrane:MembranePatchSplitting",
         source="Yao 2023 (Spike-Driven Transformer), MS_SPS",
         structural_rule=_sps_membrane_rule,
-    )
+    ),
 )

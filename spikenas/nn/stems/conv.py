@@ -2,7 +2,7 @@
 
 Axes: T steps, B batch, C channels, H, W map, P patch_size.
 One conv3x3 -> BN -> S of stride 2 for each halving (one of stride 1 where P = 1), the width
-doubling up to D. In a membrane residual the last neuron is left out: blocks begin with theirs.
+doubling up to D. With a membrane residual the last neuron is left out: blocks begin with one.
 """
 
 from itertools import pairwise
@@ -42,5 +42,4 @@ class ConvStem(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return [T, B, D, H / P, W / P]."""
-        out: Tensor = self.layers(x)
-        return out
+        return self.layers(x)

@@ -1,7 +1,7 @@
 """IPSPS, the stem of Deng 2024 (STMixer): convolutions and a side path from the raw image.
 
 Axes: T steps, B batch, C channels, H, W map, P patch_size.
-Main path: conv3x3 to widths D/8, D/4, D/2, D, 7D/8, each with BN and, but for the fifth, a neuron;
+Main path: conv3x3 to widths D/8, D/4, D/2, D, 7D/8, each with BN and, except the fifth, a neuron;
 the last log2 P have stride 2. Side path: conv of kernel and stride P to D/8, BN, no neuron.
 Output: [side, main] on the channels, a real-valued membrane. No pooling and no bias.
 """
@@ -44,5 +44,4 @@ class ConvSideStem(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return [T, B, D, H / P, W / P]."""
-        out: Tensor = self.concat(self.side(x), self.main(x))
-        return out
+        return self.concat(self.side(x), self.main(x))

@@ -1,4 +1,4 @@
-"""SPEDS, the first patch embedding of Zhou 2024 (QKFormer), also of MSViT: with a shortcut.
+"""SPEDS, the first patch embedding of Zhou 2024 (QKFormer) and MSViT, with a shortcut.
 
 Axes: T steps, B batch, C channels, H, W map, E embed_dim of the first stage, P patch_size.
 A layer is conv3x3 -> BN -> [3x3 max pool of stride 2] -> S, the pool before the neuron; the
@@ -7,7 +7,7 @@ shortcut is conv1x1 of the branch's stride -> BN -> S of an inner map f. Values 
     P = 4 (ImageNet)  f = pooled layer(E/2);        y = layer(E) o pooled layer(E) + shortcut(f)
     P = 8 (DVS)       f = pooled layer(E/4) o layer(E/8);
                       y = pooled layer(E) o pooled layer(E/2) + shortcut(f)
-P = 2 is ours, for small images: that of P = 1 with a pooled layer.
+P = 2 is our addition for small images: P = 1 with a pooled layer.
 No biases; PyTorch's default initialisation.
 """
 
@@ -17,7 +17,7 @@ from spikenas.nn.layers import ConvNorm
 from spikenas.nn.neurons.neuron import NeuronFactory
 from spikenas.nn.operations import Add, MaxPool
 
-# Of each layer: the divisor of E that is its width, and whether it pools.
+# For each layer: E divided by its width, and whether it pools.
 _TRUNK = {1: ((2, False),), 2: ((2, False),), 4: ((2, True),), 8: ((8, False), (4, True))}
 _BRANCH = {
     1: ((1, False),),
@@ -58,8 +58,7 @@ class DeformedShortcutStem(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Return [T, B, E, H / P, W / P]."""
         f = self.trunk(x)
-        out: Tensor = self.add(self.branch(f), self.shortcut(f))
-        return out
+        return self.add(self.branch(f), self.shortcut(f))
 
 
 def layer(

@@ -2,10 +2,9 @@
 
 Axes: T steps, B batch, C channels, H, W map.
     x_t = SPS(image at one step)  for every t
-so that tokens meet equal inputs at each step and later ones refine earlier ones, as halting needs.
-The paper shows a figure and no formula; why one pass at T = 1 is our reading stands in
-docs/explanation/halting.md. The stem inside is its host's: `sps`, in a membrane residual
-`sps_membrane`.
+so that tokens have equal inputs at each step, and later steps refine earlier ones, as halting
+requires. The paper gives a figure and no formula; docs/explanation/halting.md explains why we read
+it as one pass at T = 1. The inner stem is `sps`, or `sps_membrane` with a membrane residual.
 """
 
 from torch import Tensor, nn

@@ -7,14 +7,13 @@ last log2(patch_size) of the four stages: two for CIFAR, three for DVS128 Gestur
 ImageNet; in the fourth it takes maxima of the membrane. Convolutions from a normal of 0.02.
 """
 
-from itertools import pairwise
-
 from torch import Tensor, nn
 
 from spikenas.nn import initialisation
 from spikenas.nn.layers import ConvNorm
 from spikenas.nn.neurons.neuron import NeuronFactory
-from spikenas.nn.operations import Add, MaxPool
+from spikenas.nn.operations import Add
+from spikenas.nn.stems.sps import split_patches
 
 
 class MembranePatchSplitting(nn.Module):
@@ -30,14 +29,8 @@ class MembranePatchSplitting(nn.Module):
         neuron: NeuronFactory,
     ) -> None:
         super().__init__()
-        widths = (in_channels, embed_dim // 8, embed_dim // 4, embed_dim // 2, embed_dim)
-        first_pooled = 4 - (patch_size.bit_length() - 1)
-        self.stages = nn.Sequential()
-        for i, (before, after) in enumerate(pairwise(widths)):
-            stage = nn.Sequential(ConvNorm(before, after, neuron=neuron() if i < 3 else None))
-            if i >= first_pooled:
-                stage.append(MaxPool())
-            self.stages.append(stage)
+        neurons = [*(neuron() for _ in range(3)), None]
+        self.stages = split_patches(in_channels, embed_dim, patch_size, neurons)
         self.position_neuron = neuron()
         self.position = ConvNorm(embed_dim, embed_dim)
         self.add = Add()
@@ -46,5 +39,4 @@ class MembranePatchSplitting(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Return [T, B, D, H / P, W / P]."""
         u = self.stages(x)
-        out: Tensor = self.add(u, self.position(self.position_neuron(u)))
-        return out
+        return self.add(u, self.position(self.position_neuron(u)))
