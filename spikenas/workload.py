@@ -1,8 +1,9 @@
 """`Workload`: what a network costs, every operation in order, as plain data.
 
-This record is the hinge of spikenas: energy, the chip check and the neuromorphic export read it
-and never look at the modules. It counts the published equations, whatever order or fusion runs.
-Shapes leave out time and batch: a map is (C, H, W), tokens are (N, D), a product is (h, N, N).
+Everything else in spikenas builds on this record: energy, the chip check and the neuromorphic
+export read it and never look at the modules. It counts the published equations, whatever order or
+fusion is used at run time. Shapes leave out time and batch: a map is (C, H, W), tokens are (N, D),
+a product is (h, N, N).
 """
 
 from collections.abc import Mapping
@@ -10,19 +11,19 @@ from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from typing import Any, Literal
 
-# The numbers among an operation's `attributes`; a rule of a chip may be about them.
+# The numeric `attributes` of operations, which rules of chips may refer to.
 AttributeName = Literal[
-    "dimensions",  # axes of a convolution where they are not two
+    "dimensions",  # axes of a convolution, if not two
     "eps",
     "kernel_size",
-    "leak",  # the part of a membrane that is lost a step
+    "leak",  # the fraction of a membrane that is lost per step
     "num_heads",
     "padding",
     "stride",
     "tau",
     "v_threshold",
 ]
-PLACES = ("stem", "downsampling", "stages", "head", "halting")  # where a name may begin
+PLACES = ("stem", "downsampling", "stages", "head", "halting")  # how names may begin
 
 
 class Signal(StrEnum):
@@ -61,8 +62,8 @@ class Operand:
 
     Attributes:
         source: the name of the operation that feeds it, or ``input``.
-        spike_rate: the part of non-zero elements, 0 to 1, over samples and steps; None before
-            it is measured.
+        spike_rate: the fraction of non-zero elements, 0 to 1, over samples and steps; None
+            before it is measured.
     """
 
     source: str
@@ -78,20 +79,20 @@ class Operation:
     Attributes:
         name: its place in the module tree, ``stages.0.blocks.1.mixer.q``; begins with one of
             `PLACES`.
-        macs: multiply-accumulates per sample and step, were every input dense.
-        steps: how often it runs per inference: T, or 1 after time was averaged away.
-        weights: number of trained weights, biases and batch norm apart.
+        macs: multiply-accumulates per sample and step, as if every input were dense.
+        steps: how often it runs per inference: T, or 1 after the mean over time.
+        weights: number of trained weights, without biases and batch norm.
         biases: number of trained biases, or of batch-norm scales and shifts.
-        neurons: membranes that it keeps; only of kind ``neuron``.
-        state: values that it keeps from one step to the next, one a membrane.
-        attributes: what a chip or a format must know: the numbers of `AttributeName`, and of a
-            neuron its ``reset``.
+        neurons: number of membranes; only for the kind ``neuron``.
+        state: values that are kept from one step to the next, one per membrane.
+        attributes: what a chip or a format needs: the numbers of `AttributeName`, and the
+            ``reset`` of a neuron.
         spike_rate: of the output, measured; for a neuron its spikes per step.
         events: multiply-accumulates per inference whose factors are both non-zero, counted on
-            data: a spike and a weight that it meets, or two spikes that coincide. Unlike
-            ``synops`` it knows of padding and of the right operand. None before it is counted.
-        active_share: the part of its MACs, or neurons, that was computed, 0 to 1: less than 1
-            where tokens had halted. Rates are over all tokens, halted ones as zeros.
+            data: a spike times a weight, or two coincident spikes. Unlike ``synops`` it accounts
+            for padding and for the right operand. None before it is counted.
+        active_share: the fraction of its MACs, or neurons, that was computed, 0 to 1: less than 1
+            if tokens halted. Rates are over all tokens, with halted ones as zeros.
     """
 
     name: str
@@ -121,7 +122,7 @@ class Operation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Workload:
-    """Every operation of one network, in the order in which it runs.
+    """Every operation of one network, in execution order.
 
     Attributes:
         assumed_rate: the spike rate that was assumed for all; None where rates were measured.
@@ -144,12 +145,12 @@ class Workload:
 
     @property
     def neurons(self) -> int:
-        """Membranes that the network keeps."""
+        """The number of membranes."""
         return sum(operation.neurons for operation in self.operations)
 
     @property
     def synops(self) -> float | None:
-        """Synaptic operations per inference; operations on analog input are MACs and left out."""
+        """Synaptic operations per inference, without operations on analog input, which are MACs."""
         counted = [
             operation.synops
             for operation in self.operations
@@ -159,7 +160,7 @@ class Workload:
 
     @property
     def spike_rate(self) -> float | None:
-        """Spikes per neuron and step, over all neurons."""
+        """Spikes per neuron and step, averaged over all neurons."""
         neurons = [operation for operation in self.operations if operation.neurons]
         if not neurons or any(operation.spike_rate is None for operation in neurons):
             return None
@@ -167,7 +168,7 @@ class Workload:
         return spikes / sum(operation.neurons for operation in neurons)
 
     def with_rate(self, spike_rate: float) -> "Workload":
-        """Assume one rate, 0 to 1, for every spike, instead of all that was measured.
+        """Return the workload with one assumed rate, 0 to 1, instead of all measurements.
 
         Analog and membrane inputs count as dense, and no token as halted.
         """
@@ -214,7 +215,7 @@ class Workload:
 
 
 def _operation(fields: Mapping[str, Any]) -> Operation:
-    """Read one operation; records of older versions tell less."""
+    """Read one operation; records of older versions lack ``state``."""
     return Operation(
         **{
             "state": fields["neurons"],
@@ -237,9 +238,9 @@ def _operation(fields: Mapping[str, Any]) -> Operation:
 
 
 def foldable_norms(workload: Workload) -> dict[str, Operation]:
-    """Return the batch norms that become part of the weights before them, by the weights' name.
+    """Return the batch norms that can be folded into the weights before them, by weights' name.
 
-    Only what alone reads the output of weights can be folded into them.
+    The norm must be the only reader of the output of the weights.
     """
     weighted = {each.name for each in workload.operations if each.kind in WEIGHTED}
     readers: dict[str, list[Operation]] = {}

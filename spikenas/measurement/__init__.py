@@ -1,4 +1,4 @@
-"""Write a network's Workload down: its operations without data, and its spike rates on data."""
+"""Determine a network's Workload: its operations without data, and its spike rates on data."""
 
 from spikenas.measurement.measure import Measurement, measure
 from spikenas.measurement.trace import trace, trace_architecture

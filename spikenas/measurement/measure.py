@@ -1,6 +1,6 @@
 """`measure`: accuracy, spike rates and events of a network on data, in one pass."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from math import prod
 from typing import Any
@@ -23,27 +23,27 @@ from spikenas.workload import Kind, Operation, Signal, Workload
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measurement:
-    """What was seen: accuracy 0 to 1, and the workload with the rate on every operand."""
+    """The accuracy, 0 to 1, and the workload with the spike rate of every operand."""
 
     accuracy: float
     workload: Workload
 
 
 class _Counter:
-    """What each operation saw, summed over batches; figures stay on the device."""
+    """Counts of each operation, summed over batches; they stay on the device."""
 
     def __init__(self, operations: Iterable[Operation]) -> None:
         self.operations = {operation.name: operation for operation in operations}
-        self.samples = 0  # those of the batch at hand among them
+        self.samples = 0  # including the current batch
         self.batch = 0
-        self.active: ActiveTokens | None = None  # in the block that runs
+        self.active: ActiveTokens | None = None  # in the current block
         self._non_zeros: dict[str, list[Tensor | int]] = {}  # of inputs and output
         self._events: dict[str, Tensor | int] = {}
         self._active: dict[str, Tensor | int] = {}  # in samples x steps
         self._known = WeakTensorKeyDictionary()  # one tensor feeds several operations
 
     def starts(self, batch: int) -> None:
-        """Say how many samples come next."""
+        """Begin a batch of this many samples."""
         self.batch = batch
         self.samples += batch
 
@@ -67,7 +67,7 @@ class _Counter:
         self._active[name] = self._active.get(name, 0) + self._active_now(operation)
 
     def measured(self, name: str) -> Operation:
-        """Return the operation with what was counted; elements of halted tokens are zeros."""
+        """Return the operation with its counts; elements of halted tokens count as zeros."""
         operation = self.operations[name]
         runs = self.samples * operation.steps
         shapes = (*(operand.shape for operand in operation.inputs), operation.output_shape)
@@ -82,12 +82,7 @@ class _Counter:
             replace(operand, spike_rate=rate)
             for operand, rate in zip(operation.inputs, rates[:-1], strict=True)
         )
-        found = replace(
-            operation,
-            inputs=inputs,
-            spike_rate=rates[-1],
-            active_share=active_share,
-        )
+        found = replace(operation, inputs=inputs, spike_rate=rates[-1], active_share=active_share)
         counted = self._events.get(name)
         return replace(
             found, events=found.synops if counted is None else float(counted) / self.samples
@@ -122,9 +117,10 @@ class _Counter:
 
 
 def _read(operation: Operation) -> list[bool]:
-    """Tell of inputs and output which are counted; membranes only where a product reads them.
+    """Return which inputs, and whether the output, are counted.
 
-    Else each element that was computed stands for one that is not zero.
+    Membranes are counted only if a product reads them; otherwise every computed element counts as
+    non-zero.
     """
     is_product = operation.macs > 0
     inputs = [is_product or x.signal is not Signal.MEMBRANE for x in operation.inputs]
@@ -144,9 +140,10 @@ def measure(network: SpikingTransformer, batches: Iterable[tuple[Tensor, Tensor]
         for name, module in network.named_modules()
         if isinstance(module, Layer) or (isinstance(module, Leaf) and not _is_inside(name, network))
     ]
+    blocks = (module for module in network.modules() if isinstance(module, Block))
     hooks += [
         part.register_forward_pre_hook(_starter(counter), with_kwargs=True)
-        for part in (network.stem, network.head, *network.downsampling, *_blocks(network))
+        for part in (network.stem, network.head, *network.downsampling, *blocks)
     ]
     was_training = network.training
     correct = 0
@@ -172,12 +169,8 @@ def measure(network: SpikingTransformer, batches: Iterable[tuple[Tensor, Tensor]
 
 
 def _is_inside(name: str, network: nn.Module) -> bool:
-    """Whether a module belongs to a layer, which tells of its operations itself."""
+    """Whether a module is inside a layer, which reports its operations itself."""
     return isinstance(network.get_submodule(name.rpartition(".")[0]), Layer)
-
-
-def _blocks(network: nn.Module) -> Iterator[nn.Module]:
-    return (module for module in network.modules() if isinstance(module, Block))
 
 
 def _starter(counter: _Counter) -> Callable[..., None]:

@@ -1,13 +1,14 @@
-"""`trace`: a network's Workload without data; one pass of an empty batch past its leaves.
+"""`trace`: a network's Workload without data, from one pass of an empty batch.
 
-The leaves say what they cost; here is only written down who feeds whom. Every tensor is known by
-the leaf that made it, or has the origin of what it was made of outside of leaves.
-`trace_architecture` gives the same of an architecture. It remembers the modules that it has seen by
-component, configuration and input shape, and builds only the others. All neurons answer currents by
-spikes of the same shape, so a module is remembered without them, and they tell their facts anew.
+Leaves report their own costs; the trace records which operation feeds which. The origin of a tensor
+is the leaf that produced it; a tensor made outside of leaves has the origin of its input.
+`trace_architecture` does the same for an architecture. It caches modules by component,
+configuration and input shape, and builds only those that it has not cached. All neurons return
+spikes of the shape of their currents, so modules are cached without neurons, whose facts are added
+for each architecture.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
@@ -34,23 +35,23 @@ class _Origin:
 
 
 class _Recorder:
-    """Sees every leaf run, and knows where each tensor comes from; all are empty, and kept."""
+    """Records every leaf that runs, and the origin of each tensor, which it keeps alive."""
 
     def __init__(self) -> None:
         self.operations: list[Operation] = []
         self._origins: dict[int, tuple[Tensor, _Origin]] = {}  # by identity
 
     def starts_with(self, x: Tensor, signal: Signal) -> None:
-        """Name the input."""
+        """Register the input."""
         self._note(x, _Origin("input", signal, has_time=True))
 
     def reshaped(self, old: Tensor, new: Tensor) -> None:
-        """Let ``new`` have the origin of ``old``, if that is known."""
+        """Give ``new`` the origin of ``old``, if that is known."""
         if id(old) in self._origins and id(new) not in self._origins:
             self._note(new, self._origins[id(old)][1])
 
     def ran(self, name: str, leaf: Leaf, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-        """Write one operation down."""
+        """Record one operation."""
         origins = [self._origins[id(x)][1] for x in inputs]
         facts = leaf.facts(inputs, output)
         signal = leaf.carries([origin.signal for origin in origins])
@@ -71,13 +72,8 @@ class _Recorder:
                 ),
                 output_shape=_of_one_sample(output, has_time=keeps_time),
                 signal=signal,
-                macs=facts.macs,
                 steps=inputs[0].shape[0] if has_time else 1,
-                weights=facts.weights,
-                biases=facts.biases,
-                neurons=facts.neurons,
-                state=facts.state,
-                attributes=facts.attributes,
+                **_counts(facts),
             )
         )
 
@@ -86,14 +82,14 @@ class _Recorder:
 
 
 def trace(network: SpikingTransformer) -> Workload:
-    """Return the workload, without rates; what is learnt or was set of its leaves is in it."""
+    """Return the workload without rates, with the learnt or changed numbers of its leaves."""
     workload = trace_architecture(network.architecture)
     operations = tuple(as_learnt(operation, network) for operation in workload.operations)
     return replace(workload, operations=operations)
 
 
 def as_learnt(operation: Operation, network: SpikingTransformer) -> Operation:
-    """Return a neuron or a norm with the numbers that it has now, anything else as it is."""
+    """Return a neuron or norm with its current numbers, any other operation unchanged."""
     if operation.kind not in (Kind.NEURON, Kind.BATCH_NORM):
         return operation
     leaf = network.get_submodule(operation.name)
@@ -103,24 +99,24 @@ def as_learnt(operation: Operation, network: SpikingTransformer) -> Operation:
 
 
 def trace_architecture(architecture: Architecture) -> Workload:
-    """Return the workload of an architecture, building it without memory."""
+    """Return the workload of an architecture, built without memory for weights."""
     return _TRACER.trace(architecture)
 
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """A module's operations, named from within, those of its neurons as `_AnyNeuron` tells them."""
+    """The operations of a module, with relative names and with `_AnyNeuron` for neurons."""
 
     operations: tuple[Operation, ...]
     parameters: int
 
 
 class _Tracer:
-    """Traces architectures, and remembers them and the modules that it has seen."""
+    """Traces architectures, and caches them and their modules."""
 
-    def __init__(self, remembered: int = 4096) -> None:
-        self.trace = lru_cache(remembered)(self._trace)
-        self._seen = lru_cache(remembered)(_seen)
+    def __init__(self, cache_size: int = 4096) -> None:
+        self.trace = lru_cache(cache_size)(self._trace)
+        self._seen = lru_cache(cache_size)(_seen)
 
     def _trace(self, a: Architecture) -> Workload:
         neuron = lru_cache(neuron_factory(a))
@@ -133,7 +129,7 @@ class _Tracer:
                 operations.append(_placed(operation, spec.name, source, a.num_steps))
                 if _UNITS in operation.attributes:
                     made = neuron(operation.attributes[_UNITS])
-                    operations[-1] = _told_by(made, operations[-1])
+                    operations[-1] = _with_facts_of(made, operations[-1])
                     parameters += _count_parameters(made)
             parameters += seen.parameters
             if not spec.is_aside:
@@ -141,12 +137,12 @@ class _Tracer:
         return Workload(operations=tuple(operations), num_steps=a.num_steps, parameters=parameters)
 
 
-_STEPS = 2  # of a remembered module, so that operations that run once are told apart
+_STEPS = 2  # of a cached module, to distinguish operations that run only once
 
 
 def _seen(spec: ModuleSpec, signal: Signal) -> _Seen:
-    """Build a module without memory, and note what runs when it is given ``signal``."""
-    with torch.device("meta"), _Undrawn():
+    """Build a module without memory, and record its operations on an input of ``signal``."""
+    with torch.device("meta"), _SkipInitialisation():
         module = spec.build(neuron=_AnyNeuron)
     recorder = _Recorder()
     x = torch.empty(_STEPS, 0, *spec.input_shape)
@@ -159,7 +155,7 @@ _UNITS = "v_threshold in units of the gene"
 
 
 class _AnyNeuron(Neuron):
-    """Stands in a remembered module for the neurons of all architectures."""
+    """Represents the neurons of all architectures in a cached module."""
 
     def __init__(self, threshold: float = 1.0) -> None:
         super().__init__(v_threshold=threshold, surrogate="sigmoid")
@@ -171,43 +167,42 @@ class _AnyNeuron(Neuron):
         return Facts(attributes={_UNITS: self.v_threshold})
 
 
-class _Undrawn(TorchFunctionMode):
-    """Leaves out the drawing of first weights, most of the time that building takes."""
+class _Calls(TorchFunctionMode):
+    """Intercepts the functions of PyTorch."""
 
     def __torch_function__(
-        self,
-        func: Callable[..., Any],
-        types: Iterable[type],
-        args: tuple[Any, ...] = (),
-        kwargs: Mapping[str, Any] | None = None,
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
+        return self.call(func, *args, **(kwargs or {}))
+
+    def call(self, func: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        raise NotImplementedError
+
+
+class _SkipInitialisation(_Calls):
+    """Skips drawing the initial weights, which takes most of the time of building."""
+
+    def call(self, func: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         module, name = getattr(func, "__module__", ""), getattr(func, "__name__", "")
         if module == "torch.nn.init" or name in ("normal_", "uniform_", "zero_", "fill_"):
-            return args[0] if args else (kwargs or {})["tensor"]
-        return func(*args, **(kwargs or {}))
+            return args[0] if args else kwargs["tensor"]
+        return func(*args, **kwargs)
 
 
-class _Followed(TorchFunctionMode):
-    """Tells the recorder of tensors that only change shape, and shapes of convolutions alone.
+class _FollowOrigins(_Calls):
+    """Tells the recorder which tensors are derived from which outside of leaves.
 
-    What is made outside of a leaf has the origin of what it is made of. PyTorch's convolutions
-    would lay out their whole weights first.
+    Of convolutions it only computes the shape: PyTorch would first expand their whole weights.
     """
 
     def __init__(self, recorder: _Recorder) -> None:
         super().__init__()
         self._recorder = recorder
 
-    def __torch_function__(
-        self,
-        func: Callable[..., Any],
-        types: Iterable[type],
-        args: tuple[Any, ...] = (),
-        kwargs: Mapping[str, Any] | None = None,
-    ) -> Any:
+    def call(self, func: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         if func in (F.conv1d, F.conv2d):
-            return _convolved(*args, **(kwargs or {}))
-        found = func(*args, **(kwargs or {}))
+            return _convolved(*args, **kwargs)
+        found = func(*args, **kwargs)
         if isinstance(found, Tensor) and args and isinstance(args[0], Tensor):
             self._recorder.reshaped(args[0], found)
         return found
@@ -234,7 +229,7 @@ def _each(value: Any, x: Tensor) -> tuple[int, ...]:
 
 
 def _placed(operation: Operation, prefix: str, source: str, num_steps: int) -> Operation:
-    """Return an operation of a module as it is in its network."""
+    """Return an operation of a cached module with its name and source in the network."""
     return replace(
         operation,
         name=_joined(prefix, operation.name),
@@ -249,19 +244,15 @@ def _placed(operation: Operation, prefix: str, source: str, num_steps: int) -> O
     )
 
 
-def _told_by(neuron: Neuron, operation: Operation) -> Operation:
-    """Return the operation of `_AnyNeuron` with the facts of a real one."""
+def _with_facts_of(neuron: Neuron, operation: Operation) -> Operation:
+    """Return the operation of `_AnyNeuron` with the facts of a real neuron."""
     x = torch.empty(operation.steps, 0, *operation.output_shape)
-    facts = neuron.facts((x,), x)
-    return replace(
-        operation,
-        macs=facts.macs,
-        weights=facts.weights,
-        biases=facts.biases,
-        neurons=facts.neurons,
-        state=facts.state,
-        attributes=facts.attributes,
-    )
+    return replace(operation, **_counts(neuron.facts((x,), x)))
+
+
+def _counts(facts: Facts) -> dict[str, Any]:
+    names = ("macs", "weights", "biases", "neurons", "state", "attributes")
+    return {name: getattr(facts, name) for name in names}
 
 
 def _joined(prefix: str, name: str) -> str:
@@ -269,12 +260,12 @@ def _joined(prefix: str, name: str) -> str:
 
 
 def _run(recorder: _Recorder, module: nn.Module, x: Tensor) -> None:
-    """Run the module, which is nobody else's, in evaluation mode, its leaves watched."""
+    """Run a module that nothing else uses in evaluation mode, and record its leaves."""
     for name, leaf in module.named_modules():
         if isinstance(leaf, Leaf):
             leaf.register_forward_hook(_writer(recorder, name))
     module.eval()
-    with torch.no_grad(), _Followed(recorder):
+    with torch.no_grad(), _FollowOrigins(recorder):
         torch.func.functional_call(module, _without_memory(module), (x,))
 
 
@@ -287,9 +278,9 @@ def _writer(recorder: _Recorder, name: str) -> Callable[..., None]:
 
 
 def _without_memory(module: nn.Module) -> dict[str, Tensor]:
-    """Return tensors of the shapes of all weights, each one number in memory.
+    """Return tensors of the shapes of all weights, each with a single number in memory.
 
-    A single weight keeps its value where it has one: a neuron tells its time constant by it.
+    Scalar weights keep their value if they have one: a neuron's time constant depends on it.
     """
     number, unknown = torch.zeros(()), torch.tensor(float("nan"))
     return {
