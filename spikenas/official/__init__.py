@@ -1,7 +1,6 @@
-"""Official checkpoints: the weights that the authors released, as networks of ours.
+"""Official checkpoints: the weights that the authors released, as spikenas networks.
 
-`read_checkpoint` reads a file without running code, `import_official` finds the place of every
-tensor in it.
+`read_checkpoint` reads a file without running code, `import_official` assigns every tensor in it.
 """
 
 from spikenas.official.checkpoint_file import read_checkpoint

@@ -1,10 +1,10 @@
 """Files of weights, read without running code: safetensors, or PyTorch's own format.
 
-The one `torch.load` of spikenas is here. With ``weights_only=True`` it builds tensors and plain
-containers; beside these ``argparse.Namespace`` alone is allowed, and only for this one call, since
-training scripts in the manner of timm put their options into the file. NumPy's numbers and
-arrays, as of an epoch or a loss, are passed over: an empty object stands for each, and nothing of
-NumPy is called. A ``defaultdict`` is read as a dict.
+This is the only `torch.load` in spikenas. With ``weights_only=True`` it builds tensors and plain
+containers. Only ``argparse.Namespace`` is allowed in addition, and only during this call, because
+training scripts in the style of timm store their options in the file. NumPy scalars and arrays,
+such as an epoch or a loss, are replaced by empty objects, and no code of NumPy is called. A
+``defaultdict`` is read as a dict.
 """
 
 import argparse
@@ -24,17 +24,17 @@ from torch import Tensor
 from spikenas.exceptions import UsageError
 
 _log = logging.getLogger(__name__)
-# Where training scripts keep the weights, the first that is there; averages only if alone.
+# The keys under which training scripts store weights, in order; averages only if alone.
 _PLACES = ("state_dict", "model", "module", "net", "state_dict_ema", "model_ema")
 _AGAIN = (
     "needed: a .safetensors file, or what torch.save(model.state_dict(), ...) writes; download or "
     "save it again"
 )
-_DEEPEST = 4  # places within places; a file may hold itself
+_DEEPEST = 4  # nested keys; a file may contain itself
 
 
 class _PassedOver:
-    """Stands for what is not needed of a file; keeps and calls nothing."""
+    """Replaces objects of a file that are not needed; stores and calls nothing."""
 
     def __new__(cls, *_: object) -> "_PassedOver":
         return super().__new__(cls)
@@ -100,7 +100,7 @@ def _pytorch(path: Path) -> Any:
         named = re.search(r"GLOBAL (\S+)", str(error))
         raise UsageError(
             f"{path}: holds more than tensors{f' ({named[1]})' if named else ''}, and unpickling "
-            "that could run code; needed: a safetensors file, or one with nothing but the weights: "
+            "that could run code; needed: a safetensors file, or one with the weights alone: "
             "torch.save(model.state_dict(), ...), made where you trust the file"
         ) from None
     except OSError as error:
@@ -110,7 +110,7 @@ def _pytorch(path: Path) -> Any:
 
 
 def _weights(content: Any, path: Path) -> dict[str, Tensor]:
-    """Return the weights from among what a training script saved with them."""
+    """Return the weights from everything that a training script saved."""
     for _ in range(_DEEPEST):
         if not isinstance(content, Mapping):
             break
@@ -132,7 +132,7 @@ def _weights(content: Any, path: Path) -> dict[str, Tensor]:
 
 
 def _found(path: Path) -> str:
-    """Say what the file is, or how it begins: a page of a web site, say."""
+    """Say what the file is, or how it begins, for example as a web page."""
     size, first = path.stat().st_size, _first_bytes(path)
     if not first:
         return "it is empty"

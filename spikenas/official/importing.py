@@ -1,7 +1,7 @@
-"""`import_official`: from official names with their tensors to one of our networks.
+"""`import_official`: from a state dict with official names to a spikenas network.
 
-What names and shapes tell is inferred, the rest is asked for; every tensor must find its place.
-The network is built without memory first; nothing is copied before all names and shapes agree.
+What names and shapes determine is inferred, the rest is an argument; every tensor must be used.
+The network is first built without memory; nothing is copied before all names and shapes agree.
 """
 
 import logging
@@ -19,28 +19,10 @@ from spikenas.systems.checkpoint import Match, Shape, Shapes, is_unused, match
 _log = logging.getLogger(__name__)
 # Of DistributedDataParallel, of torch.compile, and of a Lightning module's attribute.
 _PREFIXES = ("module.", "_orig_mod.", "model.", "net.")
-# What a training loop keeps beside its network, by the first part of a name.
-_BESIDE = frozenset(
-    [
-        "accuracy",
-        "criterion",
-        "ema",
-        "loss",
-        "losses",
-        "metric",
-        "metrics",
-        "model_ema",
-        "test_acc",
-        "test_metric",
-        "test_metrics",
-        "train_acc",
-        "train_metric",
-        "train_metrics",
-        "val_acc",
-        "val_metric",
-        "val_metrics",
-    ]
-)
+# What a training loop stores next to its network, by the first part of a name.
+_BESIDE = {"accuracy", "criterion", "ema", "loss", "losses", "metric", "metrics", "model_ema"} | {
+    f"{split}_{kind}" for split in ("test", "train", "val") for kind in ("acc", "metric", "metrics")
+}
 
 
 def import_official(
@@ -54,19 +36,19 @@ def import_official(
 ) -> SpikingTransformer:
     """Return the network of an official checkpoint, in evaluation mode, on the CPU.
 
-    It is of float32, of float64 where all given tensors are.
+    Its weights are float32, or float64 if all given tensors are.
 
     Args:
         system: ``spikformer``, ``qkformer``, ``msvit``, ``sdt`` or ``stmixer``.
-        state_dict: official names to tensors; ``module.`` or ``model.`` before all is passed over.
-        num_steps: T, which no weight tells.
+        state_dict: official names to tensors; a common prefix ``module.`` or ``model.`` is ignored.
+        num_steps: T, which cannot be inferred from weights.
         image_size: side of the images or events, in pixels.
         variant: which of the released codes it comes from: ``cifar``, ``imagenet`` or ``dvs``.
-        num_heads: where neither the weights nor a published configuration tell it.
+        num_heads: needed if neither the weights nor a published configuration determine it.
 
     Raises:
-        UsageError: something else is needed, or tensors are missing, unexpected, of another
-            shape or not finite; each is named.
+        UsageError: an argument is wrong or missing, or tensors are missing, unexpected, not
+            finite or have another shape; each is named.
     """
     if system not in SYSTEMS:
         raise UnknownNameError("system", system, SYSTEMS)
@@ -81,13 +63,7 @@ def import_official(
     given = _tensors(state_dict)
     shapes = {name: tuple(tensor.shape) for name, tensor in given.items()}
     _refuse_another_system(system, shapes)
-    reading = _Reading(
-        system=system,
-        shapes=shapes,
-        num_steps=num_steps,
-        image_size=image_size,
-        num_heads=num_heads,
-    )
+    reading = _Reading(system, shapes, num_steps, image_size, num_heads)
     try:
         network, found = reading.as_variant(variant)
     except UsageError as error:
@@ -100,7 +76,7 @@ def import_official(
             + "\nneeded: each tensor under the name and in the shape of the released code; rename "
             "what was renamed, or give the system and variant that it is of"
         )
-    _say_what_differs(system, list(given))
+    _warn_of_differences(system, list(given))
     if variant == "cifar" and network.architecture.num_classes == 1000:
         _log.warning(
             "1000 classes, but variant 'cifar': if the checkpoint is of ImageNet, give "
@@ -110,9 +86,9 @@ def import_official(
     return network.eval()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class _Reading:
-    """The shapes of a checkpoint with what the caller says of it."""
+    """The shapes of a checkpoint, and the arguments of the caller."""
 
     system: str
     shapes: Mapping[str, Shape]
@@ -121,7 +97,7 @@ class _Reading:
     num_heads: int | None
 
     def as_variant(self, variant: Variant) -> tuple[SpikingTransformer, Match]:
-        """Return the network that the shapes tell of, without memory, and how it agrees."""
+        """Return the network inferred from the shapes, without memory, and its match."""
         family, known = SYSTEMS[self.system], Shapes(self.system, self.shapes)
         is_events = variant == "dvs"
         channels = known.size("input", (family.ANCHORS[0], 1), default=2 if is_events else 3)
@@ -145,7 +121,7 @@ class _Reading:
         return network, match(family.NAMES, needed, known, unused=family.UNUSED, trunk=trunk)
 
     def hint(self, variant: Variant) -> str:
-        """Say which other variant every tensor would fit."""
+        """Return a hint if all tensors fit another variant."""
         for other in VARIANTS:
             if other != variant:
                 try:
@@ -158,7 +134,7 @@ class _Reading:
 
 
 def _tensors(state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return the tensors by official name, none of which may lie about its size."""
+    """Return the tensors by official name, and refuse those that are not plain and complete."""
     if not isinstance(state_dict, Mapping) or not state_dict:
         raise UsageError("the checkpoint is empty; needed: official names with their tensors")
     problems = []
@@ -183,7 +159,7 @@ def _tensors(state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _without_beside(given: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Leave out metrics, losses and averages beside a network whose names have a prefix."""
+    """Drop metrics, losses and averages that are stored next to a network with a prefix."""
     for prefix in _PREFIXES:
         beside = sorted(name for name in given if not name.startswith(prefix))
         if not beside or 2 * len(beside) > len(given):
@@ -200,7 +176,7 @@ def _without_beside(given: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _refuse_another_system(system: str, shapes: Mapping[str, tuple[int, ...]]) -> None:
-    """Raise where the names are those of another system, or of none that is known."""
+    """Raise if the names are those of another system, or of no known one."""
     known = Shapes(system, shapes)
     missing = [name for name in SYSTEMS[system].ANCHORS if not known.has(name)]
     if not missing:
@@ -209,7 +185,7 @@ def _refuse_another_system(system: str, shapes: Mapping[str, tuple[int, ...]]) -
         name for name, family in SYSTEMS.items() if all(known.has(each) for each in family.ANCHORS)
     ]
     if not fitting and len(missing) < len(SYSTEMS[system].ANCHORS):
-        return  # a layer that was renamed: all that differs will be named
+        return  # a layer was renamed: all differences will be listed
     lacking = ", ".join(known.likely(name) for name in missing)
     looks = (
         f"its names are those of {' or '.join(fitting)}; import it as that"
@@ -220,7 +196,7 @@ def _refuse_another_system(system: str, shapes: Mapping[str, tuple[int, ...]]) -
     raise UsageError(f"the checkpoint is no {system}: it lacks {lacking}; {looks}")
 
 
-def _say_what_differs(system: str, names: list[str]) -> None:
+def _warn_of_differences(system: str, names: list[str]) -> None:
     family = SYSTEMS[system]
     unused = [name for name in names if is_unused(name, family.UNUSED)]
     unused = sorted(name for name in unused if not name.endswith("num_batches_tracked"))
@@ -238,7 +214,7 @@ def _say_what_differs(system: str, names: list[str]) -> None:
 def _state(
     network: SpikingTransformer, given: Mapping[str, Tensor], found: Match
 ) -> dict[str, Tensor]:
-    """Return copies of the tensors under our names, in our shapes and one type."""
+    """Return copies of the tensors with our names and shapes, in one dtype."""
     names = [name for parts in found.sources.values() for name in parts]
     is_double = all(given[name].dtype == torch.float64 for name in names)
     dtype = torch.float64 if is_double else torch.float32

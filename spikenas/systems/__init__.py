@@ -1,8 +1,8 @@
-"""The published systems as architectures: ``spikformer-4-384-cifar10`` and its kin.
+"""The published systems as architectures, such as ``spikformer-4-384-cifar10``.
 
-A name is ``<system>-<depth>-<width>-<dataset>``. `PUBLISHED` holds the configurations that papers
-report, with their figures; any other depth and width of a system can be named too. Each system has
-a file: how its variants are built, and how its official checkpoints are read.
+A name is ``<system>-<depth>-<width>-<dataset>``. `PUBLISHED` has the configurations that papers
+report, with their figures; any other depth and width of a system can be named too. There is one
+file per system: how its variants are built, and how its official checkpoints are read.
 """
 
 import re
@@ -35,10 +35,10 @@ def published(name: str, *, num_heads: int | None = None) -> Architecture:
 
     Args:
         name: ``<system>-<depth>-<width>-<dataset>``, for any depth and width.
-        num_heads: needed for widths whose heads no source says; else it overrides.
+        num_heads: overrides the published number; needed for widths without one.
 
-    Raises UnknownNameError, or UsageError where the number of heads is missing, or an
-    ArchitectureError where the genes contradict each other.
+    Raises UnknownNameError, UsageError if the number of heads is missing, or ArchitectureError if
+    the genes contradict each other.
     """
     system, depth, width, dataset = _parsed(name)
     family = SYSTEMS[system]

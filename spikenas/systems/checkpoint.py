@@ -1,10 +1,10 @@
-"""Official checkpoints: what their names and shapes tell, and which tensor is which of ours.
+"""Official checkpoints: infer sizes from names and shapes, and match their tensors with ours.
 
-A system's ``NAMES`` rewrite our names into official ones, in order. ``{a|b}`` in an official name
-is an alternative that files differ in, ``<i>`` the i-th layer of a branch behind a trunk, ``*``
-one tensor a head, to be stacked. Shapes that differ by trailing ones are equal (1x1 kernels).
-Every size is read from the first of several tensors that is there, so that one layer that is
-missing or renamed still leaves a network to hold all others against.
+The ``NAMES`` of a system rewrite our names into official ones, in order. In an official name
+``{a|b}`` is an alternative between files, ``<i>`` the i-th layer of a branch after a trunk, and
+``*`` one tensor per head, to be stacked. Shapes that differ only by trailing ones are equal (1x1
+kernels). Every size is read from the first of several tensors that exists, so that with one layer
+missing or renamed there is still a network to compare all others with.
 """
 
 import re
@@ -42,22 +42,22 @@ class Shapes:
         return list(self._shapes)
 
     def has(self, name: str) -> bool:
-        """Whether a tensor of this name, or an alternative, is there."""
+        """Whether a tensor of this name, or an alternative, exists."""
         return self.found(name) is not None
 
     def found(self, name: str) -> str | None:
-        """Return which of the alternatives is there."""
+        """Return which of the alternatives exists."""
         return next((each for each in alternatives(name) if each in self._shapes), None)
 
     def shape(self, name: str) -> Shape | None:
-        """Return the shape of a tensor, or of an alternative, if it is there."""
+        """Return the shape of a tensor, or of an alternative, if it exists."""
         found = self.found(name)
         return None if found is None else self._shapes[found]
 
     def size(self, what: str, *clues: Clue, default: int | None = None) -> int:
-        """Return a size as the first clue tells that is there, else the default.
+        """Return a size from the first clue that exists, else the default.
 
-        Raises UsageError, which says ``what`` is not told, where there is none.
+        Raises UsageError, which says that ``what`` is unknown, if there is neither.
         """
         for name, axis in clues:
             shape = self.shape(name)
@@ -72,18 +72,14 @@ class Shapes:
         return default
 
     def count(self, pattern: str) -> int:
-        """Return how many numbers, counted from 0, stand where the group is; at least 1."""
+        """Return one more than the largest number in the group of the pattern; at least 1."""
         seen = {int(m[1]) for name in self._shapes if (m := re.match(pattern, name))}
         return max(seen, default=0) + 1
 
     def heads(
-        self,
-        given: int | None,
-        *widths: int,
-        told: int | None = None,
-        known: int | None = None,
+        self, given: int | None, *widths: int, told: int | None = None, known: int | None = None
     ) -> int:
-        """Return the number of heads: told by the checkpoint, given, or known from the paper."""
+        """Return the number of heads, from the checkpoint, the caller or the paper."""
         if told is not None and given not in (None, told):
             raise UsageError(
                 f"num_heads = {given}, but this {self.system} checkpoint has {told} heads; "
@@ -103,7 +99,7 @@ class Shapes:
         return heads
 
     def likely(self, name: str) -> str:
-        """Return the alternative that the other names of the checkpoint speak for."""
+        """Return the alternative that is most similar to the other names of the checkpoint."""
 
         def evidence(each: str) -> tuple[int, int, int]:
             siblings = sum(n.startswith(f"{each.rsplit('.', 2)[0]}.") for n in self._shapes)
@@ -115,10 +111,10 @@ class Shapes:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Match:
-    """What a checkpoint has for a network.
+    """How a checkpoint matches a network.
 
     Attributes:
-        sources: our names, each with its official name, or with one name a head.
+        sources: our names, each with its official name, or with one name per head.
         problems: each tensor that is missing, unexpected or of another shape, in words.
     """
 
@@ -134,7 +130,7 @@ def match(
     unused: Sequence[str],
     trunk: int = 1,
 ) -> Match:
-    """Hold what our network needs against what a checkpoint has."""
+    """Match the tensors that our network needs with those of a checkpoint."""
     sources: dict[str, list[str]] = {}
     missing: dict[str, Shape] = {}
     misshapen: list[str] = []
@@ -152,7 +148,7 @@ def match(
                 misshapen.append(f"{name}: is {_text(found)}, needed {_text(part_shape)}")
     taken = {name for found in sources.values() for name in found}
     foreign = [n for n in shapes.names if n not in taken and not is_unused(n, unused)]
-    if shapes.is_guessed and missing:  # what is needed follows from what is missing
+    if shapes.is_guessed and missing:  # the needed shapes depend on what is missing
         misshapen = []
     problems = []
     for name, shape in missing.items():
@@ -172,19 +168,19 @@ def official(names: Names, ours: str, *, trunk: int = 1) -> str:
 
 
 def alternatives(name: str) -> list[str]:
-    """Spell out ``{a|b}``."""
+    """Expand ``{a|b}``."""
     parts: Sequence[str] = _ALTERNATIVES.split(name)
     choices = [part.split("|") if i % 2 else [part] for i, part in enumerate(parts)]
     return ["".join(each) for each in product(*choices)]
 
 
 def is_unused(name: str, patterns: Sequence[str]) -> bool:
-    """Whether the official code builds a tensor and never reads it; counters of batches too."""
+    """Whether the official code never reads a tensor that it builds, or it counts batches."""
     return any(re.fullmatch(p, name) for p in (*patterns, r".*num_batches_tracked"))
 
 
 def _kin(name: str) -> str:
-    """Return the name that equal layers of all blocks share."""
+    """Return the name without numbers, which the same layers of all blocks share."""
     return re.sub(r"\d+", "#", name)
 
 

@@ -1,4 +1,4 @@
-"""What papers report of the configurations that they published, and what our count of them is."""
+"""The figures that papers report for their configurations, and our own counts."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ from spikenas.systems.variant import Variant, datasets
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PublishedSystem:
-    """One configuration; None where we know no figure to trust.
+    """One configuration; None if there is no reliable figure.
 
     Attributes:
         parameters: of the authors' code, without parameters that its forward pass never uses.
@@ -15,7 +15,7 @@ class PublishedSystem:
         operations: reported synaptic operations per inference.
         accuracy: reported top-1 on the test set, 0 to 1.
         energy_mj: reported per inference, by the paper's own formula.
-        source: where the figures stand.
+        source: where the figures are published.
     """
 
     name: str
@@ -34,6 +34,10 @@ _PAPERS = {  # docs/explanation/published-systems.md has the titles
     "spikformer": "Zhou 2023",
     "stmixer": "Deng 2024",
 }
+_SMIXER = "as quoted by SMixer (ICLR 2026)"
+_NO_HEADS = f"{_SMIXER}; heads are not said"
+_QUOTED = "as quoted by others"
+_LEADERBOARD = "as a leaderboard quotes it"
 _TABLES = {"cifar10": "CIFAR", "cifar100": "CIFAR", "imagenet": "ImageNet"}
 
 # name: (parameters, MACs, reported G operations, accuracy in %, energy in mJ, remark)
@@ -42,14 +46,7 @@ _ROWS: dict[str, _Row] = {
     "spikformer-8-384-imagenet": (16_816_024, 19_585_883_136, 6.82, 70.24, 7.734, ""),
     "spikformer-6-512-imagenet": (23_373_352, 29_036_761_088, 8.69, 72.46, 9.417, "recalled"),
     "spikformer-8-512-imagenet": (29_689_384, 34_283_966_464, 11.09, 73.38, 11.577, ""),
-    "spikformer-10-512-imagenet": (
-        36_005_416,
-        39_531_171_840,
-        13.67,
-        73.68,
-        13.899,
-        "as quoted by others",
-    ),
+    "spikformer-10-512-imagenet": (36_005_416, 39_531_171_840, 13.67, 73.68, 13.899, _QUOTED),
     "spikformer-8-768-imagenet": (66_338_632, 75_934_316_544, 22.09, 74.81, 21.477, ""),
     "spikformer-4-256-cifar10": (4_155_178, 1_672_874_496, None, 93.94, None, "recalled"),
     "spikformer-4-256-cifar100": (4_178_308, 1_672_897_536, None, 75.96, None, "recalled"),
@@ -78,47 +75,12 @@ _ROWS: dict[str, _Row] = {
     "msvit-10-384-imagenet": (17_686_216, 41_992_879_104, None, 80.09, 16.65, ""),
     "msvit-10-512-imagenet": (31_232_616, 74_050_654_208, None, 82.96, 24.74, "it prints 30.23 M"),
     "msvit-10-768-imagenet": (69_802_408, 165_256_427_520, None, 85.06, 45.88, ""),
-    "msvit-4-384-cifar10": (
-        7_558_762,
-        9_155_055_360,
-        None,
-        96.53,
-        None,
-        "as a leaderboard quotes it",
-    ),
-    "msvit-4-384-cifar100": (
-        7_445_956,
-        8_776_619_520,
-        None,
-        81.98,
-        None,
-        "as a leaderboard quotes it",
-    ),
-    "stmixer-4-384-cifar10": (
-        8_223_674,
-        3_367_112_448,
-        None,
-        96.01,
-        None,
-        "as quoted by SMixer (ICLR 2026)",
-    ),
-    "stmixer-4-384-cifar100": (
-        8_258_324,
-        3_367_147_008,
-        None,
-        81.87,
-        None,
-        "as quoted by SMixer (ICLR 2026)",
-    ),
+    "msvit-4-384-cifar10": (7_558_762, 9_155_055_360, None, 96.53, None, _LEADERBOARD),
+    "msvit-4-384-cifar100": (7_445_956, 8_776_619_520, None, 81.98, None, _LEADERBOARD),
+    "stmixer-4-384-cifar10": (8_223_674, 3_367_112_448, None, 96.01, None, _SMIXER),
+    "stmixer-4-384-cifar100": (8_258_324, 3_367_147_008, None, 81.87, None, _SMIXER),
     "stmixer-8-512-imagenet": (27_666_984, 7_543_771_136, None, None, None, "no figures known"),
-    "stmixer-8-768-imagenet": (
-        59_938_120,
-        16_782_833_664,
-        None,
-        76.68,
-        4.45,
-        "as quoted by SMixer (ICLR 2026); heads are not said",
-    ),
+    "stmixer-8-768-imagenet": (59_938_120, 16_782_833_664, None, 76.68, 4.45, _NO_HEADS),
 }
 
 
@@ -143,5 +105,5 @@ PUBLISHED = {
 
 
 def is_published(system: str, depth: int, width: int, variant: Variant) -> bool:
-    """Whether a paper reports this size on some data set of the variant."""
+    """Whether a paper reports this size for any data set of the variant."""
     return any(f"{system}-{depth}-{width}-{dataset}" in PUBLISHED for dataset in datasets(variant))

@@ -1,8 +1,8 @@
 """MSViT (IJCAI 2025), a descendant of QKFormer whose token attention sees several scales.
 
-Widths are (D/2, D/2, D), blocks as QKFormer's. Attention neurons have threshold 1, also in SSA: the
-released builder drops the 0.5 that is written. The CIFAR-100 file differs from the CIFAR-10 one:
-its second scale has kernel 1 and a value per channel. Code for event data was not released.
+Widths are (D/2, D/2, D), blocks as in QKFormer. Attention neurons have threshold 1, also in SSA:
+the released builder ignores the 0.5 in its arguments. The CIFAR-100 file differs from that for
+CIFAR-10: its second scale has kernel 1 and a value per channel. No code was released for events.
 """
 
 from spikenas.architecture import Architecture
@@ -41,7 +41,7 @@ def published_heads(setting: Setting, width: int) -> int | None:
 
 
 def read(shapes: Shapes, setting: Setting, num_heads: int | None) -> Architecture:
-    """Return what the shapes of a checkpoint tell."""
+    """Return the architecture inferred from the shapes of a checkpoint."""
     _refuse_events(setting)
     if not shapes.has("stage{1|2}.0.{tssa|ssa|attn}.p_{conv|bn}.weight"):
         raise UsageError("the checkpoint is no msvit: its layers are those of a qkformer")

@@ -1,4 +1,4 @@
-"""What the released codes do to images before their networks see them, by their own settings.
+"""How the released codes preprocess images, by their own settings.
 
 Means and deviations are those of the authors' files: ``cifar10.yml`` and ``cifar100.yml`` or
 ``conf/``, ``imagenet.yml``, and for QKFormer and MSViT on ImageNet ``util/datasets.py``. QKFormer
@@ -34,9 +34,8 @@ def released_preprocessing(
 ) -> tuple[str, Preprocessing] | None:
     """Return the data set that a released network was made for, and how its images were prepared.
 
-    The data set is told by the number of classes, and the images of CIFAR by their 32 pixels. None
-    where the released code does not say. Cropping and resizing are left to the user: the codes
-    differ in it.
+    The data set is recognised by the number of classes, and CIFAR by its 32 pixels. None if the
+    released code does not say. Cropping and resizing are left to the user, as the codes differ.
     """
     size = architecture.input
     dataset = {
@@ -46,10 +45,9 @@ def released_preprocessing(
     }.get((variant, architecture.num_classes))
     if dataset is None or size.channels != 3 or (variant == "cifar" and size.height != 32):
         return None
-    figures = _RELEASED.get((system, dataset))
-    if figures is None:
+    if (system, dataset) not in _RELEASED:
         return None
-    mean, std = figures
+    mean, std = _RELEASED[system, dataset]
     return dataset, Preprocessing(
         kind="frames",
         channels=3,

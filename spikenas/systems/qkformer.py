@@ -1,8 +1,8 @@
-"""QKFormer (Zhou 2024, NeurIPS): Q-K token attention where tokens are many, SSA where few.
+"""QKFormer (Zhou 2024, NeurIPS): Q-K token attention for many tokens, SSA for few.
 
 Hierarchies: CIFAR (D/4, D/2, D) of (1, 1, L - 2) blocks, ImageNet the same widths of (1, 2, L - 3),
-DVS (D/2, D) of (1, L - 1). The last stage has SSA. The released code lets the last neuron of SSA
-run on from sample to sample; here every sample starts anew (docs/explanation/published-systems.md).
+DVS (D/2, D) of (1, L - 1). The last stage has SSA. The released code does not reset the last neuron
+of SSA between samples; here it is reset (docs/explanation/published-systems.md).
 """
 
 from collections.abc import Sequence
@@ -60,7 +60,7 @@ def architecture(
     mlp_ratios: Sequence[float],
     options: Sequence[dict[str, Option]],
 ) -> Architecture:
-    """Return a hierarchy of QKFormer's form."""
+    """Return a hierarchy in the style of QKFormer."""
     downsampling = {"early_pool": setting.variant == "imagenet"}
     stages = tuple(
         Stage(
@@ -114,7 +114,7 @@ def published_heads(setting: Setting, width: int) -> int | None:
 
 
 def read(shapes: Shapes, setting: Setting, num_heads: int | None) -> Architecture:
-    """Return what the shapes of a checkpoint tell."""
+    """Return the architecture inferred from the shapes of a checkpoint."""
     if shapes.has("stage1.0.{tssa|ssa|attn}.p_conv.weight"):
         raise UsageError("the checkpoint is no qkformer: its layers are those of an msvit")
     options: list[dict[str, Option]] = [{} for _ in _before(setting)]
@@ -176,7 +176,7 @@ def _before(setting: Setting) -> tuple[int, ...]:
 
 
 def exact(width: int, divisor: int) -> int:
-    """Return a part of the width, which must be whole."""
+    """Return width / divisor, which must be a whole number."""
     if width % divisor:
         raise ArchitectureError(f"width {width} must be a multiple of {divisor}")
     return width // divisor

@@ -16,10 +16,10 @@ UNUSED = (r"block\.\d+\.attn\.talking_heads\..*",)
 ANCHORS = ("patch_embed.proj_conv.weight", "block.0.mlp.fc1_{conv|linear}.weight", "head.weight")
 
 
-def architecture(
-    setting: Setting, *, depth: int, embed_dim: int, num_heads: int, mlp_ratio: float = 4.0
+def published(
+    setting: Setting, depth: int, width: int, num_heads: int, mlp_ratio: float = 4.0
 ) -> Architecture:
-    """Return the network of one variant."""
+    """Return ``sdt-<depth>-<width>``."""
     pools = {"cifar": 2, "dvs": 2 if setting.input.height <= 64 else 3, "imagenet": 4}
     return Architecture(
         input=setting.input,
@@ -31,7 +31,7 @@ def architecture(
         patch_size=2 ** pools[setting.variant],
         stages=(
             Stage(
-                embed_dim=embed_dim,
+                embed_dim=width,
                 depth=depth,
                 mixer=("spike_driven",),
                 num_heads=num_heads,
@@ -43,15 +43,10 @@ def architecture(
     )
 
 
-def published(setting: Setting, depth: int, width: int, num_heads: int) -> Architecture:
-    """Return ``sdt-<depth>-<width>``."""
-    return architecture(setting, depth=depth, embed_dim=width, num_heads=num_heads)
-
-
 def published_heads(setting: Setting, width: int) -> int | None:
-    """Return the heads of a width, None where no source says them.
+    """Return the number of heads for a width, None if no source states it.
 
-    Only the pooling on event data makes them matter; for 256 wide they are read as for CIFAR.
+    Heads only matter for the pooling on event data; for width 256 we take those of CIFAR.
     """
     if setting.variant == "imagenet":
         return setting.imagenet_heads(width)
@@ -61,7 +56,7 @@ def published_heads(setting: Setting, width: int) -> int | None:
 
 
 def read(shapes: Shapes, setting: Setting, num_heads: int | None) -> Architecture:
-    """Return what the shapes of a checkpoint tell; an unused layer has the number of heads."""
+    """Return the architecture inferred from a checkpoint; an unused layer has the heads."""
     q = shapes.shape("block.0.attn.q_{linear|conv}.weight")
     if q is not None and len(q) < 4:  # Linear or Conv1d, here it is Conv2d
         raise UsageError("the checkpoint is no sdt: its layers are those of a spikformer")
@@ -69,15 +64,6 @@ def read(shapes: Shapes, setting: Setting, num_heads: int | None) -> Architectur
     told = shapes.shape("block.0.attn.talking_heads.weight")
     depth = shapes.count(r"block\.(\d+)\.")
     is_known = is_published("sdt", depth, width, setting.variant)
-    return architecture(
-        setting,
-        depth=depth,
-        embed_dim=width,
-        num_heads=shapes.heads(
-            num_heads,
-            width,
-            told=told[0] if told else None,
-            known=published_heads(setting, width) if is_known else None,
-        ),
-        mlp_ratio=mlp_ratio,
-    )
+    known = published_heads(setting, width) if is_known else None
+    heads = shapes.heads(num_heads, width, told=told[0] if told else None, known=known)
+    return published(setting, depth, width, heads, mlp_ratio)

@@ -1,6 +1,6 @@
 """Spikformer (Zhou 2023, ICLR): spiking self-attention on sums of spikes.
 
-Variants differ in the code that the authors released: CIFAR (linear layers with biases, two max
+The authors released different code for each variant: CIFAR (linear layers with biases, two max
 pools), ImageNet and DVS (1x1 convolutions, q, k and v without bias, four pools; scale 0.25 on DVS).
 """
 
@@ -28,20 +28,12 @@ UNUSED = (r"block\.\d+\.norm[12]\..*", r"norm\..*", r"(.*\.)?pos_embed")
 ANCHORS = ("patch_embed.proj_conv.weight", "block.0.mlp.fc1_{linear|conv}.weight", "head.weight")
 
 
-def architecture(
-    setting: Setting,
-    *,
-    depth: int,
-    embed_dim: int,
-    num_heads: int,
-    mlp_ratio: float = 4.0,
+def published(
+    setting: Setting, depth: int, width: int, num_heads: int, mlp_ratio: float = 4.0
 ) -> Architecture:
-    """Return the network of one variant."""
+    """Return ``spikformer-<depth>-<width>``."""
     is_cifar = setting.variant == "cifar"
-    options = {
-        "qkv_bias": is_cifar,
-        "scale": 0.25 if setting.variant == "dvs" else 0.125,
-    }
+    options = {"qkv_bias": is_cifar, "scale": 0.25 if setting.variant == "dvs" else 0.125}
     return Architecture(
         input=setting.input,
         num_classes=setting.num_classes,
@@ -52,7 +44,7 @@ def architecture(
         patch_size=4 if is_cifar else 16,
         stages=(
             Stage(
-                embed_dim=embed_dim,
+                embed_dim=width,
                 depth=depth,
                 mixer=("ssa",),
                 num_heads=num_heads,
@@ -63,20 +55,15 @@ def architecture(
     )
 
 
-def published(setting: Setting, depth: int, width: int, num_heads: int) -> Architecture:
-    """Return ``spikformer-<depth>-<width>``."""
-    return architecture(setting, depth=depth, embed_dim=width, num_heads=num_heads)
-
-
 def published_heads(setting: Setting, width: int) -> int | None:
-    """Return the heads of a width, None where no source says them."""
+    """Return the number of heads for a width, None if no source states it."""
     if setting.variant == "dvs":
         return 16 if width == 256 else None
     return width_over_32(width) if setting.variant == "cifar" else setting.imagenet_heads(width)
 
 
 def read(shapes: Shapes, setting: Setting, num_heads: int | None) -> Architecture:
-    """Return what the shapes of a checkpoint tell."""
+    """Return the architecture inferred from the shapes of a checkpoint."""
     q = "block.0.attn.q_{linear|conv}.weight"
     if len(shapes.shape(q) or ()) == 4:  # Conv2d, here it is Linear or Conv1d
         raise UsageError("the checkpoint is no spikformer: its layers are those of an sdt")
@@ -91,13 +78,8 @@ def read(shapes: Shapes, setting: Setting, num_heads: int | None) -> Architectur
     depth = shapes.count(r"block\.(\d+)\.")
     is_known = is_published("spikformer", depth, width, setting.variant)
     known = published_heads(setting, width) if is_known else None
-    return architecture(
-        setting,
-        depth=depth,
-        embed_dim=width,
-        num_heads=shapes.heads(num_heads, width, known=known),
-        mlp_ratio=mlp_ratio,
-    )
+    heads = shapes.heads(num_heads, width, known=known)
+    return published(setting, depth, width, heads, mlp_ratio)
 
 
 def read_sizes(shapes: Shapes) -> tuple[int, float]:

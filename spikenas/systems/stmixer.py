@@ -1,7 +1,7 @@
 """STMixer (Deng 2024, NeurIPS): token mixing by trained matrices, for chips without a clock.
 
-The matrices have as many rows as there are tokens: a checkpoint is bound to one image size. On
-event data it is as on CIFAR, 8x8 tokens, of 128x128 events.
+The matrices have as many rows as there are tokens, so a checkpoint fits only one image size. For
+event data it is as for CIFAR, 8x8 tokens, from 128x128 events.
 """
 
 from math import isqrt
@@ -33,16 +33,16 @@ ANCHORS = (
 )
 
 
-def architecture(
+def published(
     setting: Setting,
-    *,
     depth: int,
-    embed_dim: int,
+    width: int,
     num_heads: int,
-    patch_size: int,
     mlp_ratio: float = 4.0,
+    *,
+    patch_size: int | None = None,
 ) -> Architecture:
-    """Return the network of one variant."""
+    """Return ``stmixer-<depth>-<width>``."""
     return Architecture(
         input=setting.input,
         num_classes=setting.num_classes,
@@ -50,10 +50,10 @@ def architecture(
         neuron="stmixer_lif",
         residual="membrane",
         stem="conv_side",
-        patch_size=patch_size,
+        patch_size=patch_size or (4 if setting.variant == "cifar" else 16),
         stages=(
             Stage(
-                embed_dim=embed_dim,
+                embed_dim=width,
                 depth=depth,
                 mixer=("stm",),
                 num_heads=num_heads,
@@ -63,24 +63,13 @@ def architecture(
     )
 
 
-def published(setting: Setting, depth: int, width: int, num_heads: int) -> Architecture:
-    """Return ``stmixer-<depth>-<width>``."""
-    return architecture(
-        setting,
-        depth=depth,
-        embed_dim=width,
-        num_heads=num_heads,
-        patch_size=4 if setting.variant == "cifar" else 16,
-    )
-
-
 def published_heads(setting: Setting, width: int) -> int | None:
     """Return the heads of a width: 16, on ImageNet by width."""
     return setting.imagenet_heads(width) if setting.variant == "imagenet" else 16
 
 
 def read(shapes: Shapes, setting: Setting, num_heads: int | None) -> Architecture:
-    """Return what the shapes of a checkpoint tell; there is a matrix for each head."""
+    """Return the architecture inferred from a checkpoint; there is a matrix for each head."""
     width = shapes.size(
         "width",
         ("head.weight", 1),
@@ -101,18 +90,12 @@ def read(shapes: Shapes, setting: Setting, num_heads: int | None) -> Architectur
     told = shapes.count(r"block\.\d+\.token_mix\.attn\.linear_mix\.(\d+)\.")
     matrix = shapes.shape("block.0.token_mix.attn.linear_mix.0.weight")
     _refuse_other_grid(matrix, setting.input.height, patch_size)
-    return architecture(
-        setting,
-        depth=shapes.count(r"block\.(\d+)\."),
-        embed_dim=width,
-        num_heads=shapes.heads(num_heads, width, told=told),
-        patch_size=patch_size,
-        mlp_ratio=hidden / width,
-    )
+    depth, heads = shapes.count(r"block\.(\d+)\."), shapes.heads(num_heads, width, told=told)
+    return published(setting, depth, width, heads, hidden / width, patch_size=patch_size)
 
 
 def _refuse_other_grid(matrix: Shape | None, image_size: int, patch_size: int) -> None:
-    """Raise where the token matrices are not of as many tokens as the image has."""
+    """Raise if the token matrices do not have as many rows as the image has tokens."""
     if not matrix:
         return
     tokens, side = matrix[0], -(-image_size // patch_size)

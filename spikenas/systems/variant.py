@@ -1,4 +1,4 @@
-"""What the released codes distinguish: the data set, and with it sizes, steps and heads."""
+"""The variants of the released codes: the data set, and with it sizes, steps and heads."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,12 +8,12 @@ from spikenas.architecture import InputSpec
 
 Variant = Literal["cifar", "imagenet", "dvs"]
 VARIANTS: tuple[Variant, ...] = get_args(Variant)
-_IMAGENET_HEADS = {384: 6, 512: 8, 768: 12}  # by width, of every system
+_IMAGENET_HEADS = {384: 6, 512: 8, 768: 12}  # by width, for every system
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setting:
-    """The data that a system was made for; ``dataset`` is a name, or the variant's."""
+    """The data that a system is made for; ``dataset`` is the name of a data set or variant."""
 
     variant: Variant
     dataset: str
@@ -63,5 +63,5 @@ def input_of(variant: Variant, side: int, channels: int) -> InputSpec:
 
 
 def width_over_32(width: int) -> int | None:
-    """Return heads of 32 channels, where they divide the width."""
+    """Return the number of heads of 32 channels, None if 32 does not divide the width."""
     return width // 32 if width % 32 == 0 else None
