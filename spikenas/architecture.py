@@ -1,7 +1,7 @@
 """`Architecture`: one spiking transformer as plain data.
 
-It is valid and canonical once built: names are known, the components' rules hold, and genes that
-no component reads are removed, so two equal networks are two equal values with equal keys.
+An instance is valid and canonical: names are known, the components' rules hold, and genes that no
+component reads are removed, so equal networks are equal values with equal keys.
 Order of the data: image [C, H, W] -> stem (divides H and W by ``patch_size``) -> stages -> head.
 """
 
@@ -26,7 +26,7 @@ Gene = TypeVar("Gene")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InputSpec:
-    """What enters the network: frames [B, C, H, W], or events [B, T, C, H, W]."""
+    """The input of the network: frames [B, C, H, W], or events [B, T, C, H, W]."""
 
     channels: int
     height: int
@@ -44,9 +44,9 @@ class InputSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Halting:
-    """Adaptive computation time: a token halts once its summed score reaches ``threshold``.
+    """Adaptive computation time: a token halts once the sum of its scores reaches ``threshold``.
 
-    ``ponder_cost`` weighs, in the loss of training, the share of blocks that tokens pass.
+    ``ponder_cost`` is the weight of the ponder loss, the share of blocks that tokens pass.
     """
 
     threshold: float = 1.0
@@ -61,8 +61,8 @@ class Halting:
 class Stage:
     """One resolution of the network: ``depth`` blocks of width ``embed_dim``.
 
-    ``mixer`` is one name for all blocks or one name a block. ``mlp_ratio`` 0 leaves the MLP out.
-    ``downsampling`` halves the map before the blocks; the first stage has none, its stem did it.
+    ``mixer`` is one name for all blocks or one name per block. ``mlp_ratio`` 0 leaves the MLP out.
+    ``downsampling`` halves the map before the blocks; the stem does it for the first.
     """
 
     embed_dim: int
@@ -82,7 +82,7 @@ class Stage:
         if len(mixer) != self.depth:
             raise ArchitectureError(
                 f"mixer names {len(mixer)} blocks, but depth is {self.depth}; "
-                "give one name, or one a block"
+                "give one name, or one per block"
             )
         components = [registry.component("mixer", name) for name in mixer]
         if self.downsampling is not None:
@@ -107,8 +107,8 @@ class Stage:
 class Architecture:
     """One genotype. Equal networks are equal values; see the module's docstring.
 
-    Raises ArchitectureError (or UnknownNameError) naming the gene, when built of genes that
-    cannot make a network.
+    Raises ArchitectureError (or UnknownNameError) naming the gene, if the genes do not make a
+    valid network.
     """
 
     input: InputSpec
@@ -119,7 +119,7 @@ class Architecture:
     v_threshold: float = 1.0
     residual: Residual
     stem: str
-    patch_size: int  # what the stem divides height and width by
+    patch_size: int  # the factor by which the stem reduces height and width
     stages: tuple[Stage, ...]
     head: str = "mean_linear"
     halting: Halting | None = None
@@ -167,7 +167,7 @@ class Architecture:
 
     @property
     def id(self) -> str:
-        """The first 12 digits of the key, as tables and ``RUN/ID`` show it."""
+        """The first 12 digits of the key, as shown in tables and ``RUN/ID``."""
         return self.key[:12]
 
     def grids(self) -> tuple[tuple[int, int], ...]:
@@ -176,7 +176,7 @@ class Architecture:
         return tuple(grid(self.input, self.patch_size, stage) for stage in stages)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the canonical JSON form; dead genes are absent."""
+        """Return the canonical JSON form; genes that are not used are absent."""
         genes: dict[str, Any] = {
             "input": {f.name: getattr(self.input, f.name) for f in fields(InputSpec)},
             "num_classes": self.num_classes,
@@ -197,7 +197,7 @@ class Architecture:
 
     @classmethod
     def from_dict(cls, genes: Mapping[str, Any]) -> "Architecture":
-        """Build from the JSON form; unknown, missing or impossible genes are named."""
+        """Build from the JSON form; errors name unknown, missing or impossible genes."""
         genes = dict(_mapping(genes, "architecture"))
         _known_keys(genes, cls, "")
         genes["input"] = _build(InputSpec, genes.get("input", {}), "input")
@@ -216,7 +216,7 @@ class Architecture:
         return _build(cls, genes, "")
 
     def _obey_rules(self) -> None:
-        """Ask each component whether it may stand where it stands."""
+        """Check the structural rule of each component."""
         first = self.stages[0]
         shared: dict[str, Any] = {
             "num_steps": self.num_steps,
@@ -259,7 +259,7 @@ class Architecture:
 
 
 def grid(images: InputSpec, patch_size: int, stage: int) -> tuple[int, int]:
-    """Return height and width of the tokens of a stage; every halving rounds up."""
+    """Return height and width of the token grid of a stage; every halving rounds up."""
     step = patch_size * 2**stage
     return -(-images.height // step), -(-images.width // step)
 
@@ -297,7 +297,7 @@ def _read_by(components: Sequence[Component], gene: str) -> bool:
 def _live_options(
     given: Mapping[str, Option] | Options, components: Sequence[Component]
 ) -> Options:
-    """Return the options that some component reads otherwise than by default, sorted."""
+    """Return the options that some component reads and that are not the default, sorted."""
     live = []
     for name, value in dict(given).items():
         readers = [component for component in components if name in component.options]
@@ -314,7 +314,7 @@ def _live_options(
 
 
 def _build(kind: type[Gene], genes: object, where: str) -> Gene:
-    """Call the constructor with the genes; put the place in front of what it complains about."""
+    """Call the constructor with the genes; prefix its errors with the place."""
     given = _mapping(genes, where or "architecture")
     _known_keys(given, kind, where)
     try:
@@ -364,4 +364,4 @@ def _one_of(value: object, name: str, allowed: Sequence[object]) -> None:
 
 
 def _set(instance: object, name: str, value: object) -> None:
-    object.__setattr__(instance, name, value)  # frozen; only while it is being built
+    object.__setattr__(instance, name, value)  # frozen; only for use in __post_init__

@@ -1,9 +1,9 @@
-"""`sources`: what code a result depends on, as the digest of every module's source.
+"""`sources`: the code that a result depends on, as the digest of every module's source.
 
-The imports are read from the syntax tree, so nothing is run to follow them. An installed package
-of others counts by its version; spikenas, plugins and loose modules count by their bytes. A digest
-is taken once a process, since Python does not read an imported module again. A module that was
-edited after it registered its components, or after its digest was taken, is refused.
+Imports are read from the syntax tree, so no code is run to follow them. A third-party package is
+identified by its version; spikenas, plugins and loose modules by their bytes. A digest is computed
+once per process, since Python does not read an imported module again. A module that was edited
+after it registered its components, or after its digest was computed, is refused.
 """
 
 import ast
@@ -21,17 +21,16 @@ from spikenas.exceptions import UsageError
 
 _DATA_SUFFIXES = (".c", ".toml")
 _digests: dict[Path, str] = {}
-_specs: dict[str, ModuleSpec | None] = {}
 _names: dict[Path, str] = {}
-_registered_ns: dict[str, int] = {}  # by module, when it registered its components
+_registered_ns: dict[str, int] = {}  # when each module registered its components
 
 
 def sources(modules: Iterable[str]) -> dict[str, str]:
-    """Return ``sha256:...`` of the source of the modules and of all that they import.
+    """Return ``sha256:...`` of the source of the modules and of everything that they import.
 
-    Packages of others have ``version ...`` instead, under the name of the distribution. The
-    packages of ``modules`` themselves count by source wherever they are installed. The standard
-    library is left out, and so is what cannot be found.
+    Third-party packages have ``version ...`` instead, under the name of the distribution. The
+    packages of ``modules`` themselves are hashed wherever they are installed. The standard library
+    and modules that cannot be found are left out.
     """
     waiting = list(dict.fromkeys(modules))
     own = {name.partition(".")[0] for name in waiting}
@@ -46,7 +45,7 @@ def sources(modules: Iterable[str]) -> dict[str, str]:
         if package:
             waiting.append(package)  # its __init__ runs before the module
         top = name.partition(".")[0]
-        if top not in own and _is_of_python(top):
+        if top not in own and (top in sys.stdlib_module_names or top == "__main__"):
             continue
         spec = _spec(name)
         if spec is None:
@@ -71,7 +70,7 @@ def changes(before: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
 
 
 def refresh() -> None:
-    """Read again what was not imported yet, and refuse what was edited after its import.
+    """Forget all digests, and refuse modules that were edited after their import.
 
     Raises UsageError naming the module: this process would run the old code, and a new worker
     the edited one.
@@ -81,13 +80,13 @@ def refresh() -> None:
         name = _names[path]
         if now != digest and name in sys.modules:
             raise UsageError(_edited(name, path))
-    _specs.clear()
     _digests.clear()
+    _spec.cache_clear()
     _imports.cache_clear()
 
 
 def note_registration(module: str) -> None:
-    """Note that a module is being imported now, as it registers a component."""
+    """Record that a module is being imported now and registers a component."""
     _registered_ns.setdefault(module, time.time_ns())
 
 
@@ -108,14 +107,9 @@ def _sha256(path: Path) -> str:
     return f"sha256:{hashlib.sha256(path.read_bytes()).hexdigest()}"
 
 
+@cache
 def _spec(name: str) -> ModuleSpec | None:
-    """Find a module as an import would, but without running the packages above it."""
-    if name not in _specs:
-        _specs[name] = _found(name)
-    return _specs[name]
-
-
-def _found(name: str) -> ModuleSpec | None:
+    """Find a module as an import would, but without running its parent packages."""
     package, _, _ = name.rpartition(".")
     if not package:
         try:
@@ -133,7 +127,7 @@ def _imports(path: Path, name: str, *, is_package: bool) -> tuple[str, ...]:
     try:
         tree = ast.parse(path.read_bytes())
     except (SyntaxError, ValueError):
-        return ()  # its digest counts; to import it fails
+        return ()  # it cannot be imported, but still has a digest
     package = name if is_package else name.rpartition(".")[0]
     found: list[str] = []
     for node in _statements(tree):
@@ -151,7 +145,7 @@ def _imports(path: Path, name: str, *, is_package: bool) -> tuple[str, ...]:
 
 
 def _statements(node: ast.AST) -> Iterator[ast.AST]:
-    """Yield every node that may run: all but the imports for type checkers."""
+    """Yield every node that may run, without the imports for type checkers."""
     yield node
     children: Iterable[ast.AST] = ast.iter_child_nodes(node)
     if isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING"):
@@ -161,7 +155,7 @@ def _statements(node: ast.AST) -> Iterator[ast.AST]:
 
 
 def _data_files(init: Path) -> list[Path]:
-    """Return the sources in C and the tables that belong to a package, not to one below it."""
+    """Return the C sources and TOML files of a package, without those of its subpackages."""
     folders = [each for each in init.parent.iterdir() if each.is_dir()]
     plain = [each for each in folders if not (each / "__init__.py").exists()]
     return sorted(
@@ -170,11 +164,6 @@ def _data_files(init: Path) -> list[Path]:
         for path in folder.iterdir()
         if path.suffix in _DATA_SUFFIXES and path.is_file()
     )
-
-
-def _is_of_python(top: str) -> bool:
-    """Whether the standard library has a module of that name."""
-    return top in sys.stdlib_module_names or top == "__main__"
 
 
 def _is_installed(top: str) -> bool:
@@ -190,6 +179,4 @@ def _versions(top: str) -> dict[str, str]:
     return {f"{name} (distribution)": f"version {version(name)}" for name in sorted(set(names))}
 
 
-@cache
-def _distributions() -> Mapping[str, list[str]]:
-    return packages_distributions()
+_distributions = cache(packages_distributions)

@@ -1,4 +1,4 @@
-"""`Evaluation`: what one trained candidate was found to be; `State`: how a candidate stands."""
+"""`Evaluation`: the results of one trained candidate; `State`: the state of a candidate."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -10,7 +10,7 @@ from spikenas.workload import Workload
 
 
 class State(StrEnum):
-    """The life of a candidate; all but the first two are ends."""
+    """The state of a candidate; all but the first two are final."""
 
     QUEUED = "queued"
     RUNNING = "running"
@@ -21,21 +21,21 @@ class State(StrEnum):
     FAILED = "failed"  # an exception, with its traceback
     TIMED_OUT = "timed_out"
     OUT_OF_MEMORY = "out_of_memory"
-    LOST = "lost"  # its worker died, as often as it was tried
+    LOST = "lost"  # its worker died at every attempt
 
     @property
     def is_final(self) -> bool:
-        """Whether nothing more will happen to the candidate."""
+        """Whether the state cannot change any more."""
         return self not in (State.QUEUED, State.RUNNING)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evaluation(Figures[Never]):
-    """What one candidate scored, and under what conditions.
+    """The results of one candidate, and how they were obtained.
 
     Attributes:
-        energy_model: what ``energy_uj`` is by.
-        energy_variants_uj: by every setting of the model's knobs, ``first_layer=once,...``.
+        energy_model: the model that computed ``energy_uj``.
+        energy_variants_uj: for every setting of the model's knobs, ``first_layer=once,...``.
         fidelity: epochs trained.
         history: one record per epoch: epoch, loss, learning rate, seconds.
     """
@@ -51,7 +51,7 @@ class Evaluation(Figures[Never]):
     workload: Workload
 
     def complaint(self) -> str | None:
-        """Say which figure is no result, and why."""
+        """Return which figure is missing or out of range, or None."""
         complaints = (f.complaint(getattr(self, name)) for name, f in OBJECTIVES.items())
         return next(filter(None, complaints), None)
 

@@ -1,22 +1,22 @@
-"""What can go wrong, as a tree of classes.
+"""The exceptions of spikenas.
 
 ::
 
     SpikeNASError
-    |- UsageError            options that contradict each other or name nothing (2)
-    |  |- UnknownNameError   no such space, chip, component, recipe ...; carries the nearest name
-    |  |- SpecError          a TOML or JSON file says something impossible (names file and key)
+    |- UsageError            invalid or contradictory arguments (2)
+    |  |- UnknownNameError   no such space, chip, component, recipe ...; suggests the closest name
+    |  |- SpecError          a TOML or JSON file is invalid (names file and key)
     |  |- ArchitectureError  genes that contradict each other (names the gene)
-    |  |- DataError          a data set is missing, truncated or of another shape
-    |  |- ClusterError       no Ray cluster where one was said to be
+    |  |- DataError          a data set is missing, truncated or has another shape
+    |  |- ClusterError       there is no Ray cluster at the given address
     |- NotFoundError         no such run or candidate (3)
-    |- StoreError            the database is unavailable, foreign or of another version (4)
+    |- StoreError            the database is unavailable, foreign or has another version (4)
     |  |- LeaseError         another live driver holds the run, or took it over
-    |- MachineError          disk, memory or permissions failed a search, which can be resumed (4)
+    |- MachineError          disk, memory or permissions stopped a search, which can be resumed (4)
     |- ArtefactError         a damaged or foreign export (5)
-    |- BudgetError           the budget ended without one successful candidate (6)
+    |- BudgetError           the budget ended without a successful candidate (6)
     |- InfeasibleError       does not fit the chip, or the format cannot express it (7)
-    |- DivergedError         training met a non-finite loss; a typed failure, never a result
+    |- DivergedError         the loss became non-finite in training; never a result
 
 The numbers are the exit codes of the commands.
 """
@@ -32,11 +32,11 @@ class SpikeNASError(Exception):
 
 
 class UsageError(SpikeNASError, ValueError):
-    """The caller asked for something that cannot be."""
+    """The arguments are invalid or contradict each other."""
 
 
 class UnknownNameError(UsageError, LookupError):
-    """A name that nothing bears; the message gives the nearest and all known ones."""
+    """An unknown name; the message gives the closest match and all known names."""
 
     def __init__(self, kind: str, name: str, known: Iterable[str], hint: str = "") -> None:
         self.kind, self.name, self.known, self.hint = kind, name, sorted(known), hint
@@ -50,7 +50,7 @@ class UnknownNameError(UsageError, LookupError):
 
 
 class SpecError(UsageError):
-    """A file that a user wrote says something impossible."""
+    """A file written by the user is invalid."""
 
 
 class ArchitectureError(UsageError):
@@ -58,11 +58,11 @@ class ArchitectureError(UsageError):
 
 
 class DataError(UsageError):
-    """A data set that is missing, truncated or of another shape."""
+    """A data set is missing, truncated or has another shape."""
 
 
 class ClusterError(UsageError):
-    """No Ray cluster answers where one was said to be."""
+    """No Ray cluster answers at the given address."""
 
 
 class NotFoundError(SpikeNASError, LookupError):
@@ -78,15 +78,15 @@ class LeaseError(StoreError):
 
 
 class MachineError(SpikeNASError):
-    """The disk, the memory or the permissions of a machine ended a search; it can be resumed."""
+    """Disk, memory or permissions of a machine stopped a search, which can be resumed."""
 
 
 class ArtefactError(SpikeNASError):
-    """An export whose files are damaged, missing or not what their record says."""
+    """An export has files that are damaged, missing or different from their record."""
 
 
 class BudgetError(SpikeNASError):
-    """The budget ended without one successful candidate."""
+    """The budget ended without a successful candidate."""
 
 
 class InfeasibleError(SpikeNASError):
@@ -94,17 +94,17 @@ class InfeasibleError(SpikeNASError):
 
 
 class DivergedError(SpikeNASError):
-    """Training met a non-finite loss."""
+    """The loss became non-finite in training."""
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """Return ``; did you mean 'x'?`` for the known name nearest to ``name``, or nothing."""
+    """Return ``; did you mean 'x'?`` for the known name closest to ``name``, or an empty text."""
     nearest = get_close_matches(name, list(known), n=1)
     return f"; did you mean {nearest[0]!r}?" if nearest else ""
 
 
 def in_short(value: object) -> str:
-    """Return a value as an error shows it: a short one itself, others by type and shape."""
+    """Return a value as shown in errors: short ones in full, others by type and shape."""
     if value is None or isinstance(value, bool | int | float | str | PurePath):
         text = repr(value)
         return text if len(text) <= 80 else f"{text[:77]}..."
@@ -120,12 +120,12 @@ def in_short(value: object) -> str:
 
 
 def shown(path: str | PurePath) -> str:
-    """Return a path as text, bytes that are no UTF-8 written out."""
+    """Return a path as text, with bytes that are not UTF-8 escaped."""
     return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
 def told_apart(found: float, limit: float) -> str:
-    """Return a figure in as many decimals as tell it from a limit: never ``needs 0.0, has 0.0``."""
+    """Return a figure with enough decimals to differ from a limit: no ``needs 0.0, has 0.0``."""
     for decimals in range(1, 17):
         shown = f"{found:,.{decimals}f}"
         rounded = float(shown.replace(",", ""))

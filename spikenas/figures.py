@@ -1,8 +1,8 @@
 """The figures of a candidate, each declared once, and the objectives among them.
 
-From `Figures` derive what a worker computes, the columns of the store, the names in ``--where``
-and ``--objectives``, the axes of plots and the columns of tables, CSV and JSON. Adding a figure is
-one declaration here and a migration of the store.
+What a worker computes, the columns of the store, the names in ``--where`` and ``--objectives``, the
+axes of plots and the columns of tables, CSV and JSON are all derived from `Figures`. To add a
+figure, add one declaration here and a migration of the store.
 """
 
 import sys
@@ -11,22 +11,22 @@ from typing import Annotated, Generic, Literal, TypeVar, get_type_hints
 
 from spikenas.exceptions import UnknownNameError
 
-Missing = TypeVar("Missing")  # None where a figure may be missing, Never where all are known
+Missing = TypeVar("Missing")  # None if a figure may be missing, Never if all are known
 
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """How a figure is found, compared, kept and shown.
+    """How a figure is computed, compared, stored and shown.
 
     Attributes:
         label: for axes.
-        unit: as shown; a value in ``%`` is kept as 0..1, and empty is the unit of counts.
-        source: the attribute of a training's ``measurement``, ``workload`` or ``energy`` that it
-            is; None where no training tells it, so that it cannot be an objective.
-        heading: in tables; without one they show it, by name, only where it is an objective.
+        unit: as shown; a value in ``%`` is stored as 0..1, and counts have an empty unit.
+        source: the attribute of a training's ``measurement``, ``workload`` or ``energy`` that has
+            the value; None if no training has it, so that it cannot be an objective.
+        heading: in tables; a figure without one is shown, by name, only if it is an objective.
         column: its type in the store.
-        is_traced: whether a trace tells it, before any training.
-        name: of the field of `Figures` that the declaration annotates.
+        is_traced: whether a trace gives the value before any training.
+        name: the field of `Figures` that the declaration annotates.
     """
 
     label: str
@@ -49,17 +49,17 @@ class Figure:
         return float if self.column == "double" else int
 
     def loss(self, value: float) -> float:
-        """Return the value so that lower is better."""
+        """Return the value with its sign such that lower is better."""
         return -value if self.direction == "maximize" else value
 
     def margin(self, value: float, bound: float) -> float:
-        """Return by how much a value breaks a bound, at most 0 where it keeps it."""
+        """Return by how much a value exceeds a bound; at most 0 if it is within the bound."""
         if self.direction == "maximize":
             return bound - value
         return value / bound - 1 if bound else value
 
     def complaint(self, value: float | None) -> str | None:
-        """Say what is wrong with a value that is missing, not finite or out of range."""
+        """Return what is wrong if a value is missing, not finite or out of range, else None."""
         most = 1.0 if self.unit == "%" else sys.float_info.max
         if value is not None and 0 <= value <= most:
             return None
@@ -68,10 +68,11 @@ class Figure:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figures(Generic[Missing]):
-    """What a candidate scored, in the order of tables and documents.
+    """The results of a candidate, in the order of tables and documents.
 
-    ``energy_uj`` is by the energy model of the run with its default settings, ``latency_steps``
-    the time steps until the answer. Only members of the front have a ``test_accuracy``.
+    ``energy_uj`` is computed by the energy model of the run with its default settings;
+    ``latency_steps`` is the number of time steps until the output. Only members of the front have a
+    ``test_accuracy``.
     """
 
     accuracy: Annotated[

@@ -1,7 +1,7 @@
 """Pareto dominance over any number of objectives, each to be minimised.
 
-A point dominates another when it is nowhere worse and somewhere better; equal points do not
-dominate each other. A point with NaN dominates nothing and is never on a front.
+A point dominates another if it is worse in no objective and better in at least one; equal points
+do not dominate each other. A point with NaN dominates no other and is never on a front.
 """
 
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ def is_non_dominated(points: Sequence[Sequence[float]] | NDArray[np.float64]) ->
     valid = ~np.isnan(values).any(axis=1)
     front = np.zeros(len(values), dtype=bool)
     candidates = np.flatnonzero(valid)
-    order = candidates[np.lexsort(values[candidates].T[::-1])]  # a dominator comes first
+    order = candidates[np.lexsort(values[candidates].T[::-1])]  # dominating points come first
     kept: list[int] = []
     for i in order:
         others = values[kept]
