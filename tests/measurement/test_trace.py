@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from spikenas import registry, shipped
 from spikenas.architecture import Architecture, Halting, InputSpec, Stage
 from spikenas.measurement import trace, trace_architecture
-from spikenas.measurement.trace import _Followed, _Recorder
+from spikenas.measurement.trace import _FollowOrigins, _Recorder
 from spikenas.nn.network import build_network
 from spikenas.search_space import SearchSpace
 from spikenas.workload import PLACES, AttributeName, Kind, Signal
@@ -275,7 +275,7 @@ def test_remembered_parts_make_the_workload_of_the_whole_network(name, members):
 def test_a_convolution_in_a_trace_has_the_shape_of_a_real_one(compute):
     x = torch.zeros(2, 3, 9, 8)
 
-    with _Followed(_Recorder()):
+    with _FollowOrigins(_Recorder()):
         traced = compute(x[:0])
 
     assert traced.shape[1:] == compute(x).shape[1:]
