@@ -114,7 +114,7 @@ def _spec(name: str) -> ModuleSpec | None:
     if not package:
         try:
             return find_spec(name)
-        except (ImportError, ValueError):  # ValueError: a module made by hand has no spec
+        except (ImportError, ValueError):  # ValueError: a module created in code has no spec
             return None
     above = _spec(package)
     if above is None or above.submodule_search_locations is None:

@@ -33,7 +33,7 @@ def fold_batch_norm(workload: Workload) -> LayerGraph:
 
 
 class _Folding:
-    """The layers so far, and which of them stands for each operation, with its shape."""
+    """The layers so far, and the layer and its shape to which each operation was folded."""
 
     def __init__(self, workload: Workload) -> None:
         self.layers: dict[str, Layer] = {}

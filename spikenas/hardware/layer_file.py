@@ -156,7 +156,7 @@ class _Reader:
             self._check_merge(entry, sources)
         elif op in _WINDOWED:
             if is_flat and shape[1:] == (1, 1) and op != "conv":
-                entry.refuse(f"{op} stands behind flat values; remove the flatten before it")
+                entry.refuse(f"{op} after flat values; remove the flatten before it")
             fields = _windowed(entry, op, shape)
         elif op == "linear":
             if not is_flat and shape[1:] != (1, 1):

@@ -125,7 +125,7 @@ class _Reader:
         if len(inputs) != 1:
             raise SpecError(f"{self._path}: {len(inputs)} Input nodes; needed: one")
         if INPUT in self._nodes and inputs[0].name != INPUT:
-            self._nodes[INPUT].refuse("bears the name of what enters; rename it")
+            self._nodes[INPUT].refuse("has the name of the input of the network; rename it")
 
     def _order(self) -> Iterable[str]:
         try:

@@ -62,7 +62,7 @@ def _complaint(details: ErrorDetails, model: type[BaseModel]) -> str:
         allowed = re.findall(r"'([^']+)'", details["ctx"]["expected"])
         what = f"{where} is no key" if is_key else f"{where} = {given!r}"
         return f"{what}{did_you_mean(given, allowed)}; allowed: {', '.join(allowed)}"
-    if details["type"] == "value_error":  # of a validator of ours
+    if details["type"] == "value_error":  # from one of our validators
         return f"{where}: {details['ctx']['error']}"
     if details["type"] == "string_pattern_mismatch":
         what = where if details["loc"][-1] == "[key]" else f"{where} = {details['input']!r}"

@@ -171,7 +171,7 @@ class ChipEvents(EnergyModel):
         return power.mw * power.step_ms * workload.num_steps * _UJ  # mW ms = uJ
 
     def assumptions(self, workload: Workload, settings: Mapping[str, str]) -> tuple[str, ...]:
-        """Say every figure, where it comes from and what is left out."""
+        """Return every figure with its source, and what is left out, in words."""
         reading = self._reading(settings)
         said = [
             "no public figure for the energy of an event: counts and a score, no joules; the "

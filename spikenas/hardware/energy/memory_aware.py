@@ -8,7 +8,7 @@ convolution of stride 1, theta_in D_out for a linear map):
     weights     e R(weights)
     membranes   2 e R(N) + 2 N T R(N)            read and write, for an event and for a step
     spikes      theta_in R(queue) + theta_out R(queue)
-    biases      N T R(Cout)                      of the operation, or of the batch norm behind it
+    biases      N T R(Cout)                      of the operation, or of the batch norm after it
     arithmetic  e Eadd + N T Eadd (bias) + theta_out Eadd (reset) + N T (Emul + Eadd) (leak)
     addresses   convolution 2 theta_in (Emul + Eadd) + theta_in K Eadd;  linear e Eadd
     R(n) = 13.2 pJ + 1.09e-5 pJ * n * bits  (``sram = by_size``), or 10 pJ for each 64 bits

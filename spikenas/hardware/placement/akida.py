@@ -273,7 +273,7 @@ def _check(layer: AkidaLayer, findings: Findings) -> None:
     if layer.form is Form.DENSE:
         findings.at_most("dense_inputs", weights, prod(weights.input_shape), "inputs")
         if layer.pool is not None:
-            findings.broken("layer_order", layer.pool, "a pool behind a fully connected layer")
+            findings.broken("layer_order", layer.pool, "a pool after a fully connected layer")
         return
     channels = max(weights.input_shape[0], weights.output_shape[0])
     findings.at_most("channels", weights, channels, "channels")

@@ -109,7 +109,7 @@ def _check_ranges(
     findings.at_most("channels", layer, channels, "channels")
     findings.at_most("destinations", layer, len(destinations), "destinations")
     for pool in {pool for _, _, pool in destinations}:
-        findings.one_of("pooling", layer, pool, "pooling behind it")
+        findings.one_of("pooling", layer, pool, "pooling after it")
 
 
 def _destinations(layer: Layer, graph: LayerGraph) -> Iterator[tuple[str, Layer, int]]:
@@ -140,7 +140,7 @@ def _check_order(layer: Layer, graph: LayerGraph, findings: Findings) -> None:
         if any(origin is not None and origin.kind not in (_NEURON, _POOL) for origin in origins):
             findings.broken("layer_order", layer, f"{layer} that no neuron feeds")
         if [reader.kind for reader in readers] != [_NEURON]:
-            findings.broken("layer_order", layer, f"{layer} without a neuron behind it")
+            findings.broken("layer_order", layer, f"{layer} without a neuron after it")
     elif layer.kind is _NEURON:
         if layer.leak or layer.what not in ("neuron", "iaf", "if"):
             what = f"{layer.what or 'neuron'} that leaks" if layer.leak else layer.what
@@ -162,7 +162,7 @@ def _check_pool(layer: Layer, graph: LayerGraph, findings: Findings) -> None:
     sources = [origin.kind if origin else None for origin in graph.sources(layer)]
     is_split = _POOL in kinds and len(set(kinds)) > 1
     if sources[0] not in (_NEURON, _POOL) or is_split or _NEURON in kinds:
-        findings.broken("layer_order", layer, f"{layer} that does not stand behind one neuron")
+        findings.broken("layer_order", layer, f"{layer} that does not follow a single neuron")
     if layer.kernel[0] != layer.kernel[1] or layer.kernel != layer.stride:
         findings.broken("square", layer, f"a pool of {layer.kernel} at stride {layer.stride}")
 

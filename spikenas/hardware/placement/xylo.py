@@ -52,7 +52,7 @@ def _check_order(layer: Layer, graph: LayerGraph, findings: Findings) -> None:
         if not all(source is not None and source.is_weighted for source in sources):
             findings.broken("neurons_alternate", layer, "neurons that no weights feed")
     elif layer.is_weighted and any(source is not None and source.is_weighted for source in sources):
-        findings.broken("neurons_alternate", layer, "weights behind weights")
+        findings.broken("neurons_alternate", layer, "weights directly after weights")
     if not graph.consumers[layer.name] and layer.kind is not LayerKind.NEURON:
         findings.broken("ends_in_neurons", layer, f"{layer} as the output")
 

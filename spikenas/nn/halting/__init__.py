@@ -1,8 +1,11 @@
 """Halting: whether every token passes all blocks at all steps, or stops early."""
 
+from functools import partial
+
 from spikenas.registry import Component, Site, register
 
 _HERE = "spikenas.nn.halting"
+_component = partial(Component, family="halting")
 
 
 def _one_stage_of_blocks(site: Site) -> str | None:
@@ -19,16 +22,14 @@ def _one_stage_of_blocks(site: Site) -> str | None:
 
 
 register(
-    Component(
-        family="halting",
+    _component(
         name="act",
         target=f"{_HERE}.act:AdaptiveComputation",
         source="STAS (arXiv 2508.14138), A-SSA; Graves 2016 (ACT), Yin 2022 (A-ViT)",
         genes=("halting_threshold", "ponder_cost"),
         structural_rule=_one_stage_of_blocks,
     ),
-    Component(
-        family="halting",
+    _component(
         name="none",
         target=f"{_HERE}.none:NoHalting",
         source="every published system but STAS",

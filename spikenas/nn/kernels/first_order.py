@@ -1,7 +1,7 @@
-"""`first_order`: for the backward of a kernel, which has no derivative of its own.
+"""`first_order`: a decorator for the backward of a kernel, which has no derivative itself.
 
-PyTorch's ``once_differentiable`` refuses a second derivative only where a gradient that comes in
-requires one; elsewhere the result depends on nothing, in silence. Here it is refused always.
+PyTorch's ``once_differentiable`` raises for a second derivative only if an incoming gradient
+requires one; otherwise the result silently has no graph. This decorator always raises.
 """
 
 from collections.abc import Callable
@@ -13,7 +13,7 @@ from torch import Tensor
 
 
 class _Refusal(torch.autograd.Function):
-    """The identity; its backward is what somebody wants of a second derivative."""
+    """The identity, whose backward raises: it is only called for a second derivative."""
 
     @staticmethod
     def forward(ctx: Any, grad: Tensor) -> Tensor:
@@ -29,7 +29,7 @@ class _Refusal(torch.autograd.Function):
 
 
 def first_order(backward: Callable[..., tuple[Any, ...]]) -> Callable[..., tuple[Any, ...]]:
-    """Have gradients that are differentiated again end in a RuntimeError that says why."""
+    """Make a second derivative raise a RuntimeError that says why."""
 
     @wraps(backward)
     def checked(ctx: Any, *grads: Any) -> tuple[Any, ...]:

@@ -3,9 +3,12 @@
 The neuron before or after a mixer belongs to the residual, see ``spikenas.nn.block``.
 """
 
+from functools import partial
+
 from spikenas.registry import Component, Site, positive, register
 
 _HERE = "spikenas.nn.mixers"
+_component = partial(Component, family="mixer")
 
 
 def _heads_divide_width(site: Site) -> str | None:
@@ -43,15 +46,13 @@ def _odd_scales(scales: tuple[int, ...]) -> str | None:
 
 
 register(
-    Component(
-        family="mixer",
+    _component(
         name="conv",
         target=f"{_HERE}.conv:ConvMixer",
         source="a plain spiking convolution, after Springenberg 2015",
         structural_rule=_needs_all_tokens,
     ),
-    Component(
-        family="mixer",
+    _component(
         name="multi_scale",
         target=f"{_HERE}.multi_scale:MultiScaleAttention",
         source="MSViT (IJCAI 2025), Token_MS_Attention of the released code",
@@ -60,22 +61,19 @@ register(
         checks={"scales": _odd_scales, "attention_threshold": positive},
         structural_rule=_on_all_tokens_with_heads,
     ),
-    Component(
-        family="mixer",
+    _component(
         name="none",
         target=f"{_HERE}.none:NoMixer",
         source="the block without token mixing",
     ),
-    Component(
-        family="mixer",
+    _component(
         name="qk_channel",
         target=f"{_HERE}.qk_channel:QKChannelAttention",
         source="Zhou 2024 (QKFormer), eq. 6",
         options={"attention_threshold": 0.5},
         checks={"attention_threshold": positive},
     ),
-    Component(
-        family="mixer",
+    _component(
         name="qk_token",
         target=f"{_HERE}.qk_token:QKTokenAttention",
         source="Zhou 2024 (QKFormer), eq. 4-5",
@@ -84,8 +82,7 @@ register(
         checks={"attention_threshold": positive},
         structural_rule=_heads_divide_width,
     ),
-    Component(
-        family="mixer",
+    _component(
         name="ssa",
         target=f"{_HERE}.ssa:SpikingSelfAttention",
         source="Zhou 2023 (Spikformer), eq. 6-8",
@@ -94,8 +91,7 @@ register(
         checks={"scale": positive, "attention_threshold": positive},
         structural_rule=_heads_divide_width,
     ),
-    Component(
-        family="mixer",
+    _component(
         name="spike_driven",
         target=f"{_HERE}.spike_driven:SpikeDrivenAttention",
         source="Yao 2023 (Spike-Driven Transformer), eq. 8",
@@ -104,8 +100,7 @@ register(
         checks={"attention_threshold": positive},
         structural_rule=_spike_driven_rule,
     ),
-    Component(
-        family="mixer",
+    _component(
         name="stm",
         target=f"{_HERE}.stm:SpikingTokenMixing",
         source="Deng 2024 (STMixer), STM",

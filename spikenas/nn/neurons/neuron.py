@@ -41,6 +41,7 @@ class Neuron(Leaf):
     """
 
     kind = Kind.NEURON
+    signal = Signal.SPIKES
     charge_name: ClassVar[str | None] = None
     dh_dx: float
     dh_dv: float
@@ -145,10 +146,6 @@ class Neuron(Leaf):
     def numbers(self) -> dict[str, int | float | str]:
         """Return the numbers that a chip needs for each membrane."""
         return {"v_threshold": self.v_threshold, "leak": 1.0 - self.dh_dv, "reset": self.reset}
-
-    def carries(self, signals: Sequence[Signal]) -> Signal:
-        """Zeros and ones."""
-        return Signal.SPIKES
 
     def extra_repr(self) -> str:
         """Show the threshold."""

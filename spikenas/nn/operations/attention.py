@@ -18,6 +18,7 @@ class TokenSimilarity(Leaf):
     """``A = scale Q K^T`` per head, from tokens [T, B, N, D] to [T, B, h, N, N]; no softmax."""
 
     kind = Kind.SPIKE_PRODUCT
+    signal = Signal.COUNTS
 
     def __init__(self, num_heads: int, scale: float) -> None:
         super().__init__()
@@ -37,15 +38,12 @@ class TokenSimilarity(Leaf):
         """Count the pairs of a non-zero of Q and one of K in the same channel."""
         return meetings(*inputs)
 
-    def carries(self, signals: Sequence[Signal]) -> Signal:
-        """Sums of products of spikes are counts."""
-        return Signal.COUNTS
-
 
 class TokenAggregation(Leaf):
     """``Y = A V`` per head, from [T, B, h, N, N] and tokens [T, B, N, D] to [T, B, N, D]."""
 
     kind = Kind.SPIKE_PRODUCT
+    signal = Signal.COUNTS
 
     def forward(self, attn: Tensor, v: Tensor, *, active: ActiveTokens | None = None) -> Tensor:
         """Return the sums of V's spikes, weighted by A."""
@@ -62,15 +60,12 @@ class TokenAggregation(Leaf):
         attn, v = inputs
         return weighed(attn, heads(v, attn.shape[2]))
 
-    def carries(self, signals: Sequence[Signal]) -> Signal:
-        """Sums of products of counts and spikes are counts."""
-        return Signal.COUNTS
-
 
 class HeadSum(Leaf):
     """Sum of spikes over the d channels of each head: [T, B, N, D] to [T, B, N, h]."""
 
     kind = Kind.SPIKE_SUM
+    signal = Signal.COUNTS
 
     def __init__(self, num_heads: int) -> None:
         super().__init__()
@@ -85,15 +80,12 @@ class HeadSum(Leaf):
         N, D = inputs[0].shape[-2:]
         return Facts(macs=N * D, attributes={"num_heads": self.num_heads})
 
-    def carries(self, signals: Sequence[Signal]) -> Signal:
-        """Sums of spikes are counts."""
-        return Signal.COUNTS
-
 
 class TokenSum(Leaf):
     """Sum of spikes over the tokens of each channel: [T, B, N, D] to [T, B, D]."""
 
     kind = Kind.SPIKE_SUM
+    signal = Signal.COUNTS
 
     def forward(self, x: Tensor, *, active: ActiveTokens | None = None) -> Tensor:
         """Return the counts."""
@@ -103,10 +95,6 @@ class TokenSum(Leaf):
         """Count N D additions."""
         N, D = inputs[0].shape[-2:]
         return Facts(macs=N * D)
-
-    def carries(self, signals: Sequence[Signal]) -> Signal:
-        """Sums of spikes are counts."""
-        return Signal.COUNTS
 
 
 class _Mask(Leaf):

@@ -27,9 +27,14 @@ class Facts:
 
 
 class Leaf(nn.Module):
-    """A module that a trace records as one operation."""
+    """A module that a trace records as one operation.
+
+    Attributes:
+        signal: of the output, if it does not depend on those of the inputs.
+    """
 
     kind: Kind
+    signal = Signal.MEMBRANE
 
     def facts(self, inputs: Sequence[Tensor], output: Tensor) -> Facts:
         """Return the costs for inputs of these shapes; ``output`` may be a meta tensor."""
@@ -46,7 +51,7 @@ class Leaf(nn.Module):
 
     def carries(self, signals: Sequence[Signal]) -> Signal:
         """Return the signal of the output, given those of the inputs."""
-        return Signal.MEMBRANE
+        return self.signal
 
 
 def joined(signals: Sequence[Signal], *, of_spikes: Signal) -> Signal:

@@ -12,10 +12,16 @@ from spikenas.nn.operations.leaf import Facts, Leaf, joined
 from spikenas.workload import Kind, Signal
 
 
-class MeanOverTokens(Leaf):
-    """Mean of tokens [T, B, N, D] to [T, B, D]; chips fold the divisor into the next weights."""
-
+class _Mean(Leaf):
     kind = Kind.MEAN
+
+    def carries(self, signals: Sequence[Signal]) -> Signal:
+        """A sum of spikes, apart from its divisor."""
+        return joined(signals, of_spikes=Signal.COUNTS)
+
+
+class MeanOverTokens(_Mean):
+    """Mean of tokens [T, B, N, D] to [T, B, D]; chips fold the divisor into the next weights."""
 
     def forward(self, x: Tensor, *, active: ActiveTokens | None = None) -> Tensor:
         """Return [T, B, D], zero for samples without active tokens."""
@@ -27,15 +33,9 @@ class MeanOverTokens(Leaf):
         share = active.counts.clamp(min=1).to(x.dtype) / x.shape[2]  # [T, B]
         return x.mean(2) / share.unsqueeze(2)
 
-    def carries(self, signals: Sequence[Signal]) -> Signal:
-        """A sum of spikes, apart from its divisor."""
-        return joined(signals, of_spikes=Signal.COUNTS)
 
-
-class MeanOverSteps(Leaf):
+class MeanOverSteps(_Mean):
     """Mean over time [T, B, D] to [B, D]; later operations run once per inference."""
-
-    kind = Kind.MEAN
 
     def forward(self, x: Tensor, *, active: ActiveTokens | None = None) -> Tensor:
         """Return [B, D], the mean over the steps at which a sample has active tokens."""
@@ -49,7 +49,3 @@ class MeanOverSteps(Leaf):
     def facts(self, inputs: Sequence[Tensor], output: Tensor) -> Facts:
         """The output has no time axis."""
         return Facts(ends_time=True)
-
-    def carries(self, signals: Sequence[Signal]) -> Signal:
-        """A sum of spikes, apart from its divisor."""
-        return joined(signals, of_spikes=Signal.COUNTS)

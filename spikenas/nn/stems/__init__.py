@@ -1,8 +1,11 @@
 """Stems: from an image [T, B, C, H, W] to tokens on a grid coarser by ``patch_size``."""
 
+from functools import partial
+
 from spikenas.registry import Component, Site, register
 
 _HERE = "spikenas.nn.stems"
+_component = partial(Component, family="stem")
 
 
 def _conv_side_rule(site: Site) -> str | None:
@@ -59,43 +62,37 @@ def _conv_rule(site: Site) -> str | None:
 
 
 register(
-    Component(
-        family="stem",
+    _component(
         name="conv",
         target=f"{_HERE}.conv:ConvStem",
         source="strided convolutions with batch norm and neuron, after Springenberg 2015",
         structural_rule=_conv_rule,
     ),
-    Component(
-        family="stem",
+    _component(
         name="conv_side",
         target=f"{_HERE}.conv_side:ConvSideStem",
         source="Deng 2024 (STMixer), IPSPS",
         structural_rule=_conv_side_rule,
     ),
-    Component(
-        family="stem",
+    _component(
         name="deformed_shortcut",
         target=f"{_HERE}.deformed_shortcut:DeformedShortcutStem",
         source="Zhou 2024 (QKFormer), SPEDS, section 3.5",
         structural_rule=_deformed_shortcut_rule,
     ),
-    Component(
-        family="stem",
+    _component(
         name="i_sps",
         target=f"{_HERE}.i_sps:IntegratedPatchSplitting",
         source="STAS (arXiv 2508.14138), I-SPS",
         structural_rule=_i_sps_rule,
     ),
-    Component(
-        family="stem",
+    _component(
         name="sps",
         target=f"{_HERE}.sps:SpikingPatchSplitting",
         source="Zhou 2023 (Spikformer), eq. 3-5",
         structural_rule=_sps_rule,
     ),
-    Component(
-        family="stem",
+    _component(
         name="sps_membrane",
         target=f"{_HERE}.sps_membrane:MembranePatchSplitting",
         source="Yao 2023 (Spike-Driven Transformer), MS_SPS",
