@@ -61,14 +61,14 @@ class OperationGraph:
 
 def applies(rule: ChipRule, operation: Operation, graph: OperationGraph) -> bool:
     """Whether a rule applies to an operation."""
-    signals = [operand.signal for operand in operation.inputs]
+    inputs = operation.inputs
     if not (
         operation.kind in rule.kinds
         and operation.name.startswith(rule.within)
         and not (rule.not_within and operation.name.startswith(rule.not_within))
-        and (not rule.any_input or any(signal in rule.any_input for signal in signals))
-        and (not rule.all_inputs or all(signal in rule.all_inputs for signal in signals))
-        and (not rule.from_image or any(each.source == "input" for each in operation.inputs))
+        and (not rule.any_input or any(each.signal in rule.any_input for each in inputs))
+        and (not rule.all_inputs or all(each.signal in rule.all_inputs for each in inputs))
+        and (not rule.from_image or any(each.source == "input" for each in inputs))
         and (not rule.biased or operation.biases > 0)
         and all(_exceeds(operation.attributes.get(name), n) for name, n in rule.above.items())
         and not (

@@ -204,8 +204,11 @@ class ChipProfile(Table):
 
     def fact(self, name: str) -> Fact:
         """Return a limit, a fact of structure or a rule."""
-        tables: tuple[Mapping[Any, Fact], ...] = (self.limits, self.structure, self.rules)
-        return next(table[name] for table in tables if name in table)
+        if name in self.rules:
+            return self.rules[name]
+        return (
+            self.limit(name) if name in self.limits else self.structure[cast(StructureName, name)]
+        )
 
     def _extending(self, name: str, source: str) -> "ChipProfile":
         """Return the profile with everything that it inherits from another one."""

@@ -263,7 +263,16 @@ def _is_soft(chip: ChipProfile, breach: Breach) -> bool:
 def _violation(chip: ChipProfile, breach: Breach, severity: _Severity = "violation") -> Violation:
     fact = chip.fact(breach.rule)
     return Violation(
-        chip=chip.name, reason=fact.reason, cure=fact.cure, severity=severity, **asdict(breach)
+        chip=chip.name,
+        operation=breach.operation,
+        rule=breach.rule,
+        limit=breach.limit,
+        need=breach.need,
+        have=breach.have,
+        reason=fact.reason,
+        cure=fact.cure,
+        severity=severity,
+        bound=breach.bound,
     )
 
 

@@ -167,29 +167,19 @@ class _AnyNeuron(Neuron):
         return Facts(attributes={_UNITS: self.v_threshold})
 
 
-class _Calls(TorchFunctionMode):
-    """Intercepts the functions of PyTorch."""
+class _SkipInitialisation(TorchFunctionMode):
+    """Skips drawing the initial weights, which takes most of the time of building."""
 
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
-        return self.call(func, *args, **(kwargs or {}))
-
-    def call(self, func: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        raise NotImplementedError
-
-
-class _SkipInitialisation(_Calls):
-    """Skips drawing the initial weights, which takes most of the time of building."""
-
-    def call(self, func: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         module, name = getattr(func, "__module__", ""), getattr(func, "__name__", "")
         if module == "torch.nn.init" or name in ("normal_", "uniform_", "zero_", "fill_"):
             return args[0] if args else kwargs["tensor"]
-        return func(*args, **kwargs)
+        return func(*args, **(kwargs or {}))
 
 
-class _FollowOrigins(_Calls):
+class _FollowOrigins(TorchFunctionMode):
     """Tells the recorder which tensors are derived from which outside of leaves.
 
     Of convolutions it only computes the shape: PyTorch would first expand their whole weights.
@@ -199,10 +189,12 @@ class _FollowOrigins(_Calls):
         super().__init__()
         self._recorder = recorder
 
-    def call(self, func: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
         if func in (F.conv1d, F.conv2d):
-            return _convolved(*args, **kwargs)
-        found = func(*args, **kwargs)
+            return _convolved(*args, **(kwargs or {}))
+        found = func(*args, **(kwargs or {}))
         if isinstance(found, Tensor) and args and isinstance(args[0], Tensor):
             self._recorder.reshaped(args[0], found)
         return found

@@ -159,7 +159,8 @@ def _weighted(operation: Operation, prices: _Prices, biased: set[str]) -> Cost:
         axes = int(operation.attributes.get("dimensions", 2))
         kernel = int(operation.attributes.get("kernel_size", 1)) ** axes
         addresses = 2 * spikes * prices.mac + spikes * kernel * prices.add
-    arithmetic = events * (prices.add if is_on_spikes(operation) else prices.mac)
+    adds_only = is_on_spikes(operation)
+    arithmetic = events * (prices.add if adds_only else prices.mac)
     terms = {
         "weights": events * prices.access(operation.weights),
         "membranes": 2 * events * prices.access(outputs),
@@ -172,25 +173,25 @@ def _weighted(operation: Operation, prices: _Prices, biased: set[str]) -> Cost:
         added = outputs * operation.steps * operation.active_share
         terms["biases"] = added * prices.access(channels)
         arithmetic += added * prices.add
-    return _cost_of_events(operation, events, {**terms, "arithmetic": arithmetic})
+    return _of_events(events, {**terms, "arithmetic": arithmetic}, adds_only=adds_only)
 
 
 def _product(operation: Operation, prices: _Prices) -> Cost:
     """Return the cost of a product, mask or sum of data, paid for each pair of non-zeros."""
-    events = events_of(operation)
+    events, adds_only = events_of(operation), is_on_spikes(operation)
     read = sum(prices.access(prod(operand.shape)) for operand in operation.inputs)
     terms = {
         "spikes": events * read,
         "membranes": 2 * events * prices.access(prod(operation.output_shape)),
-        "arithmetic": events * (prices.add if is_on_spikes(operation) else prices.mac),
+        "arithmetic": events * (prices.add if adds_only else prices.mac),
     }
-    return _cost_of_events(operation, events, terms)
+    return _of_events(events, terms, adds_only=adds_only)
 
 
-def _cost_of_events(operation: Operation, events: float, terms: Mapping[str, float]) -> Cost:
-    """Count events on spikes as accumulates, all others as multiply-accumulates."""
-    counted = {"synops" if is_on_spikes(operation) else "macs": events}
-    return Cost(**counted, terms=_exact(terms))
+def _of_events(events: float, terms: Mapping[str, float], *, adds_only: bool) -> Cost:
+    """Return the cost of events, which are accumulates or multiply-accumulates."""
+    synops, macs = (events, 0.0) if adds_only else (0.0, events)
+    return Cost(synops=synops, macs=macs, terms=_exact(terms))
 
 
 def _neuron(operation: Operation, prices: _Prices, *, is_touched: bool) -> Cost:
