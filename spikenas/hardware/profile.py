@@ -206,9 +206,9 @@ class ChipProfile(Table):
         """Return a limit, a fact of structure or a rule."""
         if name in self.rules:
             return self.rules[name]
-        return (
-            self.limit(name) if name in self.limits else self.structure[cast(StructureName, name)]
-        )
+        if name in self.limits:
+            return self.limit(name)
+        return self.structure[cast(StructureName, name)]
 
     def _extending(self, name: str, source: str) -> "ChipProfile":
         """Return the profile with everything that it inherits from another one."""

@@ -130,8 +130,8 @@ def build_network(architecture: Architecture) -> SpikingTransformer:
     """
     if not isinstance(architecture, Architecture):
         raise UsageError(
-            f"build_network is given {in_short(architecture)}; needed: an Architecture, from a "
-            "table by Architecture.from_dict or from a name by spikenas.published"
+            f"build_network is given {in_short(architecture)}; needed: an Architecture, which "
+            "Architecture.from_dict makes of a table and spikenas.published of a name"
         )
     return SpikingTransformer(architecture)
 
