@@ -1,7 +1,7 @@
 """The record of every run: SQLite beside the user, or PostgreSQL by URL.
 
-The user has three tools here: `Store` (all runs), `Run` (one, to be read) and `RunWriter` (one,
-to be driven). Nothing outside this package sees SQL, SQLAlchemy or alembic.
+`Store` gives access to all runs, `Run` reads one, and `RunWriter` writes the one that this process
+drives. No code outside this package sees SQL, SQLAlchemy or alembic.
 """
 
 from spikenas.store.candidate import Attempt, Candidate, read_weights

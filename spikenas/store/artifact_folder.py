@@ -1,12 +1,13 @@
-"""Where the weights of a store lie, and that they are this store's and no other's.
+"""The folder with the weights of a store, and the check that it belongs to this store.
 
-A store has a UUID, and the folder of its weights a marker with it. A folder whose marker is
-another's is never read, written or cleared. So a store that is moved or copied with its folder
-works, one that is renamed finds the folder by what it recorded, and a new store under an old name
-takes a folder of its own.
+Each store has a UUID, and its folder contains a marker file with that UUID. A folder with the
+marker of another store is never read, written or cleared. So a store that is moved or copied
+together with its folder works, a renamed store finds the folder that it recorded, and a new store
+under an old name gets a new folder.
 
-A copy of a database has the UUID of its original, so the marker also names the database that
-writes there and the folder itself. A folder that was copied is told by its own path.
+A copy of a database has the same UUID as the original, so the marker also names the database that
+writes to the folder, and the folder itself. If the path in the marker is not the path of the
+folder, the folder was copied or moved.
 """
 
 import hashlib
@@ -25,17 +26,17 @@ from spikenas.store.schema import artifacts, store
 
 MARKER = ".spikenas-store.json"
 _SUFFIXES = (".db", ".sqlite", ".sqlite3")
-_SHOWN = 8  # digits of the UUID in a folder's name
+_UUID_DIGITS = 8  # of the UUID in a folder's name
 
 
 def find_folder(database: Database, given: Path | None) -> Path:
-    """Return the folder of the store: the first of its places that is its own, else a free one.
+    """Return the folder of the store: the first known one that it owns, else an unused one.
 
-    Raises StoreError where ``given`` belongs to another store.
+    Raises StoreError if ``given`` belongs to another store.
     """
     uuid, recorded = _identity(database)
     default = _default(database)
-    own = default.with_name(f"{default.name}-{uuid[:_SHOWN]}")
+    own = default.with_name(f"{default.name}-{uuid[:_UUID_DIGITS]}")
     places = [recorded, default, own] if recorded else [default, own]
     if given is not None:
         given = given.absolute()
@@ -48,17 +49,17 @@ def find_folder(database: Database, given: Path | None) -> Path:
     for place in places:
         if _marker(place).get("store") == uuid:
             return place
-    for place in (*places, *_former(database)):  # of a store before there were markers
+    for place in (*places, *_former(database)):  # 0.1.0 wrote no markers
         if _marker(place).get("store") is None and _holds_own(database, place):
             return place
     return default if _is_free(default) else own
 
 
 def claim(database: Database, folder: Path) -> None:
-    """Make the folder and mark it as this store's; called by who begins to write.
+    """Create the folder and mark it as this store's, before the first write.
 
-    Raises StoreError where it cannot be written, is that of a store which this one is a copy of, or
-    is a second one.
+    Raises StoreError if the folder cannot be written, if it belongs to the original of which this
+    store is a copy, or if the store already has weights in another folder.
     """
     try:
         str(folder).encode()
@@ -88,7 +89,7 @@ def claim(database: Database, folder: Path) -> None:
 
 
 def _marker(folder: Path) -> dict[str, str]:
-    """Return the marker: ``store``, its UUID, ``database`` and ``folder``; empty without one."""
+    """Return ``store`` (the UUID), ``database`` and ``folder`` of the marker, or nothing."""
     try:
         found = json.loads((folder / MARKER).read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -106,7 +107,7 @@ def _identity(database: Database) -> tuple[str, Path | None]:
 
 
 def _relative(database: Database, folder: Path) -> str:
-    """Return the folder as it is recorded: from the database's own, so that both can move."""
+    """Return the path to record: relative to the database's folder, so that both can be moved."""
     if database.path is not None and folder.is_relative_to(database.path.parent):
         return folder.relative_to(database.path.parent).as_posix()
     return folder.as_posix()
@@ -121,7 +122,7 @@ def _default(database: Database) -> Path:
 
 
 def _former(database: Database) -> tuple[Path, ...]:
-    """Return where 0.1.0 kept weights: it cut the name at its last dot and knew no port."""
+    """Return the folder of 0.1.0: the name up to its last dot, without the port."""
     path = database.path
     if path is None:
         return (Path("spikenas-artifacts", database.name_without_port).absolute(),)
@@ -129,9 +130,9 @@ def _former(database: Database) -> tuple[Path, ...]:
 
 
 def _whereabouts(database: Database) -> str:
-    """Return which database this is: its file, or in PostgreSQL its server and its OID there.
+    """Return the file of the database, or the id of the PostgreSQL server and its OID there.
 
-    Those stay what they are under another name of the host or of the database.
+    Renaming the host or the database changes neither of the two.
     """
     if database.path is not None:
         return str(database.path)
@@ -144,7 +145,7 @@ def _whereabouts(database: Database) -> str:
 
 
 def _holds_own(database: Database, folder: Path) -> bool:
-    """Whether a file lies there that this store recorded, with the bytes that it recorded."""
+    """Whether the folder has a file that this store recorded, with the same SHA-256."""
     if not folder.is_dir():
         return False
     with database.reading() as connection:
@@ -157,17 +158,17 @@ def _holds_own(database: Database, folder: Path) -> bool:
 
 
 def _is_free(folder: Path) -> bool:
-    """Whether nobody's weights lie there."""
+    """Whether the folder contains no weights of any store."""
     if _marker(folder).get("store") is not None:
         return False
     return not folder.is_dir() or not any(folder.glob("*/*.safetensors"))
 
 
 def _refuse_copy(database: Database, folder: Path, uuid: str) -> None:
-    """Raise where the database was copied without its folder and the original is still there."""
+    """Raise if the database was copied without its folder and the original still exists."""
     marker = _marker(folder)
     if marker.get("store") != uuid or marker.get("folder") != str(folder.resolve()):
-        return  # a new folder, or one that was copied or moved
+        return  # the folder is new, or was copied or moved
     original = marker.get("database", "")
     if original == _whereabouts(database):
         return
@@ -185,7 +186,7 @@ def _refuse_copy(database: Database, folder: Path, uuid: str) -> None:
 
 
 def _refuse_second(database: Database, first: Path, folder: Path) -> None:
-    """Raise where weights that lie in the folder that the store knows are not in the other one."""
+    """Raise if the folder that the store knows has weights that the other one lacks."""
     with database.reading() as connection:
         kept = connection.execute(select(artifacts.c.path)).scalars().all()
     if any((first / path).exists() and not (folder / path).exists() for path in kept):

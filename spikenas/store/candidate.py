@@ -1,4 +1,4 @@
-"""`Candidate` and `Attempt`: rows of the store as plain data, and how they are read."""
+"""`Candidate` and `Attempt`: rows of the store as plain data, and their queries."""
 
 import hashlib
 from collections.abc import Mapping
@@ -19,12 +19,11 @@ from spikenas.store.schema import architectures, artifacts, attempts, evaluation
 
 @dataclass(frozen=True, kw_only=True)
 class Candidate(Figures[None]):
-    """One proposal of a run: what it is, how it stands and what it scored.
+    """One proposal of a run: its genes, its state and its figures.
 
-    Figures are None until it was trained. ``row`` is its place in the store, over all runs;
-    ``number`` that of its proposal within the run. ``duplicate_of`` is the row whose result it
-    shares. ``weights_path`` and ``weights_sha256`` are set while its weights are kept, for
-    `read_weights`.
+    Figures are None until it is trained. ``row`` is its id in the store; ``number`` counts the
+    proposals of the run. ``duplicate_of`` is the row whose result it shares. ``weights_path`` and
+    ``weights_sha256`` are set while its weights are kept; `read_weights` reads them.
     """
 
     row: int
@@ -51,18 +50,18 @@ class Candidate(Figures[None]):
 
     @cached_property
     def architecture(self) -> Architecture:
-        """The genotype; raises UnknownNameError when a plugin that it needs is not imported."""
+        """The genotype; UnknownNameError if a plugin that it needs is not imported."""
         return Architecture.from_dict(self.genes)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the JSON form, as a member of ``pareto --json``."""
+        """Return the JSON form, as in ``pareto --json``."""
         shown = {name: getattr(self, name) for name in (*FIGURES, "fidelity", "seed")}
         return {"id": self.id, "key": self.key, "architecture": dict(self.genes), **shown}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
-    """One time that a worker tried a candidate; ``outcome`` is a State, requeued or interrupted."""
+    """A worker's attempt at a candidate; ``outcome`` is a State, requeued or interrupted."""
 
     number: int
     worker: str
@@ -74,7 +73,7 @@ class Attempt:
 
 
 def select_candidates() -> Select[Any]:
-    """Return the query whose rows `to_candidate` reads; filters are added to it."""
+    """Return the query for the rows that `to_candidate` reads; callers add filters."""
     weights = artifacts.alias("weights")
     of_candidate = (weights.c.evaluation_id == evaluations.c.id) & (weights.c.kind == "weights")
     return (
@@ -95,7 +94,7 @@ def select_candidates() -> Select[Any]:
 
 
 def to_candidate(row: Row[Any], artifact_folder: Path) -> Candidate:
-    """Return a row of `select_candidates` as data."""
+    """Convert a row of `select_candidates`."""
     columns = dict(row._mapping)
     path = columns.pop("weights_path")
     return Candidate(
@@ -108,12 +107,12 @@ def to_candidate(row: Row[Any], artifact_folder: Path) -> Candidate:
 
 
 def read_weights(candidate: Candidate) -> bytes:
-    """Return the kept weights of a candidate, the same bytes that were recorded.
+    """Return the kept weights of a candidate, verified against the recorded SHA-256.
 
     Raises:
-        NotFoundError: they were not kept, or the file is not where it is looked for.
-        ArtefactError: the file is damaged or cut off.
-        MachineError: the machine does not let it be read.
+        NotFoundError: they were not kept, or the file is missing.
+        ArtefactError: the file is damaged or truncated.
+        MachineError: the file cannot be read.
     """
     name, path = f"{candidate.run}/{candidate.id}", candidate.weights_path
     if path is None:
@@ -145,7 +144,7 @@ def read_weights(candidate: Candidate) -> bytes:
 
 
 def read_attempts(connection: Connection, row: int) -> list[Attempt]:
-    """Return each time that the candidate was tried, first one first."""
+    """Return the attempts at a candidate, first one first."""
     query = (
         select(*(attempts.c[field.name] for field in fields(Attempt)))
         .where(attempts.c.evaluation_id == row)

@@ -1,7 +1,7 @@
 """Time by the database's clock, so that hosts with different clocks agree; always UTC.
 
-PostgreSQL keeps ``timestamptz``. SQLite keeps text, ``2026-11-24 09:12:03.250``, which sorts as it
-reads and is written only by SQLite itself.
+PostgreSQL stores ``timestamptz``. SQLite stores text, ``2026-11-24 09:12:03.250``, which sorts by
+time and is written only by SQLite itself.
 """
 
 from datetime import UTC, datetime
@@ -15,25 +15,25 @@ from sqlalchemy.types import TypeDecorator, TypeEngine
 
 
 class UtcTime(TypeDecorator[datetime]):
-    """A moment; reads as an aware `datetime` in UTC."""
+    """A timestamp, read as an aware `datetime` in UTC."""
 
     impl = DateTime(timezone=True)
     cache_ok = True
 
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
-        """Keep text where the database has no type for a moment."""
+        """Use text in SQLite, which has no type for a timestamp."""
         sqlite = dialect.name == "sqlite"
         return dialect.type_descriptor(String(23) if sqlite else DateTime(timezone=True))
 
     def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
-        """Return an aware moment whatever the database gave."""
+        """Return the driver's text or datetime as an aware datetime."""
         if isinstance(value, str):
             return datetime.fromisoformat(value).replace(tzinfo=UTC)
         return None if value is None else value.astimezone(UTC)
 
 
 class DatabaseTime(ColumnElement[datetime]):
-    """The database's present, or ``seconds`` after it, as a part of a statement."""
+    """The database's current time plus ``seconds``, as an SQL expression."""
 
     inherit_cache = False
     type = UtcTime()

@@ -1,8 +1,8 @@
-"""`Database`: the one door to SQLite or PostgreSQL, in short transactions.
+"""`Database`: access to SQLite or PostgreSQL in short transactions.
 
-SQLite runs in WAL mode, so that reading never waits for the driver, and a write takes its lock
-with BEGIN IMMEDIATE: an upgrade from reading to writing would fail at once, whatever the timeout.
-Every error of the database leaves here as a StoreError without the password.
+SQLite runs in WAL mode, so that readers never wait for the driver. Writers begin with BEGIN
+IMMEDIATE, because upgrading a read transaction to a write fails at once, whatever the timeout.
+Every database error is raised as a StoreError without the password.
 """
 
 import atexit
@@ -31,10 +31,11 @@ _FORMS = "sqlite:///runs.db or postgresql://user:password@host/database"
 
 
 class Database:
-    """An engine that begins its transactions rightly and speaks without secrets.
+    """An engine with read and write transactions, whose messages never contain the password.
 
     Attributes:
-        option: what names it in a command; nothing for the default, or for a URL with a password.
+        option: the option that names it in a command; empty for the default store and for a URL
+            with a password.
     """
 
     def __init__(self, url: str, *, is_default: bool = False) -> None:
@@ -42,7 +43,10 @@ class Database:
         has_secret = bool(self._url.password)
         self.option = () if is_default or has_secret else ("--store", url)
         self.is_read_only = self.path is not None and _is_read_only(self.path)
-        self.engine = self._sqlite() if self.path else _postgresql(self._url)
+        if self.path is None:
+            self.engine = _postgresql(self._url)
+        else:
+            self.engine = _sqlite_read_only(self.path) if self.is_read_only else _sqlite(self._url)
 
     @property
     def url(self) -> str:
@@ -57,24 +61,24 @@ class Database:
 
     @property
     def name(self) -> str:
-        """The host, port and database of PostgreSQL, fit for a folder's name."""
+        """The host, port and database of PostgreSQL, usable as the name of a folder."""
         port = "" if self._url.port in (None, _POSTGRESQL_PORT) else f"-{self._url.port}"
         return _as_file_name(f"{self._url.host or 'local'}{port}-{self._url.database}")
 
     @property
     def name_without_port(self) -> str:
-        """What 0.1.0 called it."""
+        """The name that 0.1.0 used."""
         return _as_file_name(f"{self._url.host or 'local'}-{self._url.database}")
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
-        """Open a transaction that changes nothing."""
+        """Begin a read transaction."""
         with self.explained(), self.engine.connect() as connection, connection.begin():
             yield connection
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
-        """Open a transaction that writes: all of it, or on any exception nothing."""
+        """Begin a write transaction; any exception rolls it back."""
         with self.explained(), self.engine.connect() as connection:
             connection.execution_options(spikenas_writes=True)
             with connection.begin():
@@ -82,18 +86,18 @@ class Database:
 
     @contextmanager
     def explained(self) -> Iterator[None]:
-        """Turn errors of the database into StoreError; broken constraints stay what they are."""
+        """Convert database errors to StoreError, except for IntegrityError."""
         try:
             yield
         except IntegrityError:
             raise
-        except UnicodeEncodeError as error:  # a name of the user's, from the bytes of a shell
+        except UnicodeEncodeError as error:  # a name from the command line
             raise UsageError(f"{error.object!r} is not UTF-8, which a store needs") from None
         except (DBAPIError, PoolTimeoutError, sqlite3.Error) as error:
             raise StoreError(self._explain(error)) from None
 
     def require_writable(self) -> None:
-        """Raise StoreError for a store that is only read: what its copy took would be lost."""
+        """Raise StoreError for a read-only store: writes to a copy of it would be lost."""
         if self.is_read_only:
             raise StoreError(
                 f"{self.url} can be read, but not written; make the file and its folder writable, "
@@ -105,7 +109,7 @@ class Database:
         self.engine.dispose()
 
     def redact(self, text: str) -> str:
-        """Return the text without the password, however it was quoted."""
+        """Return the text with the password replaced, in every way of quoting it."""
         password = str(self._url.password or "")
         for form in {password, quote(password, safe=""), quote_plus(password)} - {""}:
             text = text.replace(form, "***")
@@ -113,12 +117,6 @@ class Database:
 
     def __repr__(self) -> str:
         return f"Database({self.url!r})"
-
-    def _sqlite(self) -> Engine:
-        if self.is_read_only:
-            assert self.path is not None
-            return _sqlite_read_only(self.path)
-        return _sqlite(self._url)
 
     def _explain(self, error: Exception) -> str:
         original = self.redact(str(getattr(error, "orig", None) or error)).strip()
@@ -148,7 +146,7 @@ def _as_file_name(text: str) -> str:
 
 
 def parse_url(text: str) -> URL:
-    """Return the URL with our driver; a password may hold ``{ } % @`` as they are."""
+    """Return the URL with the driver that we use; a password may contain an unquoted ``@``."""
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -156,7 +154,7 @@ def parse_url(text: str) -> URL:
             "the database URL has bytes that are not UTF-8; rename the file, or give another one"
         ) from None
     head, at, location = text.rpartition("@")
-    if re.search(r"\?\w+=", head):  # that @ is of an option, not before the host
+    if re.search(r"\?\w+=", head):  # the last @ is inside an option
         head, at, location = text.partition("?")[0].rpartition("@")
         location += "".join(text.partition("?")[1:])
     scheme, colon, secret = head.partition("://")[2].partition(":")
@@ -172,7 +170,7 @@ def parse_url(text: str) -> URL:
         raise UsageError(f"{named} cannot be read; needed: {_FORMS}{meant}") from None
     backend = url.drivername.partition("+")[0]
     if backend in ("postgresql", "postgres"):
-        password = url.query.get("password", url.password)  # libpq takes it in the query too
+        password = url.query.get("password", url.password)  # libpq also accepts it in the query
         url = url.difference_update_query(["password"])
         return url.set(
             drivername="postgresql+psycopg", password=str(password) if password else None
@@ -184,8 +182,8 @@ def parse_url(text: str) -> URL:
         )
     if "?" in text:
         raise UsageError(
-            f"database URL {text!r} has a '?', behind which options would stand, and SQLite takes "
-            "none here; leave them out, or write %3F where the name of the file has one"
+            f"database URL {text!r} has a '?', which begins options, and SQLite takes none here; "
+            "leave them out, or write %3F for a ? in the name of the file"
         )
     if url.database in (None, "", ":memory:") or url.query or url.host or url.username:
         raise UsageError(f"database URL {text!r} names no plain file; needed: sqlite:///FILE.db")
@@ -206,7 +204,7 @@ def _sqlite(url: URL) -> Engine:
             f"SQLite {sqlite3.sqlite_version} is too old for this store; needed: 3.28, "
             "or PostgreSQL by URL"
         )
-    # BEGIN is ours to say, see `_begin`; without this the driver says it, late and deferred.
+    # `_begin` sends BEGIN; by default the driver sends it, late and deferred.
     engine = create_engine(
         url,
         connect_args={"isolation_level": None, "timeout": BUSY_TIMEOUT_S},
@@ -222,11 +220,11 @@ def _is_read_only(path: Path) -> bool:
 
 
 def _sqlite_read_only(path: Path) -> Engine:
-    """Read a database that cannot be written, and make no file beside it.
+    """Read a database that cannot be written, without creating files beside it.
 
-    While somebody else writes it, SQLite reads the write-ahead log with its index, as always. It
-    would make them where they are not both there, so the file is then taken for one that nobody
-    writes; what is left in a log is read from a copy of both.
+    If both the write-ahead log and its index exist, another process is writing, and SQLite reads
+    them as usual. Otherwise SQLite would create them, so the file is opened as immutable; if a log
+    was left behind, a copy of the file and the log is opened instead.
     """
     uri = f"{path.as_uri()}?mode=ro"
     log, index = (path.with_name(f"{path.name}-{part}") for part in ("wal", "shm"))
@@ -271,7 +269,7 @@ def _postgresql(url: URL) -> Engine:
     wanted: dict[str, Any] = {
         "connect_timeout": 10,
         "application_name": "spikenas",
-        "tcp_user_timeout": 30_000,  # ms; a cut line is an error, not a wait for ever
+        "tcp_user_timeout": 30_000,  # ms; a lost connection must raise, not hang
     }
     try:
         return create_engine(

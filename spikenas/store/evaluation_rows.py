@@ -13,12 +13,12 @@ from spikenas.workload import Workload
 
 
 def evaluation_columns(evaluation: Evaluation) -> dict[str, Any]:
-    """Return what goes into the candidate's row; raise ValueError for a figure out of range."""
+    """Return the columns of the candidate's row; ValueError for a figure out of range."""
     if complaint := evaluation.complaint():
         raise ValueError(complaint)
     columns = {name: value for name, value in evaluation.to_dict().items() if name != "workload"}
     for name, figure in FIGURES.items():
-        if columns[name] is not None:  # a driver of a database knows no numpy
+        if columns[name] is not None:  # database drivers reject numpy numbers
             columns[name] = figure.type(columns[name])
     return columns
 
@@ -47,7 +47,7 @@ def insert_workload(connection: Connection, row: int, workload: Workload) -> Non
 
 
 def read_evaluation(connection: Connection, row: int) -> Evaluation:
-    """Return what a candidate scored; raise NotFoundError where it was not trained to an end."""
+    """Return a candidate's evaluation; NotFoundError if its training has not completed."""
     found = connection.execute(
         select(evaluations, architectures.c.num_steps)
         .join(architectures, architectures.c.id == evaluations.c.architecture_id)

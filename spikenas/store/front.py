@@ -1,9 +1,9 @@
-"""The Pareto front, computed where the rows are.
+"""The Pareto front, computed in SQL.
 
-For two objectives the rows are swept in the order of one, with a running best of the other (a
-window function): what is better than all before it is on the front, unless a row of equal rank in
-the order beats it. Equal points are on the front together, as in `spikenas.pareto`, which sweeps
-three and more objectives.
+For two objectives, a window function sorts the rows by one of them and keeps the running best of
+the other. A row that is better than all rows before it is on the front, unless another row with
+the same sort value is better still. Equal points are on the front together, as in
+`spikenas.pareto`, which handles three and more objectives.
 """
 
 from collections.abc import Sequence
@@ -24,8 +24,8 @@ def front_rows(
     objectives: Sequence[Figure],
     where: ColumnElement[bool],
 ) -> list[int]:
-    """Return the rows on the front of what ``where`` leaves of the run."""
-    # A row that is older than a figure lacks it, and cannot be compared.
+    """Return the ids on the front of those rows of the run that satisfy ``where``."""
+    # A row written before a figure was added has no value to compare.
     where = and_(where, *(evaluations.c[each.name].is_not(None) for each in objectives))
     if len(objectives) <= 2:
         return list(connection.execute(_sweep(run, objectives, where)).scalars())
@@ -40,7 +40,7 @@ def front_rows(
 
 def _sweep(run: int, objectives: Sequence[Figure], where: ColumnElement[bool]) -> Select[Any]:
     """Return the query for the ids on the front of one or two objectives."""
-    # Energy gives the order where it is an objective: the index has that order.
+    # Sort by energy if it is an objective: the index is in that order.
     by, other = sorted((objectives[0], objectives[-1]), key=lambda o: o.name != "energy_uj")
     x, y = evaluations.c[by.name].label("x"), evaluations.c[other.name].label("y")
     best = func.max if other.direction == "maximize" else func.min
@@ -52,7 +52,7 @@ def _sweep(run: int, objectives: Sequence[Figure], where: ColumnElement[bool]) -
         if other.direction == "maximize"
         else swept.c.y < swept.c.best_before
     )
-    # Rows of equal x come in any order, so more than one may pass: the best of them is meant.
+    # Rows of equal x come in any order, so several may pass: keep the best of them.
     points = (
         select(swept.c.x, best(swept.c.y).label("y"))
         .where(or_(swept.c.best_before.is_(None), is_better))
@@ -65,9 +65,9 @@ def _sweep(run: int, objectives: Sequence[Figure], where: ColumnElement[bool]) -
 
 
 def _trained(run: int, where: ColumnElement[bool], *columns: ColumnElement[Any]) -> Select[Any]:
-    """Return a query over what may be on a front: complete, and no duplicate."""
+    """Return a query over the rows that can be on a front: complete and not a duplicate."""
     query = select(*columns).select_from(evaluations).where(where)
-    # Looking each architecture up takes longer than the sweep.
+    # The join takes longer than the sweep, so add it only if it is needed.
     if any(getattr(part, "table", None) is architectures for part in iterate(where)):
         query = query.join(architectures, architectures.c.id == evaluations.c.architecture_id)
     return query.where(

@@ -1,8 +1,8 @@
-"""The lease: at most one live driver a run, and no write by one that was replaced.
+"""The lease: a run has at most one live driver, and a replaced driver cannot write.
 
-A driver holds a run for 15 s, renewed every 5 s, by the database's clock. Each driver of a run
-has a larger fencing number than the one before; every write begins by renewing the lease under
-its number, so a driver that slept through its lease writes nothing once another took over.
+A driver holds a run for 15 s and renews that every 5 s, by the database's clock. Each driver of a
+run has a larger fencing number than the one before. Every write first renews the lease under this
+number, so a driver that was suspended past its lease cannot write after another one took over.
 """
 
 import os
@@ -27,7 +27,7 @@ LEASE_S, RENEWAL_S = 15, 5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Holder:
-    """A process that may drive a run; its start tells it from a later one of the same id."""
+    """A process that drives a run; its start time tells it from a later one with the same id."""
 
     host: str
     pid: int
@@ -54,7 +54,7 @@ class Holder:
 
 
 class Lease:
-    """One driver's hold on one run, renewed by a thread until `release` or the process ends."""
+    """The lease of one driver on one run; a thread renews it until `release` or exit."""
 
     def __init__(self, database: Database, run: int, fence: int) -> None:
         self.fence = fence
@@ -67,14 +67,14 @@ class Lease:
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
-        """Open a writing transaction that belongs to the holder; raise LeaseError if replaced."""
+        """Begin a write transaction; LeaseError if another driver has taken over."""
         with self._database.writing() as connection:
             if self._released.is_set() or not _extend(connection, self._run, self.fence):
                 raise LeaseError(_replaced(connection, self._run))
             yield connection
 
     def release(self, status: str) -> None:
-        """Give the run up, with the status that it stays in."""
+        """Release the run and set its final status."""
         with self.writing() as connection:
             connection.execute(
                 update(runs)
@@ -83,18 +83,18 @@ class Lease:
                     status=status,
                     ended_at=DatabaseTime(),
                     lease_expires_at=None,
-                    fence=self.fence + 1,  # a renewal under way comes too late
+                    fence=self.fence + 1,  # makes a concurrent renewal fail
                 )
             )
         self.stop()
 
     def stop(self) -> None:
-        """Renew no more, and write no more."""
+        """Stop renewing; later writes raise LeaseError."""
         self._released.set()
 
 
 def take_over(connection: Connection, run: int) -> int:
-    """Make this process the driver and return its fencing number; raise LeaseError if held."""
+    """Make this process the driver and return its fencing number; LeaseError if it has one."""
     found = connection.execute(
         select(runs, (runs.c.lease_expires_at > DatabaseTime()).label("is_live"))
         .where(runs.c.id == run)
@@ -128,7 +128,7 @@ def _extend(connection: Connection, run: int, fence: int) -> bool:
 def _renew(database: Database, run: int, fence: int, released: Event) -> None:
     held = True
     while held and not released.wait(RENEWAL_S):
-        # A database that is away for a moment costs nothing: the next write finds out.
+        # Ignore an outage of the database: the next write notices a lost lease.
         with suppress(StoreError), database.writing() as connection:
             held = released.is_set() or _extend(connection, run, fence)
 
@@ -148,9 +148,9 @@ def _named(found: Row[tuple[object, ...]]) -> str:
 
 
 def _host() -> str:
-    """Return the host's name and, on Linux, its boot and the space of its process ids.
+    """Return the host name and, on Linux, its boot id and PID namespace.
 
-    Containers and reboots share a name while their process ids mean different processes.
+    After a reboot, or in a container, the same name and process id can mean another process.
     """
     parts = [socket.gethostname() or "?"]
     with suppress(OSError):
@@ -160,7 +160,7 @@ def _host() -> str:
 
 
 def _started(pid: int) -> str | None:
-    """Return when a process of this host started, None if it ended; a zombie has ended."""
+    """Return when a process of this host started; None if it has ended or is a zombie."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
     except (FileNotFoundError, ProcessLookupError):

@@ -1,5 +1,6 @@
-"""`Run`: one search as the store has it, to be read; `RunSummary`: its line in a list."""
+"""`Run`: reads one search from the store; `RunSummary`: its line in a list of runs."""
 
+import logging
 import re
 import shlex
 from collections.abc import Collection, Mapping, Sequence
@@ -12,13 +13,15 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Select, case, func, literal, select
 
 from spikenas.evaluation import Evaluation, State
-from spikenas.exceptions import NotFoundError, UsageError
+from spikenas.exceptions import DataError, NotFoundError, UsageError
 from spikenas.figures import Figure, objective
-from spikenas.plugins import plugins_in
+from spikenas.plugins import import_plugins, plugins_in, refuse_changed
+from spikenas.preprocessing import Preprocessing
 from spikenas.store.candidate import (
     Attempt,
     Candidate,
     read_attempts,
+    read_weights,
     select_candidates,
     to_candidate,
 )
@@ -33,14 +36,15 @@ if TYPE_CHECKING:
     from spikenas.settings import SearchSettings
 
 MIN_PREFIX = 8
-_CHUNK = 10_000  # rows named in one statement; SQLite bears 32,766
+_CHUNK = 10_000  # ids in one statement; SQLite allows 32,766
 _SHOWN_ROWS = 10
 _IMPORTING = ("resume", "export", "energy")  # commands that need consent to a run's plugins
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunSummary:
-    """A run as a list shows it; ``counts`` has every state."""
+    """One line of the list of runs; ``counts`` has every state as a key."""
 
     name: str
     status: str
@@ -51,10 +55,10 @@ class RunSummary:
 
 
 class Run:
-    """One search: its settings, its candidates and their front. Reads the store as it is now.
+    """One search: its settings, its candidates and their front. Every call reads the store anew.
 
-    Candidates that were trained on other data or by other code than the last are of an earlier
-    ``generation``; they are never compared with the present ones.
+    When the data or the code changed, the run began a new ``generation``; candidates of earlier
+    generations are never compared with those of the current one.
     """
 
     def __init__(self, database: Database, row: int, artifact_folder: Path) -> None:
@@ -79,21 +83,21 @@ class Run:
 
     @property
     def settings(self) -> "SearchSettings":
-        """All that fixed the search; UsageError where a later spikenas wrote more than is known."""
+        """The settings of the search; UsageError if a later spikenas wrote unknown ones."""
         from spikenas.settings import SearchSettings  # noqa: PLC0415  (imports torch)
 
         return SearchSettings.from_dict(self.settings_json)
 
     @property
     def status(self) -> str:
-        """``running``, ``finished``, ``failed``, or ``interrupted``, as when its driver is gone."""
+        """``running``, ``finished``, ``failed`` or ``interrupted`` (also if the driver died)."""
         with self._database.reading() as connection:
             return str(
                 connection.execute(select(STATUS).where(runs.c.id == self._row)).scalar_one()
             )
 
     def counts(self) -> dict[str, int]:
-        """Return how many candidates stand how; every state is a key, duplicates are left out."""
+        """Return the number of candidates per state, without duplicates; has every state."""
         return read_counts(self._database, self._row)[self._row]
 
     def candidates(
@@ -107,10 +111,10 @@ class Run:
         """Return the candidates in the order of their proposal.
 
         Args:
-            states: only those that stand so; None for all.
+            states: only candidates in these states; None for all.
             where: a filter, see `spikenas.store.where`.
             include_duplicates: also proposals that share the result of an earlier one.
-            all_generations: also those of other data or other code, see ``generation``.
+            all_generations: also those trained on earlier data or by earlier code.
         """
         query = self._select(include_duplicates, all_generations)
         if states is not None:
@@ -120,7 +124,7 @@ class Run:
         return self._read(query.order_by(evaluations.c.number))
 
     def candidate(self, id_prefix: str) -> Candidate:
-        """Return the candidate whose key begins so, with at least 8 hex digits."""
+        """Return the candidate whose key has this prefix of at least 8 hex digits."""
         prefix = id_prefix.lower()
         if not re.fullmatch(rf"[0-9a-f]{{{MIN_PREFIX},64}}", prefix):
             raise UsageError(
@@ -148,8 +152,8 @@ class Run:
         """Return the non-dominated candidates, best in the first objective first.
 
         Args:
-            objectives: names of `spikenas.figures.OBJECTIVES`; those of the run where None.
-            where: a filter that is applied before the front is taken.
+            objectives: names of `spikenas.figures.OBJECTIVES`; None for those of the run.
+            where: a filter that is applied before the front is computed.
         """
         sought = [objective(name) for name in dict.fromkeys(objectives or self.objectives)]
         condition = evaluations.c.generation == self.generation
@@ -167,7 +171,7 @@ class Run:
         return sorted(found, key=lambda c: (*(_loss(o, c) for o in sought), c.number))
 
     def best(self, objective_name: str, where: str | None = None) -> Candidate:
-        """Return the candidate that is best in one objective; among equals by the others.
+        """Return the candidate that is best in one objective; the others break ties.
 
         ``where`` is a filter of the candidates to choose from.
         """
@@ -183,9 +187,9 @@ class Run:
         return min(front, key=lambda c: (*(_loss(objective(n), c) for n in names), c.number))
 
     def command(self, verb: str, *options: str, candidate: str = "") -> str:
-        """Return a command on this run, or a candidate of it, that can be typed as it stands.
+        """Return a shell command for this run, or for a candidate of it, ready to be typed.
 
-        To resume a run on data of the user's own is Python's: these must be given again.
+        A run on data of the user's own is resumed in Python, which must be given the data again.
         """
         name = f"{self.name}/{candidate}" if candidate else self.name
         if verb == "resume" and (self.settings_json.get("data") or {}).get("own"):
@@ -209,55 +213,70 @@ class Run:
     ) -> Path:
         """Write a trained candidate as a verified folder, and return the folder.
 
-        It holds the weights, the architecture, the figures and where they come from; it is read
-        back and its network's logits are compared before this returns. `spikenas.load` reads it.
+        The folder contains the weights, the architecture, the figures and the provenance. It is
+        read back and the logits of its network are compared before this method returns.
+        `spikenas.load` reads it.
 
         Args:
-            candidate: one of this run, or its id, of which 8 digits are enough.
+            candidate: one of this run, or at least 8 digits of its id.
             to: a folder that does not exist yet.
-            formats: also ``onnx``, ``pt2`` or ``nir``, each compared with the network.
-            normalise_input: their graphs take images in 0..1 and normalise them.
-            nir_dt: seconds of a step of the simulators that NIR is for; ``if`` is a LIF then.
+            formats: any of ``onnx``, ``pt2`` and ``nir``; each is compared with the network.
+            normalise_input: let the graphs of these formats take images in 0..1 and normalise them.
+            nir_dt: time step of the simulators that will run the NIR file, in seconds; ``if``
+                neurons become LIF nodes then.
             overwrite: replace an older export.
             allow_plugins: import the plugins of the run's space.
-            accept_changes: even where the code of a plugin has changed since the training.
+            accept_changes: also if the code of a plugin has changed since the training.
 
         Raises:
-            NotFoundError: the candidate is not there, or its weights were not kept.
+            NotFoundError: the candidate does not exist, or its weights were not kept.
             ArtefactError: the weights are damaged.
             InfeasibleError: a format cannot express the network.
-            UsageError: the folder is taken, or a format is unknown or cannot be had here.
+            UsageError: the folder exists, or a format is unknown or its package is missing.
         """
-        from spikenas.store.candidate_export import export_candidate  # noqa: PLC0415  (torch)
+        from spikenas import export  # noqa: PLC0415  (imports torch)
 
-        return export_candidate(
-            self,
-            self.candidate(candidate) if isinstance(candidate, str) else candidate,
+        if isinstance(candidate, str):
+            candidate = self.candidate(candidate)
+        of, settings = f"run {self.name!r}", self.settings
+        import_plugins(self.plugins, of=of, is_allowed=allow_plugins)
+        refuse_changed(self.plugins, settings.code, of=of, accept_changes=accept_changes)
+        weights = read_weights(candidate)
+        evaluation = self.evaluation(candidate)
+        preprocessing, classes = self._preprocessing()
+        return export.write(
+            candidate.architecture,
+            weights,
+            evaluation.to_dict(),
+            {
+                **settings.claims(self.name),
+                "candidate": candidate.id,
+                "created_at": self.created_at.isoformat(),
+                "versions": dict(evaluation.versions),
+            },
             to,
-            formats=formats,
+            beside=formats,
+            preprocessing=preprocessing,
+            classes=classes,
             normalise_input=normalise_input,
             nir_dt=nir_dt,
             overwrite=overwrite,
-            allow_plugins=allow_plugins,
-            accept_changes=accept_changes,
         )
 
     def evaluation(self, candidate: Candidate) -> Evaluation:
-        """Return all that the candidate scored, with its measured Workload."""
+        """Return the evaluation of a candidate, with its measured Workload."""
         with self._database.reading() as connection:
             return read_evaluation(connection, candidate.row)
 
     def attempts(self, candidate: Candidate) -> list[Attempt]:
-        """Return each time a worker tried the candidate, with the traceback if it failed."""
+        """Return the attempts of workers at the candidate, with tracebacks of failures."""
         with self._database.reading() as connection:
             return read_attempts(connection, candidate.row)
 
     def __repr__(self) -> str:
-        counts = ", ".join(f"{n} {state}" for state, n in self.counts().items() if n)
-        return f"<Run {self.name!r}: {self.status}; {counts or 'no candidates'}>"
+        return f"<Run {self.name!r}: {self.status}; {self._counts_text()}>"
 
     def _repr_html_(self) -> str:
-        """Return the name, the counts and the front as a table, for notebooks."""
         front = self.pareto_front()
         columns = ("id", *dict.fromkeys((*self.objectives, "parameters", "test_accuracy")))
         head = "".join(f"<th>{escape(name)}</th>" for name in columns)
@@ -266,12 +285,31 @@ class Run:
             for c in front[:_SHOWN_ROWS]
         )
         more = f"<p>{len(front) - _SHOWN_ROWS} more</p>" if len(front) > _SHOWN_ROWS else ""
-        counts = ", ".join(f"{n} {escape(state)}" for state, n in self.counts().items() if n)
         return (
             f"<p><b>Run {escape(self.name)}</b>: {escape(self.status)}; "
-            f"{counts or 'no candidates'}; front of {len(front)}</p>"
+            f"{self._counts_text()}; front of {len(front)}</p>"
             f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>{more}"
         )
+
+    def _counts_text(self) -> str:
+        counts = ", ".join(f"{n} {state}" for state, n in self.counts().items() if n)
+        return counts or "no candidates"
+
+    def _preprocessing(self) -> tuple[Preprocessing | None, tuple[str, ...]]:
+        """Return what the run recorded; for a run of 0.1.0, what its data set says today."""
+        from spikenas.data import describe, preprocessing_of  # noqa: PLC0415  (imports torch)
+
+        settings = self.settings
+        if settings.preprocessing is not None:
+            return Preprocessing.from_dict(settings.preprocessing), settings.classes
+        if settings.data.plugin is not None:  # a recorded name must not import a package
+            return None, settings.classes
+        try:
+            info = describe(settings.data)
+        except DataError as error:
+            _log.warning("without preprocessing, which run %s did not record: %s", self.name, error)
+            return None, settings.classes
+        return preprocessing_of(settings.data, info), settings.classes or info.classes
 
     def _select(
         self, include_duplicates: bool = False, all_generations: bool = False
@@ -286,7 +324,7 @@ class Run:
             return [to_candidate(row, self.artifact_folder) for row in connection.execute(query)]
 
 
-# A driver that was killed cannot say so; its lease does.
+# A killed driver leaves ``running`` behind; its expired lease shows that it is gone.
 STATUS = case(
     (
         (runs.c.status == "running")
@@ -298,7 +336,7 @@ STATUS = case(
 
 
 def read_counts(database: Database, *rows: int) -> dict[int, dict[str, int]]:
-    """Return the counts per state of each of the runs."""
+    """Return the number of candidates per state, for each of the runs."""
     counts = {row: dict.fromkeys((state.value for state in State), 0) for row in rows}
     query = (
         select(evaluations.c.run_id, evaluations.c.state, func.count())

@@ -1,10 +1,10 @@
 """The seven tables.
 
-``store``            one row: the identity of the store, and where its weights lie.
+``store``            one row: the identity of the store and its artefact folder.
 ``runs``             one search: settings, space, and the lease of its live driver.
 ``architectures``    every genotype once, by key; a few genes are columns for filters.
-``evaluations``      one candidate of one run: how it stands, what it scored.
-``attempts``         each time a worker tried one: who, from when to when, what it ended as.
+``evaluations``      one candidate of one run: its state and its figures.
+``attempts``         each time a worker tried a candidate: worker, start, end, outcome.
 ``layer_workloads``  the operations of a trained candidate, with measured spike rates.
 ``artifacts``        files beside the database, by path, size and SHA-256.
 
@@ -45,7 +45,7 @@ store = Table(
     metadata,
     Column("id", Integer, primary_key=True),
     Column("uuid", String(36), nullable=False),  # also in the marker of the artefact folder
-    Column("artifact_folder", Text),  # from the database's folder, or absolute; null: none yet
+    Column("artifact_folder", Text),  # relative to the database's, or absolute; null: none yet
 )
 
 runs = Table(
@@ -61,7 +61,7 @@ runs = Table(
     Column("generation", Integer, nullable=False, server_default="1"),
     Column("created_at", UtcTime, nullable=False),
     Column("ended_at", UtcTime),
-    Column("fence", BigInteger, nullable=False),  # grows with each driver; in every write
+    Column("fence", BigInteger, nullable=False),  # larger for each driver; checked by every write
     Column("lease_expires_at", UtcTime),  # null: no driver
     Column("holder_host", Text),
     Column("holder_pid", BigInteger),
@@ -110,7 +110,7 @@ evaluations = Table(
     Column("created_at", UtcTime, nullable=False),
     Column("ended_at", UtcTime),
     UniqueConstraint("run_id", "number"),
-    # Holds all that the front of accuracy and energy reads, in the order in which it sweeps.
+    # Covers the query for the front of accuracy and energy, in the order of its sweep.
     Index(
         "ix_evaluations_front",
         "run_id",
@@ -147,7 +147,7 @@ layer_workloads = Table(
     Column("steps", Integer, nullable=False),
     Column("synops", Double),
     Column("spike_rate", Double),
-    Column("operation", _Json, nullable=False),  # the whole of it, as Workload.to_dict() has it
+    Column("operation", _Json, nullable=False),  # as in Workload.to_dict()
 )
 
 artifacts = Table(

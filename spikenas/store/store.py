@@ -1,4 +1,4 @@
-"""`Store`: every run of a database; open it, begin or resume a run, read the others."""
+"""`Store`: opens a database, begins and resumes runs, and reads all of them."""
 
 import os
 import tempfile
@@ -27,16 +27,16 @@ from spikenas.store.versions import prepare, read_revision
 from spikenas.store.writer import RunWriter, begin_generation, requeue_running
 
 DEFAULT_URL = "sqlite:///spikenas.db"
-MAX_NAME_BYTES = 200  # a run's weights lie in a folder of its name
+MAX_NAME_BYTES = 200  # the weights of a run are in a folder with its name
 
 
 class Store:
-    """A database of runs. Made by `Store.open`; safe to share between threads.
+    """A database of runs, from `Store.open`; safe to share between threads.
 
     Attributes:
-        artifact_folder: where weights are kept, see `spikenas.store.artifact_folder`:
-            ``X-artifacts`` beside ``X.db``, or, for PostgreSQL, a folder of host, port and
-            database under ``spikenas-artifacts`` in the working directory.
+        artifact_folder: the folder with the weights, see `spikenas.store.artifact_folder`. By
+            default ``X-artifacts`` beside ``X.db``; for PostgreSQL a folder named after host, port
+            and database under ``spikenas-artifacts`` in the working directory.
     """
 
     def __init__(self, database: Database, artifacts: Path | None = None) -> None:
@@ -48,16 +48,17 @@ class Store:
     def open(
         cls, url: str | None = None, *, create: bool = True, artifacts: str | Path | None = None
     ) -> Self:
-        """Open a database; without a URL that of ``SPIKENAS_STORE``, else ``spikenas.db`` here.
+        """Open a database, and migrate the tables of an older spikenas.
 
-        Tables of an older spikenas are brought to the present schema, of SQLite with a copy of the
-        file beside it. Raises StoreError when it cannot be used, saying what to do.
+        An SQLite file is copied before it is migrated. Raises StoreError if the database cannot be
+        used, with what to do.
 
         Args:
-            url: ``sqlite:///FILE.db`` or ``postgresql://user:password@host/database``.
-            create: make file and tables where there are none.
-            artifacts: the folder of its weights, by default that of ``SPIKENAS_ARTIFACTS``, else
-                the one that the store knows.
+            url: ``sqlite:///FILE.db`` or ``postgresql://user:password@host/database``; by default
+                ``SPIKENAS_STORE``, else ``spikenas.db`` in the working directory.
+            create: create the file and the tables if they do not exist.
+            artifacts: the folder of its weights; by default ``SPIKENAS_ARTIFACTS``, else the one
+                that the store recorded.
         """
         database = _database(url)
         try:
@@ -72,7 +73,7 @@ class Store:
 
     @classmethod
     def look(cls, url: str | None = None) -> str:
-        """Say what a store holds, and change nothing; StoreError where it cannot be used."""
+        """Describe a store without changing it; StoreError if it cannot be used."""
         database = _database(url)
         path = database.path
         if path is None or path.exists():
@@ -125,7 +126,7 @@ class Store:
         ]
 
     def run(self, name: str | None = None) -> Run:
-        """Return a run by name, the newest without; NotFoundError names the nearest."""
+        """Return a run by name, or the newest; NotFoundError suggests the closest name."""
         return Run(self._database, self._row_of(name), self.artifact_folder)
 
     def begin_run(
@@ -139,8 +140,8 @@ class Store:
     ) -> RunWriter:
         """Begin a run that this process drives.
 
-        Raises UsageError where the name is taken, see `require_free_name`. Without a name one is
-        made of the data set and the minute, ``digits-20261124-0912``.
+        The default name is the data set and the minute, ``digits-20261124-0912``. Raises
+        UsageError if the name is taken, see `require_free_name`.
         """
         self._database.require_writable()
         claim(self._database, self.artifact_folder)
@@ -157,7 +158,7 @@ class Store:
         if name is not None:
             self.require_free_name(name)
             row = self._insert_run(name, columns)
-            if row is None:  # another process was quicker
+            if row is None:  # another process took the name meanwhile
                 raise UsageError(self._name_is_taken(name))
             return self._drive(row, fence=1)
         stem = f"{_topic(settings)}-{datetime.now(UTC):%Y%m%d-%H%M}"
@@ -166,7 +167,7 @@ class Store:
         return self._drive(row, fence=1)
 
     def require_free_name(self, name: str) -> None:
-        """Raise UsageError where no run can begin under the name, with what to do instead."""
+        """Raise UsageError, with what to do instead, if no run can begin under this name."""
         _require_good_name(name)
         with self._database.reading() as connection:
             is_taken = connection.execute(select(runs.c.id).where(runs.c.name == name)).first()
@@ -174,12 +175,12 @@ class Store:
             raise UsageError(self._name_is_taken(name))
 
     def resume_run(self, name: str | None = None, *, new_generation: bool = False) -> RunWriter:
-        """Become the driver of a run, the newest without a name.
+        """Become the driver of a run, by default of the newest.
 
-        What its last driver had in flight is queued again. With ``new_generation`` its candidates
-        so far are kept, but are compared with none of those to come; what was queued is forgotten,
-        and will be proposed anew. Raises LeaseError while another driver lives: at once when it ran
-        on this host and is gone, else after its lease.
+        Candidates that its last driver had in flight are queued again. ``new_generation`` keeps
+        the candidates so far, but never compares them with later ones, and deletes the queued
+        ones, which will be proposed anew. Raises LeaseError while another driver is alive; a
+        driver that died is replaced at once if it ran on this host, else when its lease expires.
         """
         row = self._row_of(name)
         self._database.require_writable()
@@ -192,7 +193,7 @@ class Store:
         return self._drive(row, fence)
 
     def find_results(self, reuse_key: str) -> list[Candidate]:
-        """Return the complete candidates of any run with this reuse key, first one first."""
+        """Return the complete candidates of all runs with this reuse key, oldest first."""
         query = (
             select_candidates()
             .where(
@@ -207,12 +208,12 @@ class Store:
         return [to_candidate(row, self.artifact_folder) for row in rows]
 
     def evaluation(self, candidate: Candidate) -> Evaluation:
-        """Return all that a candidate of any run scored, with its measured Workload."""
+        """Return the evaluation of a candidate of any run, with its measured Workload."""
         with self._database.reading() as connection:
             return read_evaluation(connection, candidate.row)
 
     def close(self) -> None:
-        """Close the connections; writers of this store write no more."""
+        """Close the connections and the writers of this store."""
         for writer in self._writers:
             writer.close()
         self._database.close()
@@ -241,7 +242,7 @@ class Store:
                         f"{self.url} holds no run yet; `spikenas search` begins one"
                     )
                 return int(newest.id)
-            is_known = runs.c.name == name if name.isprintable() else false()  # as none else can be
+            is_known = runs.c.name == name if name.isprintable() else false()  # names are printable
             found = connection.execute(query.where(is_known)).one_or_none()
             if found is None:
                 names = [row.name for row in connection.execute(query)]
@@ -261,7 +262,7 @@ class Store:
         return f"a run named {name!r} is in {self.url} already; {cure}"
 
     def _insert_run(self, name: str, columns: Mapping[str, Any]) -> int | None:
-        """Write a new run held by this process; None where the name is taken."""
+        """Insert a run held by this process; None if the name is taken."""
         run = {
             **columns,
             **Holder.here().columns(),
@@ -292,24 +293,24 @@ def _database(url: str | None) -> Database:
 
 
 def _require_good_name(name: str) -> None:
-    """Raise UsageError for a name that no folder, option or ``RUN/ID`` could bear."""
-    fault = (
+    """Raise UsageError for a name that cannot be a folder, an option's value or ``RUN/ID``."""
+    faults = (
         ("it is empty", not name),
         ("/ and \\ part a run from its candidates", "/" in name or "\\" in name),
         ("it would be read as an option", name.startswith("-")),
-        ("it would be a folder above", name in (".", "..")),
+        ("it is a relative folder", name in (".", "..")),
         ("it begins or ends with a space", name != name.strip()),
         ("it has characters that cannot be printed", not name.isprintable()),
     )
-    for reason, is_so in fault:
-        if is_so:
+    for reason, applies in faults:
+        if applies:
             raise UsageError(f"run name {name!r} is impossible: {reason}; use letters and digits")
     if len(name.encode()) > MAX_NAME_BYTES:
         raise UsageError(f"run name of {len(name.encode())} bytes; at most {MAX_NAME_BYTES}")
 
 
 def _topic(settings: Mapping[str, Any]) -> str:
-    """Return what a run without a name is called after: its data set."""
+    """Return the first part of a default name: the data set."""
     data = settings.get("data")
     topic = data.get("name") if isinstance(data, Mapping) else data
     return str(topic) if isinstance(topic, str) and topic.isidentifier() else "run"

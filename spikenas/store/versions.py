@@ -1,8 +1,8 @@
-"""Bring a database to the present schema, or say why it cannot be used.
+"""Migrate a database to the current schema, or explain why it cannot be used.
 
-Nothing is ever created in a database that holds other tables. Two processes that open a new
-database at once wait for each other, at a lock on its folder (SQLite) or an advisory lock
-(PostgreSQL), and the tables appear in one transaction: whole, or not at all.
+No table is ever created in a database with tables of another program. When two processes open a
+new database at once, a lock on its folder (SQLite) or an advisory lock (PostgreSQL) makes one of
+them wait, and all tables are created in one transaction.
 """
 
 import fcntl
@@ -23,11 +23,9 @@ _OLDEST_POSTGRESQL = (13,)
 
 
 def prepare(database: Database, *, create: bool) -> None:
-    """See that the database has the present schema.
+    """Create or migrate the tables; StoreError if that is impossible.
 
-    Args:
-        database: the one to look at.
-        create: make file and tables where there are none.
+    Without ``create``, a missing file or an empty database is an error.
     """
     if database.path is not None:
         _require_file(database.path, database.url, create)
@@ -47,12 +45,12 @@ def prepare(database: Database, *, create: bool) -> None:
         with database.writing() as connection:
             if database.path is None:
                 connection.execute(text("SELECT pg_advisory_xact_lock(:n)"), {"n": _ADVISORY_LOCK})
-            if _revision(connection, database.url) != HEAD:  # none came first
+            if _revision(connection, database.url) != HEAD:  # no other process did it meanwhile
                 _migrate(connection)
 
 
 def read_revision(database: Database) -> str | None:
-    """Return the revision of the schema, None for an empty database; nothing is changed."""
+    """Return the revision of the schema, None for an empty database; changes nothing."""
     if database.path is not None:
         _require_file(database.path, database.url, create=False)
     with _alone(database):
@@ -80,7 +78,7 @@ def _require_file(path: Path, url: str, create: bool) -> None:
             "earlier one with --store or SPIKENAS_STORE"
         )
     try:
-        # SQLite would obey the umask; runs are nobody else's. Its -wal and -shm files follow.
+        # SQLite would use the umask; runs are private. Its -wal and -shm files copy this mode.
         with suppress(FileExistsError):
             os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
     except OSError as error:
@@ -91,7 +89,7 @@ def _require_file(path: Path, url: str, create: bool) -> None:
 
 @contextmanager
 def _alone(database: Database) -> Iterator[None]:
-    """Hold the lock on the folder; PostgreSQL locks when it has something to create."""
+    """Hold the lock on the folder; PostgreSQL is locked only to create tables."""
     if database.path is None:
         yield
         return
@@ -111,15 +109,15 @@ def _alone(database: Database) -> Iterator[None]:
 
 def _prefer_wal(database: Database) -> None:
     with database.explained(), database.engine.connect() as connection:
-        driver = connection.connection.cursor()  # outside a transaction, where WAL can be set
+        driver = connection.connection.cursor()  # WAL can only be set outside a transaction
         tables = driver.execute("SELECT count(*) FROM sqlite_master").fetchone()
-        if tables == (0,):  # else it is ours and in WAL mode, or not ours to change
+        if tables == (0,):  # otherwise ours and in WAL mode already, or of another program
             driver.execute("PRAGMA journal_mode = WAL")
         driver.close()
 
 
 def _back_up(path: Path, revision: str) -> None:
-    """Copy an older database beside itself before its tables are changed."""
+    """Copy an older database into the same folder before its tables are changed."""
     copy = path.with_name(f"{path.name}.of-revision-{revision}")
     try:
         os.close(os.open(copy, os.O_CREAT | os.O_WRONLY, 0o600))
@@ -163,7 +161,7 @@ def _other_version(url: str, revision: str) -> str:
 
 
 def _migrate(connection: Connection) -> None:
-    from alembic import command  # noqa: PLC0415  (a quarter second, needed once a database)
+    from alembic import command  # noqa: PLC0415  (a quarter second, rarely needed)
     from alembic.config import Config  # noqa: PLC0415
 
     config = Config()

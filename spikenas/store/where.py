@@ -1,4 +1,4 @@
-"""The language of ``--where``: ``accuracy > 0.9 and (energy_uj < 5 or neuron in ('if', 'lif'))``.
+"""The filter language of ``--where``: ``accuracy > 0.9 and neuron in ('if', 'lif')``.
 
     filter     = and_terms { "or" and_terms }
     and_terms  = term { "and" term }
@@ -8,8 +8,8 @@
     op         = "=" | "==" | "!=" | "<" | "<=" | ">" | ">="
     operand    = column | value          value = number | 'text' | "text"
 
-A filter becomes an expression of SQLAlchemy with bound parameters; no part of it is ever pasted
-into SQL. A figure that a candidate lacks makes the comparison neither true nor false, as in SQL.
+A filter is compiled to an SQLAlchemy expression with bound parameters; its text never becomes part
+of the SQL. A missing figure makes a comparison neither true nor false, as NULL does in SQL.
 """
 
 import operator
@@ -26,17 +26,13 @@ from spikenas.exceptions import UsageError, did_you_mean
 from spikenas.figures import FIGURES
 from spikenas.store.schema import architectures, evaluations
 
+_OF_EVALUATIONS = (*FIGURES, "fidelity", "seed", "number", "wall_seconds", "state")
+_OF_ARCHITECTURES = architectures.c.keys()[3:]  # without id, key and genes
 COLUMNS: dict[str, ColumnElement[Any]] = {
-    **{
-        name: evaluations.c[name]
-        for name in (*FIGURES, "fidelity", "seed", "number", "wall_seconds", "state")
-    },
-    **{
-        name: architectures.c[name]
-        for name in ("num_steps", "neuron", "residual", "stem", "patch_size", "num_stages", "head")
-    },
+    **{name: evaluations.c[name] for name in _OF_EVALUATIONS},
+    **{name: architectures.c[name] for name in _OF_ARCHITECTURES},
 }
-MAX_LENGTH, MAX_DEPTH = 2000, 20  # far below what the databases' parsers bear
+MAX_LENGTH, MAX_DEPTH = 2000, 20  # far below the limits of the databases' parsers
 
 _OPERATORS: dict[str, Callable[[Any, Any], ColumnElement[bool]]] = {
     "=": operator.eq,
@@ -63,7 +59,7 @@ _KEYWORDS = ("and", "or", "not", "in")
 def compile_where(text: str) -> ColumnElement[bool]:
     """Return the filter as an expression over ``evaluations`` joined with ``architectures``.
 
-    Raises UsageError that names the position, what was found there and what may stand there.
+    Raises UsageError with the position, what was found and what was expected.
     """
     if len(text) > MAX_LENGTH:
         raise UsageError(f"the filter has {len(text)} characters; at most {MAX_LENGTH} are read")
@@ -88,7 +84,7 @@ class _Operand:
 
 
 class _Parser:
-    """One method a rule of the grammar; each leaves ``_token`` behind what it read."""
+    """A recursive descent parser; ``_token`` is the next token that was not consumed."""
 
     def __init__(self, text: str) -> None:
         self._source = text
@@ -167,9 +163,9 @@ class _Parser:
         if token.kind == "word" and token.text not in _KEYWORDS:
             if token.text not in COLUMNS:
                 raise UsageError(
-                    f"{self._at(token)}: {token.text!r} is no column"
+                    f"{self._at(token)}: {token.text!r} is not a column"
                     f"{did_you_mean(token.text, COLUMNS)}; columns: {', '.join(sorted(COLUMNS))}; "
-                    "a word to compare with stands in quotes"
+                    "text to compare with needs quotes"
                 )
             column = COLUMNS[token.text]
             found = _Operand(column, column.type.python_type is str, token.text, token)
@@ -183,7 +179,7 @@ class _Parser:
         return found
 
     def _require_comparable(self, left: _Operand, right: _Operand) -> None:
-        """Raise UsageError unless text meets text, and a state is one that exists."""
+        """Raise UsageError for text compared with a number, and for an unknown state."""
         column, other = (left, right) if left.column else (right, left)
         if column.column is None:
             raise self._error(left.token, "a column on one side of the comparison")
@@ -194,7 +190,7 @@ class _Parser:
         states = [state.value for state in State]
         if column.column == "state" and other.column is None and word not in states:
             raise UsageError(
-                f"{self._at(other.token)}: {word!r} is no state{did_you_mean(word, states)}; "
+                f"{self._at(other.token)}: {word!r} is not a state{did_you_mean(word, states)}; "
                 f"states: {', '.join(states)}"
             )
 

@@ -1,4 +1,4 @@
-"""`RunWriter`: the driver's pen. Every method is one short transaction under the lease."""
+"""`RunWriter`: how the driver writes its run. Every method is one short transaction."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,7 +19,7 @@ from spikenas.store.schema import architectures, artifacts, attempts, evaluation
 
 
 class KeptFile(NamedTuple):
-    """A file that lies beside the database; ``sha256`` is of the bytes that were to be written."""
+    """A file in the artefact folder; ``sha256`` is of the bytes in memory, not of the file."""
 
     kind: str
     path: Path
@@ -28,10 +28,10 @@ class KeptFile(NamedTuple):
 
 
 class RunWriter:
-    """Writes one run for as long as this process drives it.
+    """Writes one run while this process holds its lease.
 
-    Every method raises LeaseError, and changes nothing, once another driver took the run over or
-    `finish` was called. A candidate is named by the row that `add` returned.
+    Once another driver has taken over the run, or `finish` was called, every method raises
+    LeaseError and changes nothing. ``candidate`` is always the row that `add` returned.
     """
 
     def __init__(self, database: Database, row: int, fence: int, run: Run) -> None:
@@ -51,15 +51,15 @@ class RunWriter:
         reason: str | None = None,
         duplicate_of: int | None = None,
     ) -> int:
-        """Write proposal ``number`` of the run and return its row.
+        """Insert proposal ``number`` of the run and return its row.
 
         Args:
             number: unique within the run.
             architecture: what was proposed.
-            choices: as the sampler made them, to be told again on resume.
+            choices: of the sampler, to which they are told again on resume.
             state: QUEUED to be trained, REFUSED with a ``reason``, or that of the original.
-            margins: need / limit - 1 of each rule of the chip and each limit.
-            reuse_key: equal where a result may be reused, see `Store.find_results`.
+            margins: need / limit - 1 for each rule of the chip and each limit.
+            reuse_key: candidates with equal keys share a result, see `Store.find_results`.
             reason: why it was refused.
             duplicate_of: the row of this run whose result it shares; it is then never counted.
         """
@@ -86,7 +86,7 @@ class RunWriter:
             )
 
     def start(self, candidate: int, worker: str = "") -> int:
-        """Note that a worker has it, and return which attempt this is, from 1."""
+        """Record that a worker has started, and return the number of the attempt, from 1."""
         with self._lease.writing() as connection:
             self._move(connection, candidate, {State.QUEUED}, state=State.RUNNING.value)
             return self._begin_attempt(connection, candidate, worker)
@@ -103,13 +103,15 @@ class RunWriter:
         wall_seconds: float = 0.0,
         kept: KeptFile | None = None,
     ) -> None:
-        """Write how a queued or running candidate ended, with its Workload and the file of weights.
+        """Record the outcome of a queued or running candidate, its Workload and its weights file.
 
-        Raises ValueError for a state that is no end, for COMPLETE without an evaluation, and for
-        a figure that is not finite: such a candidate has diverged.
+        Raises ValueError for a state that is not final, for COMPLETE without an evaluation, and
+        for a figure that is not finite: such a candidate has diverged.
         """
         if not state.is_final or (state is State.COMPLETE and evaluation is None):
-            raise ValueError(f"state {state} with evaluation {evaluation!r} is no end of candidate")
+            raise ValueError(
+                f"state {state} with evaluation {evaluation!r} is not a final state of a candidate"
+            )
         columns = {"wall_seconds": float(wall_seconds)}
         if evaluation is not None:
             columns |= evaluation_columns(evaluation)
@@ -127,10 +129,9 @@ class RunWriter:
                 insert_workload(connection, candidate, evaluation.workload)
             if kept is not None:
                 self._add_artifact(connection, candidate, kept)
-            end = {"error": _storable(error), "traceback": _storable(traceback)}
-            end |= {"worker": _storable(worker)} if worker else {}
+            end = _end_columns(error, traceback, worker)
             if not _end_attempt(connection, candidate, state.value, **end):
-                # It ended on its way to a worker, or as in another run: that is an attempt too.
+                # It ended before a worker had it, or its result was reused: also an attempt.
                 self._begin_attempt(connection, candidate, worker)
                 _end_attempt(connection, candidate, state.value, **end)
 
@@ -142,27 +143,26 @@ class RunWriter:
         traceback: str | None = None,
         worker: str = "",
     ) -> None:
-        """Put a running candidate back, to be tried again; the attempt keeps why."""
-        end = {"error": _storable(error), "traceback": _storable(traceback)}
-        end |= {"worker": _storable(worker)} if worker else {}
+        """Queue a running candidate again; its attempt records the error."""
         with self._lease.writing() as connection:
             self._move(connection, candidate, {State.RUNNING}, state=State.QUEUED.value)
+            end = _end_columns(error, traceback, worker)
             _end_attempt(connection, candidate, "requeued", **end)
 
     def record_test_accuracy(self, candidate: int, value: float) -> None:
-        """Write what a complete candidate scores on the test set, 0 to 1."""
+        """Record the test accuracy of a complete candidate, 0 to 1."""
         if complaint := FIGURES["test_accuracy"].complaint(value):
             raise ValueError(complaint)
         with self._lease.writing() as connection:
             self._move(connection, candidate, {State.COMPLETE}, test_accuracy=float(value))
 
     def drop_artifact(self, candidate: int, kind: str) -> None:
-        """Forget a file of the candidate; the file itself is the caller's."""
+        """Delete the record of a file; the caller deletes the file."""
         with self._lease.writing() as connection:
             _drop_artifact(connection, candidate, kind)
 
     def update_settings(self, settings: Mapping[str, Any]) -> None:
-        """Replace the settings of the run, as of a new generation."""
+        """Replace the settings of the run, for a new generation."""
         with self._lease.writing() as connection:
             connection.execute(
                 update(runs).where(runs.c.id == self._row).values(settings=dict(settings))
@@ -170,11 +170,11 @@ class RunWriter:
         self.run.settings_json = dict(settings)
 
     def finish(self, status: Literal["finished", "interrupted", "failed"]) -> None:
-        """Write how the run ended, and release it."""
+        """Set the final status of the run, and release it."""
         self._lease.release(status)
 
     def close(self) -> None:
-        """Stop renewing the lease and write no more, as if the process had ended."""
+        """Stop renewing the lease and refuse to write, as if the process had ended."""
         self._lease.stop()
 
     def __repr__(self) -> str:
@@ -183,7 +183,7 @@ class RunWriter:
     def _move(
         self, connection: Connection, candidate: int, states: set[State], **columns: object
     ) -> None:
-        """Change a candidate of this run that stands in one of the states."""
+        """Update a candidate of this run that is in one of ``states``; ValueError otherwise."""
         changed = connection.execute(
             update(evaluations)
             .where(
@@ -205,7 +205,7 @@ class RunWriter:
             )
 
     def _add_artifact(self, connection: Connection, candidate: int, kept: KeptFile) -> None:
-        """Note a file; one below the artefact folder by its path from there, so both can move."""
+        """Insert a file by its path within the artefact folder, so that the folder can be moved."""
         folder = self.run.artifact_folder
         path = kept.path.absolute()
         below = path.relative_to(folder) if path.is_relative_to(folder) else path
@@ -237,7 +237,7 @@ class RunWriter:
 
 
 def requeue_running(connection: Connection, run: int) -> None:
-    """Put back what a driver that is gone had in flight, with its number and choices."""
+    """Queue the candidates that the previous driver had in flight, with their numbers."""
     of_run = select(evaluations.c.id).where(evaluations.c.run_id == run)
     connection.execute(
         update(attempts)
@@ -252,7 +252,7 @@ def requeue_running(connection: Connection, run: int) -> None:
 
 
 def begin_generation(connection: Connection, run: int) -> None:
-    """Let what is proposed from now on be apart from what was; nothing is queued any more."""
+    """Begin a new generation of candidates, and delete those that are still queued."""
     connection.execute(
         update(runs).where(runs.c.id == run).values(generation=runs.c.generation + 1)
     )
@@ -264,7 +264,7 @@ def begin_generation(connection: Connection, run: int) -> None:
 
 
 def _architecture(connection: Connection, architecture: Architecture) -> int:
-    """Return the row of the architecture, written now if it is new to the store."""
+    """Return the row of the architecture, which is inserted if it is new to the store."""
     dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
     connection.execute(
         dialect.insert(architectures)
@@ -283,7 +283,13 @@ def _architecture(connection: Connection, architecture: Architecture) -> int:
 _GENES = ("num_steps", "neuron", "residual", "stem", "patch_size", "head")
 
 
+def _end_columns(error: str | None, traceback: str | None, worker: str) -> dict[str, str | None]:
+    columns = {"error": _storable(error), "traceback": _storable(traceback)}
+    return columns | ({"worker": _storable(worker)} if worker else {})
+
+
 def _end_attempt(connection: Connection, candidate: int, outcome: str, **columns: object) -> bool:
+    """End the open attempt of the candidate; False if there is none."""
     ended = connection.execute(
         update(attempts)
         .where(attempts.c.evaluation_id == candidate, attempts.c.ended_at.is_(None))
@@ -299,7 +305,7 @@ def _drop_artifact(connection: Connection, candidate: int, kind: str) -> None:
 
 
 def _storable(text: str | None) -> str | None:
-    """Return the text with what PostgreSQL or UTF-8 cannot hold written out: NUL, surrogates."""
+    """Escape what PostgreSQL or UTF-8 cannot represent: NUL and surrogates."""
     if text is None:
         return None
     return text.replace("\x00", "\\x00").encode("utf-8", "backslashreplace").decode("utf-8")

@@ -96,9 +96,9 @@ def test_a_filter_leaves_what_it_says(run, where, numbers):
 @pytest.mark.parametrize(
     ("where", "complaint"),
     [
-        ("acuracy > 0.9", "position 1: 'acuracy' is no column; did you mean 'accuracy'?"),
-        ("accuracy > 0.9 and energy < 5", "position 20: 'energy' is no column; did you mean"),
-        ("neuron = lif", "position 10: 'lif' is no column"),
+        ("acuracy > 0.9", "position 1: 'acuracy' is not a column; did you mean 'accuracy'?"),
+        ("accuracy > 0.9 and energy < 5", "position 20: 'energy' is not a column; did you mean"),
+        ("neuron = lif", "position 10: 'lif' is not a column"),
         ("", "position 1: found the end; needed: a column, a number or a quoted word"),
         ("accuracy", "position 9: found the end; needed: a comparison: = != < <= > >= in"),
         ("accuracy >", "position 11: found the end; needed: a column"),
@@ -109,7 +109,7 @@ def test_a_filter_leaves_what_it_says(run, where, numbers):
         ("neuron = 3", "position 10: found '3'; needed: a quoted word to compare with neuron"),
         ("accuracy = neuron", "position 12: found 'neuron'; needed: a number to compare"),
         ("1 < 2", "position 1: found '1'; needed: a column on one side"),
-        ("state = 'compleet'", "'compleet' is no state; did you mean 'complete'?"),
+        ("state = 'compleet'", "'compleet' is not a state; did you mean 'complete'?"),
         ("num_steps in ()", "position 15: found ')'; needed: a column, a number"),
         ("num_steps in (1, seed)", "position 18: found 'seed'; needed: a number or a quoted word"),
         ("num_steps not 3", "position 15: found '3'; needed: 'in'"),

@@ -152,7 +152,7 @@ def test_an_end_without_what_it_needs_is_a_fault_of_the_caller(begin, architectu
     writer = begin("first")
     row = _queue(writer, architecture)
 
-    with pytest.raises(ValueError, match="is no end of candidate"):
+    with pytest.raises(ValueError, match="is not a final state of a candidate"):
         writer.record(row, state=state)
 
 

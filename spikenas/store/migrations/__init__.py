@@ -1,10 +1,10 @@
-"""The history of the schema, run by `spikenas.store.versions` and never by hand.
+"""The migrations of the schema, run by `spikenas.store.versions` and never by hand.
 
-``versions/`` has one file a change, ``r0001_what.py``, frozen once released.
+``versions/`` has one file per change, ``r0001_what.py``, which is not edited once released.
 """
 
 from pathlib import Path
 
-VERSION_TABLE = "spikenas_version"  # not alembic's default: Optuna's tables bring that one
+VERSION_TABLE = "spikenas_version"  # not alembic's default, which Optuna uses
 KNOWN = tuple(sorted(path.name[1:5] for path in Path(__file__).parent.glob("versions/r*.py")))
 HEAD = KNOWN[-1]

@@ -1,1 +1,1 @@
-"""One file a change of the schema, each frozen once released."""
+"""One file per change of the schema; none is edited once released."""
