@@ -1,4 +1,4 @@
-"""The command line: the only place that prints. Heavy imports stay inside the commands."""
+"""The command line, the only package that prints. Commands import heavy packages themselves."""
 
 from spikenas.cli.app import app, main
 

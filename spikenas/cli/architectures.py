@@ -1,4 +1,4 @@
-"""Commands about one architecture: show, check; `spikenas.cli.energy` has the third."""
+"""The commands show and check, about one architecture."""
 
 import json
 from pathlib import Path
@@ -27,11 +27,11 @@ def show(
     store: StoreOption = None,
     allow_plugins: PluginsOption = False,
     workload: Annotated[
-        bool, typer.Option("--workload", help="Show every operation and what it costs.")
+        bool, typer.Option("--workload", help="Show every operation and its cost.")
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Show the genes of an architecture and what it costs."""
+    """Show the genes of an architecture and its cost."""
     reference = resolve(arch, store, allow_plugins=allow_plugins)
     architecture, traced = reference.architecture, reference.workload()
     if as_json:
@@ -67,8 +67,8 @@ def check(
         str | None,
         typer.Argument(
             metavar="ARCH",
-            help="A published name, an export folder, an architecture.json, RUN/ID with at "
-            "least 8 digits of the id, or a file.nir of any origin.",
+            help="A published name, an export folder, an architecture.json, RUN/ID (at least 8 "
+            "digits of the id), or a file.nir of any origin.",
             show_default="none, with --layers",
         ),
     ] = None,
@@ -80,30 +80,30 @@ def check(
         str | None,
         typer.Option(
             metavar="FILE.json",
-            help="Instead of ARCH, a list of layers from elsewhere: {name?, input | input_hwc, "
-            "layers}; for chips with a placement.",
+            help="A list of layers instead of ARCH: {name?, input | input_hwc, layers}; for chips "
+            "with a placement.",
         ),
     ] = None,
     store: StoreOption = None,
     allow_plugins: PluginsOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Say whether a chip can run an architecture or a list of layers.
+    """Check whether a chip can run an architecture or a list of layers.
 
-    If not, say which operation it refuses, why, and what would cure it; if so, where it lies.
+    Shows which operations do not fit, why, and how to fix that; or else the placement on cores.
 
-    Exit code 7 where it does not fit the named chip; 0 for --chip all, whatever fits.
+    Exit code 7 if it does not fit the named chip; always 0 for --chip all.
     """
     from spikenas import hardware
 
     if (arch is None) == (layers is None):
-        raise UsageError("give either ARCH or --layers FILE.json, the network to be checked")
+        raise UsageError("give either ARCH or --layers FILE.json, the network to check")
     profiles = [hardware.chip(name) for name in (hardware.chips() if chip == _EVERY else [chip])]
     identity = key = None
     if layers is not None:
         subject = layers
         graph = hardware.read_layers(Path(layers))
-        if chip == _EVERY:  # classes of chips know operations only
+        if chip == _EVERY:  # classes of chips have no placement
             profiles = [profile for profile in profiles if profile.placement]
         verdicts = [hardware.check_layers(graph, profile) for profile in profiles]
     elif arch is not None and Path(arch).suffix == ".nir" and not Path(arch).is_dir():
@@ -155,7 +155,7 @@ def _read_nir(path: Path) -> "tuple[Workload, LayerGraph]":
 
 
 def _print_verdicts(subject: str, verdicts: "list[Verdict]", profiles: "list[ChipProfile]") -> None:
-    """Print one table for one chip, one row each for several."""
+    """Print one table for one chip, or one row per chip."""
     from spikenas.report import tables
 
     if len(verdicts) > 1:
@@ -165,12 +165,11 @@ def _print_verdicts(subject: str, verdicts: "list[Verdict]", profiles: "list[Chi
     word = "fits" if verdict.fits else "does not fit"
     print_table(tables.verdict(verdict), f"{subject} {word} {verdict.chip}")
     if verdict.placement is not None:
-        table = tables.records([_shown(layer) for layer in verdict.placement.layers])
+        table = tables.records([_join_lists(layer) for layer in verdict.placement.layers])
         print_table(table, f"placement: {verdict.placement.summary}")
 
 
-def _shown(layer: "Mapping[str, Any]") -> dict[str, Any]:
-    """Return a record of a placement with lists as words."""
+def _join_lists(layer: "Mapping[str, Any]") -> dict[str, Any]:
     return {
         key: ", ".join(map(str, value)) if isinstance(value, list) else value
         for key, value in layer.items()
@@ -178,7 +177,7 @@ def _shown(layer: "Mapping[str, Any]") -> dict[str, Any]:
 
 
 def _flat(genes: Any, place: str = "") -> list[tuple[str, str]]:
-    """Return nested genes as (dotted place, JSON text) rows."""
+    """Return nested genes as rows of (dotted path, JSON text)."""
     if isinstance(genes, dict):
         return [
             row

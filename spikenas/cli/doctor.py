@@ -1,4 +1,4 @@
-"""The command that looks whether this installation, its store and its data can work."""
+"""The command doctor: checks the installation, the store and the data sets."""
 
 import os
 import platform
@@ -29,23 +29,25 @@ def doctor(
     *,
     store: StoreOption = None,
     data: Annotated[
-        str | None, typer.Option(metavar="NAME", help="A data set that must be there.")
+        str | None, typer.Option(metavar="NAME", help="A data set that must be present.")
     ] = None,
     data_root: Annotated[
-        str | None, typer.Option(metavar="DIR", help="Where the data sets lie.")
+        str | None, typer.Option(metavar="DIR", help="The folder with the data sets.")
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Look whether everything is there that a search needs.
+    """Check everything that a search needs.
 
     Packages, devices, the store, data sets, worker profiles, folders.
 
-    Exit code 4 where the store cannot be used, 2 where anything else that is needed fails.
+    Exit code 4 if the store cannot be used, 2 if anything else that is needed fails.
     """
     findings = [*_packages(), *_workers(), *_data_sets(data, data_root), _folder()]
     failed_store = None
+    from spikenas.store import Store
+
     try:
-        findings.append(_store(store))
+        findings.append(_finding("store", "ok", Store.look(store)))
     except StoreError as error:
         failed_store = error
         findings.append(_finding("store", "error", str(error)))
@@ -68,12 +70,12 @@ def _packages() -> Iterator[documents.Finding]:
     yield _finding("python", "ok", f"{platform.python_version()} on {platform.system()}")
     yield _finding("processor", "ok", f"{os.cpu_count()} cores; {_memory()} of memory")
     for package, door in _DOORS.items():
-        yield _tried(package, partial(_opened, package, door))
+        yield _tried(package, partial(_imported, package, door))
     yield _events()
     yield _tried("cuda", _cuda)
 
 
-def _opened(package: str, door: str) -> str:
+def _imported(package: str, door: str) -> str:
     from importlib.metadata import version
 
     import_module(door)
@@ -81,15 +83,13 @@ def _opened(package: str, door: str) -> str:
 
 
 def _events() -> documents.Finding:
-    from importlib.metadata import version
-
     from spikenas.data.tonic_door import refuse_absence
 
     try:
         refuse_absence("cifar10dvs")
     except DataError as error:  # an optional extra
         return _finding("tonic", "absent", str(error))
-    return _finding("tonic", "ok", version("tonic"))
+    return _tried("tonic", partial(_imported, "tonic", refuse_absence.__module__))
 
 
 def _cuda() -> str:
@@ -129,7 +129,7 @@ def _data_sets(needed: str | None, root: str | None) -> Iterator[documents.Findi
             yield _finding(f"data {name}", "ok", look)
     for name in sorted(OUR_NAMES) if needed is None else [needed]:
         try:
-            image_size = _ANY_SIZE if name == "image_folder" else None  # which needs one
+            image_size = _ANY_SIZE if name == "image_folder" else None  # it requires one
             info = data.describe(data.DataSpec(name=name, root=root, image_size=image_size))
         except SpikeNASError as error:
             yield _finding(f"data {name}", "absent" if needed is None else "error", str(error))
@@ -146,16 +146,10 @@ def _folder() -> documents.Finding:
     return _finding("folder", "ok", f"{here} is writable, {free:.1f} GiB free")
 
 
-def _store(url: str | None) -> documents.Finding:
-    from spikenas.store import Store
-
-    return _finding("store", "ok", Store.look(url))
-
-
 def _tried(name: str, look: Callable[[], str]) -> documents.Finding:
     try:
         return _finding(name, "ok", look())
-    except Exception as error:  # a broken package may raise anything; this is what we look for
+    except Exception as error:  # a broken package may raise anything
         return _finding(name, "error", f"{type(error).__name__}: {error}")
 
 

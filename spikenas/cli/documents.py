@@ -1,6 +1,6 @@
-"""Every document that ``--json`` prints, as data; the reference lists their schemas.
+"""Every document that ``--json`` prints, as a dataclass; the reference lists their schemas.
 
-A key is never renamed or dropped while ``schema_version`` stays; new keys may join.
+Within one ``schema_version`` no key is renamed or removed; keys may be added.
 """
 
 from dataclasses import dataclass, make_dataclass
@@ -13,7 +13,7 @@ FindingStatus = Literal["ok", "absent", "error"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Document:
-    """What all documents begin with."""
+    """The first key of every document."""
 
     schema_version: Literal[1] = 1
 
@@ -48,7 +48,7 @@ class Runs(Document):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WeightsFault:
-    """Recorded weights that cannot be read as they were written."""
+    """Recorded weights that are damaged, missing or unreadable."""
 
     candidate: str  # RUN/ID
     path: str
@@ -58,24 +58,24 @@ class WeightsFault:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Status(Document):
-    """``status``: ``counts`` has every state, those of no candidate with 0."""
+    """``status``: ``counts`` has every state, also those with 0 candidates."""
 
     run: str
     status: str
     created_at: str
     seed: int
     objectives: list[str]
-    generation: int  # of the candidates that are counted; an earlier one had other data or code
+    generation: int  # of the counted candidates; earlier ones had other data or code
     counts: dict[str, int]
     best_accuracy: float | None  # on the validation split, 0 to 1
     lowest_energy_uj: float | None
     settings: dict[str, Any]
-    faults: list[WeightsFault]  # recorded weights that are damaged or not there
+    faults: list[WeightsFault]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verify(Document):
-    """``verify``: every file of weights that the store recorded was read and compared."""
+    """``verify``: the comparison of all recorded files of weights with their SHA-256."""
 
     num_files: int
     faults: list[WeightsFault]
@@ -116,20 +116,20 @@ class Show(Document):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """What one chip says of one network."""
+    """Whether one chip can run the network."""
 
     chip: str
     fits: bool
-    margins: dict[str, float]  # by rule; at most 0 where it holds, see `Verdict.margins`
-    placement: dict[str, Any] | None  # summary, and a record for each layer
+    margins: dict[str, float]  # by rule; at most 0 if it holds, see `Verdict.margins`
+    placement: dict[str, Any] | None  # summary, and a record per layer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Check(Document):
-    """``check``: ``fits`` means every chip that was asked for; ``id`` is null with --layers.
+    """``check``: ``fits`` is about all requested chips; ``id`` is null with --layers.
 
     ``bound`` of a violation or warning says whether its ``limit`` is the ``most`` that the chip
-    allows or the ``least`` that it asks for.
+    allows or the ``least`` that it needs.
     """
 
     id: str | None
@@ -142,10 +142,10 @@ class Check(Document):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Energy(Document):
-    """``energy``: by one model; ``variants_uj`` has every setting of its knobs.
+    """``energy``: by one model; ``variants_uj`` has every combination of its settings.
 
-    Where published figures disagree, ``energy_uj`` is the upper end. Where none is public, ``unit``
-    is ``score``, all joules are null, and ``score`` counts chip operations.
+    If published figures disagree, ``energy_uj`` is the upper end. If none is public, ``unit`` is
+    ``score``, all joules are null, and ``score`` counts chip operations.
     """
 
     id: str
@@ -158,13 +158,13 @@ class Energy(Document):
     spike_rate: float | None
     energy_uj: float | None
     energy_low_uj: float | None
-    static_uj: float  # in energy_uj, and of no operation
+    static_uj: float  # part of energy_uj, but of no operation
     score: float | None
     synops: float | None
-    counts: dict[str, float]  # what was charged for: synops, macs, updates, spikes
-    terms_uj: dict[str, float]  # what the energy is for
+    counts: dict[str, float]  # what the model charges for: synops, macs, updates, spikes
+    terms_uj: dict[str, float]  # the energy by purpose
     variants_uj: dict[str, float]
-    comparison: list[dict[str, Any]]  # networks of equal size that do not spike
+    comparison: list[dict[str, Any]]  # non-spiking networks of equal size
     operations: list[dict[str, Any]]
     assumptions: list[str]
 
@@ -195,7 +195,7 @@ class ChipLine:
     title: str
     rules: int
     limits: int
-    placement: str | None  # how layers come to lie on cores, null of a class of chips
+    placement: str | None  # how layers are mapped to cores; null for a class of chips
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -207,11 +207,11 @@ class Chips(Document):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PublishedLine:
-    """One published configuration; what its paper reports, or null."""
+    """One published configuration, with the figures of its paper or null."""
 
     name: str
     parameters: int
-    macs: int  # as a trace counts them, all steps
+    macs: int  # counted by a trace, over all steps
     operations: float | None  # synaptic operations per inference
     accuracy: float | None  # on the test set, 0 to 1
     energy_mj: float | None  # by the paper's own formula
@@ -228,7 +228,7 @@ class Published(Document):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """One thing that ``doctor`` looked at."""
+    """The result of one check of ``doctor``."""
 
     name: str
     status: FindingStatus
@@ -237,7 +237,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Doctor(Document):
-    """``doctor``: ``ok`` is false where something asked for does not work."""
+    """``doctor``: ``ok`` is false if something that is needed does not work."""
 
     ok: bool
     findings: list[Finding]

@@ -1,4 +1,4 @@
-"""The command energy: what one inference costs, by one model, beside networks without spikes."""
+"""The command energy: estimates one inference, and compares with non-spiking networks."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -36,29 +36,29 @@ def energy(
     ] = "cmos45",
     spike_rate: Annotated[
         float | None,
-        typer.Option(min=0, max=1, help="Assume this rate, 0 to 1, for what was never measured."),
+        typer.Option(min=0, max=1, help="Assume this rate, 0 to 1, if none was measured."),
     ] = None,
     first_layer: Annotated[
         str | None,
-        _knob("once|per_step", "cmos45: how often operations on the image are computed."),
+        _knob("once|per_step", "cmos45: how often the operations on the image run."),
     ] = None,
     count_nonbinary_as: Annotated[
-        str | None, _knob("mac|ac", "cmos45: what a count or a current times a weight costs.")
+        str | None, _knob("mac|ac", "cmos45: the cost of a count or a current times a weight.")
     ] = None,
     execution: Annotated[
-        str | None, _knob("time_step|event_driven", "memory_aware: when membranes are touched.")
+        str | None, _knob("time_step|event_driven", "memory_aware: when membranes are accessed.")
     ] = None,
     sram: Annotated[
-        str | None, _knob("by_size|per_access", "memory_aware: what an access costs.")
+        str | None, _knob("by_size|per_access", "memory_aware: the cost of a memory access.")
     ] = None,
     word_bits: Annotated[
         str | None, _knob("32|8", "memory_aware: the width of weights and membranes.")
     ] = None,
     reading: Annotated[
-        str | None, _knob("NAME", "A chip's published figures, where they disagree.")
+        str | None, _knob("NAME", "Which figures of a chip, if published ones disagree.")
     ] = None,
     plot: Annotated[
-        Path | None, typer.Option(metavar="FILE.png", help="Draw where the energy goes.")
+        Path | None, typer.Option(metavar="FILE.png", help="Draw a breakdown of the energy.")
     ] = None,
     store: StoreOption = None,
     allow_plugins: PluginsOption = False,
@@ -66,9 +66,9 @@ def energy(
 ) -> None:
     """Estimate the energy of one inference.
 
-    Networks of equal size that do not spike stand beside it, where the model prices them.
+    Also shows non-spiking networks of equal size, if the model can estimate them.
 
-    A trained candidate or export uses its measured spike rates; anything else needs --spike-rate.
+    Trained candidates and exports have measured spike rates; all others need --spike-rate.
     """
     from spikenas import hardware
 
@@ -134,7 +134,7 @@ def energy(
 
 
 def _with_rates(arch: str, reference: Reference, spike_rate: float | None) -> "Workload":
-    """Return the workload with measured rates, or else with the assumed one."""
+    """Return the workload with measured rates, or else with the assumed rate."""
     if reference.measured is not None:
         if spike_rate is not None:
             say(f"warning: --spike-rate {spike_rate:g} is not used: {arch} has measured rates")

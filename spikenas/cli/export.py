@@ -1,4 +1,4 @@
-"""export: the best of a run as verified folders."""
+"""The command export: writes candidates of a run as verified folders."""
 
 from functools import partial
 from pathlib import Path
@@ -37,14 +37,14 @@ def export(
     to: Annotated[Path, typer.Option("--to", metavar="DIR", help="The folder to write.")],
     run: RunArgument = None,
     candidate: Annotated[
-        str | None, typer.Option(metavar="ID", help="This candidate; 8 digits of its id or more.")
+        str | None, typer.Option(metavar="ID", help="This candidate; at least 8 digits of its id.")
     ] = None,
     best: Annotated[
         str | None, typer.Option(metavar="OBJECTIVE", help="The best in this objective.")
     ] = None,
     where: WhereOption = None,
     front: Annotated[
-        bool, typer.Option("--front", help="Every front member, each in a folder of its own.")
+        bool, typer.Option("--front", help="Every member of the front, each in its own folder.")
     ] = False,
     formats: FormatsOption = "safetensors",
     normalise_input: NormaliseOption = False,
@@ -53,9 +53,9 @@ def export(
         typer.Option(
             "--nir-dt",
             metavar="SECONDS",
-            help="The step of the simulator that is to read --format nir, 1e-4 for SpikingJelly "
-            "and snnTorch; if neurons are LIF nodes without loss then.",
-            show_default="1e-4, and if neurons are IF nodes",
+            help="Time step of the simulator that will read the NIR file, 1e-4 for SpikingJelly "
+            "and snnTorch; `if` neurons then become LIF nodes with the same spikes.",
+            show_default="1e-4, and `if` neurons become IF nodes",
         ),
     ] = None,
     overwrite: Annotated[
@@ -66,23 +66,23 @@ def export(
     allow_plugins: PluginsOption = False,
     accept_changes: Annotated[
         bool,
-        typer.Option("--accept-changes", help="Even where the code of a plugin has changed since."),
+        typer.Option("--accept-changes", help="Also if the code of a plugin has changed."),
     ] = False,
 ) -> None:
     """Write trained architectures as verified folders.
 
-    A folder holds the weights, the genes, the figures and their origin.
+    A folder contains the weights, the genes, the figures and their provenance. Prints the paths.
 
-    Each folder is read back and its network's output compared before the command says done.
-    A format that cannot express the network ends with exit code 7 and names every operation;
-    with --front the members that it can express are written all the same.
+    Each folder is read back, and the output of its network is compared, before the command ends.
+    If a format cannot express the network, the command names the operations and exits with 7;
+    with --front, the other members are still written.
 
-    Without a choice the most accurate candidate is written. Prints the folders.
+    The default is the most accurate candidate.
     """
     if sum((candidate is not None, best is not None, front)) > 1:
-        raise UsageError("--candidate, --best and --front exclude each other; take one")
+        raise UsageError("--candidate, --best and --front exclude each other; choose one")
     if candidate is not None and where is not None:
-        raise UsageError("--where chooses among candidates, and --candidate names one; take one")
+        raise UsageError("--where filters candidates, and --candidate names one; choose one")
     beside = names(formats) or []
     from spikenas.store import Store
 
@@ -107,40 +107,30 @@ def export(
 def _write_front(
     run: "Run", to: Path, beside: list[str], write: "Callable[..., Path]", where: str | None
 ) -> None:
-    """Write every member that can be written; raise the gravest error at the end for the others.
-
-    From the gravest: weights that are damaged, that cannot be read, a format that cannot express a
-    network, weights that are not there, a folder that is taken.
-    """
-    front = run.pareto_front(where=where)
-    failed: dict[type[SpikeNASError], list[str]] = {
-        ArtefactError: [],
-        MachineError: [],
-        InfeasibleError: [],
-        NotFoundError: [],
-        UsageError: [],
-    }
-    for member in front:
-        folder = to / member.id
-        try:
-            print(write(member, folder), flush=True)
-        except tuple(failed) as error:
-            if isinstance(error, UsageError) and not (folder.exists() or folder.is_symlink()):
-                raise  # it is the same for every member
-            say(f"not written: {member.id}: {error}")
-            next(ids for kind, ids in failed.items() if isinstance(error, kind)).append(member.id)
-    reasons = {
+    """Write every member that can be written, then raise the most serious error of the others."""
+    reasons: dict[type[SpikeNASError], str] = {  # the most serious first
         ArtefactError: "damaged",
         MachineError: "unreadable",
         InfeasibleError: f"cannot be written as {', '.join(beside)}",
         NotFoundError: "without weights",
         UsageError: "not overwritten",
     }
-    parts = [f"{len(ids)} {reasons[kind]}: {', '.join(ids)}" for kind, ids in failed.items() if ids]
-    for kind, ids in failed.items():
-        if ids:
-            written = len(front) - sum(map(len, failed.values()))
-            raise kind(
-                f"{written} of {len(front)} members of the front written to {to}; "
-                f"{'; '.join(parts)}; the reasons are above"
-            )
+    front = run.pareto_front(where=where)
+    failed: dict[type[SpikeNASError], list[str]] = {kind: [] for kind in reasons}
+    for member in front:
+        folder = to / member.id
+        try:
+            print(write(member, folder), flush=True)
+        except tuple(failed) as error:
+            if isinstance(error, UsageError) and not (folder.exists() or folder.is_symlink()):
+                raise  # every member would fail in the same way
+            say(f"not written: {member.id}: {error}")
+            next(ids for kind, ids in failed.items() if isinstance(error, kind)).append(member.id)
+    failed = {kind: ids for kind, ids in failed.items() if ids}
+    parts = [f"{len(ids)} {reasons[kind]}: {', '.join(ids)}" for kind, ids in failed.items()]
+    for kind in failed:
+        written = len(front) - sum(map(len, failed.values()))
+        raise kind(
+            f"{written} of {len(front)} members of the front written to {to}; "
+            f"{'; '.join(parts)}; the reasons are above"
+        )

@@ -1,11 +1,12 @@
-"""import: an official checkpoint as an export folder."""
+"""The command import: writes an official checkpoint as an export folder."""
 
+import hashlib
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from spikenas.cli.options import FormatsOption, NormaliseOption, names
+from spikenas.cli.options import FormatsOption, NormaliseOption, names, number
 from spikenas.cli.output import say, say_how_to_load
 from spikenas.exceptions import UnknownNameError, UsageError
 
@@ -30,29 +31,20 @@ def import_(
     variant: Annotated[
         str,
         typer.Option(
-            metavar="cifar|imagenet|dvs", help="Which of the released codes it comes from."
+            metavar="cifar|imagenet|dvs", help="The released code that the checkpoint comes from."
         ),
     ] = "cifar",
     num_steps: Annotated[
-        int | None,
-        typer.Option(
-            min=1, metavar="T", help="Time steps.", show_default="the paper's; required for dvs"
-        ),
+        int | None, number("Time steps.", "the paper's; required for dvs", metavar="T")
     ] = None,
     image_size: Annotated[
         int | None,
-        typer.Option(
-            min=1,
-            metavar="N",
-            help="Side of the images, in pixels.",
-            show_default="32 for cifar, 224 for imagenet; required for dvs",
+        number(
+            "Side of the images, in pixels.", "32 for cifar, 224 for imagenet; required for dvs"
         ),
     ] = None,
     num_heads: Annotated[
-        int | None,
-        typer.Option(
-            min=1, metavar="N", help="Heads.", show_default="as told or published, else asked"
-        ),
+        int | None, number("Heads.", "from the file or a published size, else required")
     ] = None,
     formats: FormatsOption = "safetensors",
     normalise_input: NormaliseOption = False,
@@ -60,14 +52,18 @@ def import_(
         bool, typer.Option("--overwrite", help="Replace a folder that exists.")
     ] = False,
 ) -> None:
-    """Write a network that its authors released as an export folder.
+    """Write a released checkpoint as an export folder.
 
-    Every tensor must find its place; what differs is named. No code in the file is ever run.
+    Every tensor must match; missing, unexpected and misshapen ones are named. No code in the file
+    is ever run.
 
-    The folder is an ARCH of show, check, energy and search --seed-with. Prints the folder.
+    The folder can be the ARCH of show, check, energy and search --seed-with. Prints its path.
     """
     num_steps, image_size = _sizes(system, variant, num_steps, image_size)
+    import safetensors.torch
+
     from spikenas import export
+    from spikenas.measurement import trace_architecture
     from spikenas.official import import_official, read_checkpoint
 
     weights = read_checkpoint(checkpoint)
@@ -80,16 +76,17 @@ def import_(
             variant=variant,  # type: ignore[arg-type]  # it is checked there
             num_heads=num_heads,
         )
-    except UsageError as error:  # of tensors, which do not know their file
+    except UsageError as error:  # it names tensors, but not their file
         raise UsageError(f"{checkpoint}, as {system} of variant {variant!r}: {error}") from None
-    origin = {"system": system, "variant": variant, "checkpoint_sha256": _sha256(checkpoint)}
-    content, metrics = _contents(network)
+    with checkpoint.open("rb") as file:
+        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    traced = trace_architecture(network.architecture)
     preprocessing, classes = _preprocessing(system, variant, network)
     folder = export.write(
         network.architecture,
-        content,
-        metrics,
-        origin,
+        safetensors.torch.save(network.float().state_dict()),
+        {"measured": False, "parameters": traced.parameters, "macs": traced.macs},
+        {"system": system, "variant": variant, "checkpoint_sha256": sha256},
         to,
         beside=names(formats) or [],
         preprocessing=preprocessing,
@@ -104,22 +101,22 @@ def import_(
 def _preprocessing(
     system: str, variant: str, network: "SpikingTransformer"
 ) -> "tuple[Preprocessing | None, tuple[str, ...]]":
-    """Return how the authors prepared their images, and the classes; say where it is not known."""
+    """Return the preprocessing of the authors and the class names; say so if it is unknown."""
     from spikenas.data.image_sets import CIFAR10_CLASSES, CIFAR100_CLASSES
     from spikenas.systems import released_preprocessing
 
     found = released_preprocessing(system, variant, network.architecture)  # type: ignore[arg-type]
     if found is None:
         say(
-            f"without preprocessing, as the released code of {system} for variant {variant!r} "
-            f"and {network.architecture.num_classes} classes has none that is known; normalise "
-            "images as the network's training did and give them to network(images)"
+            f"without preprocessing, as that of the released code of {system} for variant "
+            f"{variant!r} and {network.architecture.num_classes} classes is unknown; normalise "
+            "images as in the training of the network, and call network(images)"
         )
         return None, ()
     dataset, preprocessing = found
     say(
-        f"preprocessing is that of the released code for {dataset}, which the variant and the "
-        "number of classes tell; fine-tuned on another data set, set network.preprocessing"
+        f"preprocessing is that of the released code for {dataset}, judged by the variant and the "
+        "number of classes; if it was fine-tuned on another data set, set network.preprocessing"
     )
     classes = {"cifar10": CIFAR10_CLASSES, "cifar100": CIFAR100_CLASSES}
     return preprocessing, classes.get(dataset, ())
@@ -128,7 +125,7 @@ def _preprocessing(
 def _sizes(
     system: str, variant: str, num_steps: int | None, image_size: int | None
 ) -> tuple[int, int]:
-    """Return steps and image size: as given, else those of the paper."""
+    """Return the given number of steps and image size, or else those of the paper."""
     from spikenas import systems
 
     if system not in systems.SYSTEMS:
@@ -145,21 +142,3 @@ def _sizes(
             "--image-size; published: 10 or 16 steps of 128x128 events (sdt on CIFAR10-DVS: 64x64)"
         )
     return num_steps, image_size
-
-
-def _contents(network: "SpikingTransformer") -> tuple[bytes, dict[str, Any]]:
-    """Return the weights as safetensors, and metrics that say that nothing was measured."""
-    import safetensors.torch
-
-    from spikenas.measurement import trace_architecture
-
-    weights = safetensors.torch.save(network.float().state_dict())
-    traced = trace_architecture(network.architecture)
-    return weights, {"measured": False, "parameters": traced.parameters, "macs": traced.macs}
-
-
-def _sha256(path: Path) -> str:
-    import hashlib
-
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

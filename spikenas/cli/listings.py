@@ -7,8 +7,8 @@ from spikenas.cli.options import JsonOption
 from spikenas.cli.output import print_document, print_table, say
 
 _CLASSES = {
-    "none": "without a clock: events must not need to coincide",
-    "time_step": "with a time step: neurons finish a step together",
+    "none": "without a clock: the result must not depend on coincident events",
+    "time_step": "with a time step: all neurons finish a step together",
 }
 
 
@@ -72,7 +72,8 @@ def chips(*, as_json: JsonOption = False) -> None:
 def published(*, as_json: JsonOption = False) -> None:
     """List the published architectures that ARCH may name.
 
-    Parameters and MACs are our counts, operations (ops), top-1 accuracy and energy the source's.
+    Parameters and MACs are our counts; operations (ops), top-1 accuracy and energy are those of
+    the source.
     """
     from spikenas import systems
 
@@ -88,4 +89,4 @@ def published(*, as_json: JsonOption = False) -> None:
     from spikenas.report import tables
 
     print_table(tables.published(list(systems.PUBLISHED.values())))
-    say("any other depth and width can be named too: <system>-<depth>-<width>-<dataset>")
+    say("other depths and widths can be named too: <system>-<depth>-<width>-<dataset>")

@@ -1,4 +1,4 @@
-"""How commands speak: data on stdout, everything else on stderr, never a password."""
+"""The output of commands: data to stdout, everything else to stderr, without passwords."""
 
 import json
 import os
@@ -18,17 +18,17 @@ if TYPE_CHECKING:
 
 _PASSWORD = re.compile(r"(?P<before>\w://[^\s:/@]*:)\S*(?=@)|(?P<query>[?&]\w*password=)[^\s&]*")
 _ANY_WIDTH = 100_000
-_NARROWEST = 8  # of a column whose text is folded
+_NARROWEST = 8  # characters of a column whose text is folded
 
 
 def say(message: str) -> None:
-    """Write one message to stderr; one that finds no room there ends no search."""
+    """Write one message to stderr; a failed write does not end the command."""
     with suppress(OSError):
         print(redacted(message), file=sys.stderr, flush=True)
 
 
 def say_how_to_load(export: Path, *, has_plugins: bool = False) -> None:
-    """Say the command that loads an export; JSON's text is Python's, whatever the name holds."""
+    """Print the command that loads an export; the path is quoted as JSON, which Python reads."""
     consent = ", allow_plugins=True" * has_plugins
     text = json.dumps(str(export), ensure_ascii=False)
     code = f"import spikenas; network = spikenas.load({text}{consent})"
@@ -42,10 +42,10 @@ def print_document(document: "Document") -> None:
 
 
 def print_table(table: "Table", heading: str = "") -> None:
-    """Write a table to stdout under a line of text, every character of it.
+    """Write a heading and a table to stdout, without truncating any cell.
 
-    It is as wide as COLUMNS or the terminal says, and in a pipe without COLUMNS as wide as its
-    rows. Where columns would be too narrow to be read, each row is a block of lines.
+    The table is as wide as COLUMNS or the terminal; in a pipe without COLUMNS, as wide as its
+    rows. If the columns would be too narrow to read, each row becomes a block of lines.
     """
     from rich.console import Console
 
@@ -61,14 +61,14 @@ def print_table(table: "Table", heading: str = "") -> None:
         width = max(console.measure(cell).maximum for cell in (column.header, *column.cells))
         widest += width
         least += width if column.no_wrap else min(width, _NARROWEST)
-    console.width = max(_told_width() or widest, _NARROWEST)
+    console.width = max(_requested_width() or widest, _NARROWEST)
     with console.capture() as captured:
         console.print(table if least <= console.width else _blocks(table))
     for line in captured.get().splitlines():
         print(line.rstrip())
 
 
-def _told_width() -> int | None:
+def _requested_width() -> int | None:
     columns = os.environ.get("COLUMNS", "")
     if columns.isdecimal() and int(columns):
         return int(columns)
@@ -76,7 +76,7 @@ def _told_width() -> int | None:
 
 
 def _blocks(table: "Table") -> "Table":
-    """Return the table with a line for each cell, its heading in front."""
+    """Return a table with one line per cell, which begins with the heading of the column."""
     from rich.table import Table
 
     blocks = Table.grid("", "", padding=(0, 2, 0, 0))

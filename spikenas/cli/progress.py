@@ -1,4 +1,4 @@
-"""How a search shows itself while it runs: a live bar on a terminal, plain lines elsewhere."""
+"""The progress of a search: a live bar on a terminal, plain lines elsewhere."""
 
 import sys
 import time
@@ -20,7 +20,7 @@ _FAILED = ("diverged", "failed", "timed_out", "out_of_memory", "lost")
 
 
 class SearchDisplay:
-    """Call it with each `Progress` of the driver; it writes to stderr only."""
+    """Shows each `Progress` of the driver that it is called with, on stderr."""
 
     def __init__(self, *, quiet: bool = False) -> None:
         self.run = ""  # its name, once there is one
@@ -60,7 +60,7 @@ class SearchDisplay:
         self._stack.close()
 
     def __call__(self, progress: "Progress") -> None:
-        """Show where the search stands."""
+        """Show the state of the search."""
         is_resumed = not self.run and progress.counts["complete"] > 0
         self.run = progress.run
         if self._is_quiet:

@@ -1,4 +1,4 @@
-"""What ARCH means: a published name, an export folder, an architecture.json, or RUN/ID."""
+"""Resolves ARCH: a published name, an export folder, an architecture.json, or RUN/ID."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reference:
-    """An architecture, and its measured workload where it was trained."""
+    """An architecture, with its measured workload if it was trained."""
 
     architecture: "Architecture"
     measured: "Workload | None" = None
 
     def workload(self) -> "Workload":
-        """Return the measured workload, or trace the network without measuring."""
+        """Return the measured workload, or else trace the network."""
         if self.measured is not None:
             return self.measured
         from spikenas.measurement import trace_architecture
@@ -29,11 +29,9 @@ class Reference:
 
 
 def resolve(arch: str, store: str | None, *, allow_plugins: bool = False) -> Reference:
-    """Return what ARCH names.
+    """Return what ARCH names; imports the plugins of a run or an export if that is allowed.
 
-    The plugins of a run or an export are imported where the user allows it.
-
-    Raises UnknownNameError, SpecError, ArtefactError or NotFoundError, naming what is wrong.
+    Raises UnknownNameError, SpecError, ArtefactError or NotFoundError.
     """
     path = Path(arch)
     if path.is_dir():

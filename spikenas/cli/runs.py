@@ -136,7 +136,7 @@ def pareto(
     No other candidate is better than a member in one objective without being worse in another.
     """
     if as_json and as_csv:
-        raise UsageError("--json and --csv exclude each other; take one")
+        raise UsageError("--json and --csv exclude each other; choose one")
     from spikenas.report.figures import spread
     from spikenas.store import Store
 
@@ -164,7 +164,7 @@ def pareto(
 
 def _why_empty(run: "Run") -> str:
     if num_complete := run.counts()["complete"]:
-        return f"none of its {num_complete} complete candidates matches; take a wider --where"
+        return f"none of its {num_complete} complete candidates matches; use a wider --where"
     return f"no candidate is complete yet; see: {run.command('status')}"
 
 

@@ -1,4 +1,4 @@
-"""The commands that run a search: search, resume."""
+"""The commands search and resume."""
 
 import os
 import signal
@@ -22,6 +22,7 @@ from spikenas.cli.options import (
     RunArgument,
     StoreOption,
     names,
+    number,
     seconds,
 )
 from spikenas.cli.output import print_document, print_table, redacted, say
@@ -46,27 +47,26 @@ def search(
     data: Annotated[
         str | None,
         typer.Option(
-            metavar="NAME", help="The data set.", show_default="what the space is named for"
+            metavar="NAME", help="The data set.", show_default="the one that the space names"
         ),
     ] = None,
     data_root: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Where the files of the data set lie.")
+        Path | None, typer.Option(metavar="DIR", help="The folder with the data set.")
     ] = None,
     chip: Annotated[
         str | None,
         typer.Option(
-            metavar="NAME|FILE.toml", help="Refuse what this chip cannot run; see spikenas chips."
+            metavar="NAME|FILE.toml",
+            help="Refuse candidates that this chip cannot run; see spikenas chips.",
         ),
     ] = None,
-    trials: Annotated[
-        int, typer.Option(min=1, metavar="N", help="Candidates to train; refused ones are extra.")
-    ] = 12,
+    trials: Annotated[int, number("Candidates to train; refused ones do not count.")] = 12,
     time_budget: Annotated[
         float | None,
         typer.Option(
             parser=seconds,
             metavar="DURATION",
-            help="Begin no candidate after this long: 90s, 10m, 1.5h; 90 is seconds.",
+            help="Start no candidate after this time: 90s, 10m, 1.5h; 90 is seconds.",
         ),
     ] = None,
     name: Annotated[
@@ -89,8 +89,8 @@ def search(
         list[str] | None,
         typer.Option(
             metavar="ARCH",
-            help="Propose this first, as the nearest member of the space: a published name, an "
-            "export folder, an architecture.json, or RUN/ID. Can be given several times.",
+            help="Propose the member of the space that is nearest to this first: a published "
+            "name, an export folder, an architecture.json, or RUN/ID. Can be repeated.",
             show_default=False,
         ),
     ] = None,
@@ -123,35 +123,21 @@ def search(
             metavar="NAME|FILE.toml", help="The training recipe.", show_default="the data set's"
         ),
     ] = None,
-    epochs: Annotated[
-        int | None,
-        typer.Option(min=1, metavar="N", help="Epochs a candidate.", show_default="the recipe's"),
-    ] = None,
-    batch_size: Annotated[
-        int | None,
-        typer.Option(min=1, metavar="N", help="Images a step.", show_default="the recipe's"),
-    ] = None,
-    image_size: Annotated[
-        int | None,
-        typer.Option(min=1, metavar="N", help="Resize images.", show_default="as they are"),
-    ] = None,
-    train_subset: Annotated[
-        int | None,
-        typer.Option(min=1, metavar="N", help="Train on N images.", show_default="all"),
-    ] = None,
+    epochs: Annotated[int | None, number("Epochs per candidate.", "the recipe's")] = None,
+    batch_size: Annotated[int | None, number("Images per training step.", "the recipe's")] = None,
+    image_size: Annotated[int | None, number("Resize images to NxN.", "no resizing")] = None,
+    train_subset: Annotated[int | None, number("Train on N images.", "all")] = None,
     binning: Annotated[
         str,
         typer.Option(
             metavar="time|count",
-            help="Make frames of events by equal times or by equal numbers of events.",
+            help="Bin events into frames of equal duration or of equal numbers of events.",
         ),
     ] = "time",
-    max_parameters: Annotated[
-        int | None, typer.Option(min=1, metavar="N", help="Refuse networks with more weights.")
-    ] = None,
+    max_parameters: Annotated[int | None, number("Refuse networks with more parameters.")] = None,
     max_memory_gib: Annotated[
         float | None,
-        typer.Option(min=0, metavar="GIB", help="Refuse networks that need more to be trained."),
+        typer.Option(min=0, metavar="GIB", help="Refuse networks whose training needs more."),
     ] = None,
     min_accuracy: Annotated[
         float | None, typer.Option(min=0, max=1, metavar="0..1", help="Look for at least this.")
@@ -175,11 +161,11 @@ def search(
     as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
-    """Search a space for accurate architectures of low energy.
+    """Search a space for accurate architectures with low energy.
 
     Every candidate is recorded in the store; the Pareto front is shown at the end.
 
-    Ctrl-C saves the state; spikenas resume goes on from there.
+    Ctrl-C saves the state; spikenas resume continues from there.
     """
     bounds = {
         "accuracy": min_accuracy,
@@ -241,16 +227,16 @@ def resume(
         bool,
         typer.Option(
             "--accept-changes",
-            help="Where data or code have changed, begin a new generation of the run.",
+            help="If data or code have changed, begin a new generation of the run.",
         ),
     ] = False,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
-    """Go on with a search that was interrupted or killed.
+    """Continue a search that was interrupted or killed.
 
-    Only what was in flight is repeated. Where the files of the data set, a plugin or an installed
-    package have changed since, it is refused, as its candidates could not be compared.
+    Only candidates that were in flight are trained again. The command refuses if the data set, a
+    plugin or an installed package has changed, as new candidates could not be compared with old.
     """
 
     def go_on(on_progress: Callable[["Progress"], None]) -> "Run":
@@ -294,7 +280,7 @@ def _conduct(
     as_json: bool,
     quiet: bool,
 ) -> None:
-    """Run a search while its progress shows, then print what it found."""
+    """Run a search, show its progress, and print its front."""
     from spikenas.cli.progress import SearchDisplay
 
     display = SearchDisplay(quiet=quiet)
@@ -309,7 +295,7 @@ def _conduct(
                 go_on = opened.run(display.run).command("resume")
             say(f"stopped; the state is saved. resume with: {go_on}")
         else:
-            say("stopped before anything was recorded")
+            say("stopped before a run was recorded")
         raise typer.Exit(130 if isinstance(stop, KeyboardInterrupt) else 143) from None
     if as_json:
         print_document(documents.SearchEnd(run=run.name, counts=run.counts()))
@@ -334,11 +320,12 @@ def _announce(doing: str, what: str, store: str | None, settings: "SearchSetting
     chip = settings.chip
     say(
         f"{doing} {what} on {settings.data.name}, chip {chip.name if chip else 'none'}, "
-        f"store {_told(store)}{_told_of_ray(settings.workers)}"
+        f"store {redacted(store or os.environ.get('SPIKENAS_STORE') or 'sqlite:///spikenas.db')}"
+        f"{_ray_text(settings.workers)}"
     )
 
 
-def _told_of_ray(workers: "WorkerProfile | None") -> str:
+def _ray_text(workers: "WorkerProfile | None") -> str:
     if workers is None or workers.kind == "inline":
         return ""
     if workers.address == "local":
@@ -358,10 +345,6 @@ def _say_what_next(run: "Run", front: list["Candidate"]) -> None:
     where = run.settings.limits.where
     which = ["--where", where] if where and run.pareto_front(where=where) else []
     say(f"  {run.command('export', '--best', 'accuracy', *which, '--to', to)}")
-
-
-def _told(store: str | None) -> str:
-    return redacted(store or os.environ.get("SPIKENAS_STORE") or "sqlite:///spikenas.db")
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""verify: whether the kept weights of a store are the bytes that were recorded."""
+"""The command verify: compares the kept weights of a store with their recorded SHA-256."""
 
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -26,7 +26,7 @@ def verify(
 ) -> None:
     """Compare the kept weights with their recorded SHA-256.
 
-    Exit code 5 where one is damaged or not there, 4 where one cannot be read.
+    Exit code 5 if a file is damaged or missing, 4 if one cannot be read.
     """
     from spikenas.store import Store
 
@@ -62,7 +62,7 @@ _STATUS: dict[type[SpikeNASError], Literal["damaged", "missing", "unreadable"]] 
 
 
 def weights_faults(candidates: "Iterable[Candidate]") -> list[documents.WeightsFault]:
-    """Return what is wrong with the kept weights of the candidates."""
+    """Return the kept weights of the candidates that are damaged, missing or unreadable."""
     from spikenas.store import read_weights
 
     faults = []

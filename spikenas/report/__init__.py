@@ -1,4 +1,4 @@
-"""What people look at: tables for terminals, plots as PNG and HTML.
+"""Output for people: tables for terminals, plots as PNG and HTML.
 
-The only place where a share becomes a percentage; everywhere else accuracy is 0 to 1.
+Only this package converts to percentages; everywhere else accuracy is 0 to 1.
 """

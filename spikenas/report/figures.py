@@ -1,4 +1,4 @@
-"""Figures as people read them: values with their unit and the digits that mean something."""
+"""Figures as text: values with their unit and their significant digits."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -13,7 +13,7 @@ _UNITS_UJ = ((1e6, "J"), (1e3, "mJ"), (1.0, "µJ"), (1e-3, "nJ"), (0.0, "pJ"))
 
 
 def text(name: str, value: float | None) -> str:
-    """Return the value as a table shows it, or a dash where there is none."""
+    """Return the value as a table shows it; a dash for None."""
     if value is None:
         return "-"
     unit = FIGURES[name].unit
@@ -23,7 +23,7 @@ def text(name: str, value: float | None) -> str:
 
 
 def columns(objectives: Sequence[str]) -> list[Figure]:
-    """Return the figures that a table of candidates shows."""
+    """Return the figures that are columns of a table of candidates."""
     return [f for name, f in FIGURES.items() if f.heading or name in objectives]
 
 
@@ -36,14 +36,14 @@ def energy(microjoules: float) -> str:
 
 
 def energy_unit(microjoules: float) -> tuple[float, str]:
-    """Return what turns microjoules into the unit that leaves 1 to 999 of it, and the unit."""
+    """Return the unit in which the energy is 1 to 999, preceded by its number per microjoule."""
     rounded = float(f"{microjoules:.3g}")  # 999.9 nJ are 1.00 µJ
     size, unit = next((size, unit) for size, unit in _UNITS_UJ if rounded >= size)
     return 1 / (size or 1e-6), unit
 
 
 def energy_range(low: float, high: float) -> str:
-    """Return both ends, the unit once where they share it: ``2.3 to 2.5 µJ``."""
+    """Return both ends, with one unit if they share it: ``2.3 to 2.5 µJ``."""
     ends, last = energy(low), energy(high)
     if ends == last:
         return last
@@ -52,7 +52,7 @@ def energy_range(low: float, high: float) -> str:
 
 
 def energy_text(estimate: "EnergyEstimate") -> str:
-    """Return the energy of an inference: a figure, a range, or a score without joules."""
+    """Return the energy of an inference: a value, a range, or a score without joules."""
     if estimate.total_uj is None or estimate.low_uj is None:
         return f"{count(estimate.score or 0.0)} chip operations, no joules,"
     return energy_range(estimate.low_uj, estimate.total_uj)
@@ -67,14 +67,14 @@ def count(value: float) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Return a duration as a clock shows it: ``0:42``, ``1:02:03``."""
+    """Return a duration like a clock: ``0:42``, ``1:02:03``."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
 def spread(members: Sequence[Member], limit: int | None) -> Sequence[Member]:
-    """Return at most ``limit`` members at even distances, the first and the last among them."""
+    """Return at most ``limit`` evenly spaced members, with the first and the last."""
     if limit is None or len(members) <= limit:
         return members
     if limit == 1:
@@ -85,7 +85,7 @@ def spread(members: Sequence[Member], limit: int | None) -> Sequence[Member]:
 def genes(genotype: Mapping[str, Any]) -> str:
     """Return an architecture's JSON form on one line: ``T4 lif spike sps/4 > 2x64 ssa:4 mlp2``.
 
-    It names components and looks none up, so that those of absent plugins can be shown as well.
+    Works without the registry, so that components of plugins that are not imported can be shown.
     """
     parts = [
         f"T{genotype['num_steps']}",

@@ -1,10 +1,11 @@
-"""The Pareto front, and where energy goes, as pictures: PNG for papers, HTML to look around in.
+"""Plots of a Pareto front and of an energy estimate: PNG for papers, interactive HTML.
 
-matplotlib and plotly are imported by the function that draws, as both cost a second.
+matplotlib and plotly are imported by the functions that draw, as each import takes a second.
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
@@ -23,9 +24,9 @@ if TYPE_CHECKING:
     from spikenas.hardware import Comparison, EnergyEstimate
     from spikenas.store import Candidate, Run
 
-_LOG_SPAN = 5  # an axis that spans more is logarithmic
+_LOG_SPAN = 5  # ratio of its ends above which an axis is logarithmic
 _MOST_LABELS = 12
-# Left above a point and right below it: the steps of a front run through neither.
+# Above left and below right of a point, where the steps of a front do not pass.
 _LABEL_PLACES = (
     {"position": (-3, 4), "ha": "right", "va": "bottom"},
     {"position": (3, -4), "ha": "left", "va": "top"},
@@ -37,30 +38,30 @@ _COLOURS = (_STRONG, "#e08e2b", "#3a9e6e", "#a05195", "#d45087", "#8c6d4f", _PAL
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Picture:
-    """What both drawings show: the second objective across, the first one up."""
+    """The content of both formats: the second objective on the x axis, the first on the y axis."""
 
     title: str
     caption: str
-    across: Figure
-    up: Figure
+    x: Figure
+    y: Figure
     others: Sequence["Candidate"]
-    front: Sequence["Candidate"]  # in the order of the across axis
+    front: Sequence["Candidate"]  # in the order of x
 
     def points(self, candidates: Sequence["Candidate"]) -> tuple[list[float], list[float]]:
-        return self._values(candidates, self.across), self._values(candidates, self.up)
+        return _values(candidates, self.x), _values(candidates, self.y)
 
     def is_log(self) -> bool:
-        values = self._values([*self.others, *self.front], self.across)
+        values = _values([*self.others, *self.front], self.x)
         return min(values) > 0 and max(values) > _LOG_SPAN * min(values)
 
     def steps_after(self) -> bool:
-        """Whether a point's height holds from it to the right: what a budget can buy."""
-        return self.across.direction == "minimize"
+        """Whether the line is level to the right of each point: the best y within a budget of x."""
+        return self.x.direction == "minimize"
 
-    @staticmethod
-    def _values(candidates: Sequence["Candidate"], figure: Figure) -> list[float]:
-        scale = 100 if figure.unit == "%" else 1
-        return [scale * getattr(each, figure.name) for each in candidates]
+
+def _values(candidates: Sequence["Candidate"], figure: Figure) -> list[float]:
+    scale = 100 if figure.unit == "%" else 1
+    return [scale * getattr(each, figure.name) for each in candidates]
 
 
 def plot_front(
@@ -72,28 +73,25 @@ def plot_front(
 ) -> Path:
     """Draw the first two objectives of a run's front to a ``.png`` or ``.html`` file.
 
-    Raises NotFoundError where no candidate has been trained yet, UsageError for another suffix
-    or a single objective.
+    Raises NotFoundError if no candidate is trained yet, UsageError for another suffix or a single
+    objective.
     """
     path = Path(path)
     drawings = {".png": _draw_png, ".html": _draw_html}
     if path.suffix not in drawings:
         raise UsageError(f"{path}: a plot is a file ending in .png or .html")
     picture = _picture(run, objectives, where)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+    with _writing(path):
         drawings[path.suffix](picture, path)
-    except OSError as error:
-        raise UsageError(f"{path}: the plot cannot be written: {error.strerror}") from error
     return path
 
 
 def plot_energy(
     estimate: "EnergyEstimate", others: Sequence["Comparison"], path: str | Path, *, name: str
 ) -> Path:
-    """Draw to a ``.png`` file what each part of a network costs, and networks of equal size.
+    """Draw the energy of each part of a network, and of networks of equal size, to a ``.png`` file.
 
-    Raises UsageError for another suffix, or where nothing costs anything.
+    Raises UsageError for another suffix, or if no operation costs anything.
     """
     path = Path(path)
     if path.suffix != ".png":
@@ -101,19 +99,25 @@ def plot_energy(
     if not any(operation.share for operation in estimate.operations):
         raise UsageError(f"{path}: nothing to draw, as no operation costs anything")
     printable = name.encode(errors="backslashreplace").decode()  # a path need not be UTF-8
+    with _writing(path):
+        _draw_energy(estimate, others, path, printable)
+    return path
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        _draw_energy(estimate, others, path, printable)
+        yield
     except OSError as error:
         raise UsageError(f"{path}: the plot cannot be written: {error.strerror}") from error
-    return path
 
 
 def _picture(run: "Run", objectives: Sequence[str] | None, where: str | None) -> _Picture:
     names = list(objectives or run.objectives)
     if len(names) < 2:
         raise UsageError(f"a plot needs two objectives, but has {', '.join(names)}; name another")
-    up, across = map(objective, names[:2])
+    y, x = map(objective, names[:2])
     front = run.pareto_front(objectives=names, where=where)
     if not front:
         raise NotFoundError(
@@ -121,22 +125,22 @@ def _picture(run: "Run", objectives: Sequence[str] | None, where: str | None) ->
             f"see: {run.command('status')}"
         )
     rows = {member.row for member in front}
-    # Not those that are older than a figure, and lack it.
-    drawn = run.candidates([State.COMPLETE], where=f"{up.name} >= 0 and {across.name} >= 0")
+    # Candidates of an older spikenas may lack a figure.
+    drawn = run.candidates([State.COMPLETE], where=f"{y.name} >= 0 and {x.name} >= 0")
     counts = run.counts()
     return _Picture(
         title=f"{run.name}: {len(front)} on the front of {counts['complete']} trained",
         caption=f"{counts['refused']} candidates were refused before training",
-        across=across,
-        up=up,
+        x=x,
+        y=y,
         others=[each for each in drawn if each.row not in rows],
-        front=sorted(front, key=lambda member: float(getattr(member, across.name))),
+        front=sorted(front, key=lambda member: float(getattr(member, x.name))),
     )
 
 
 def _figure(width: float, height: float) -> "Page":
-    """Return an empty figure that is drawn without a screen, whatever MPLBACKEND says."""
-    backend = os.environ.pop("MPLBACKEND", None)  # a notebook's fails the import elsewhere
+    """Return an empty figure that needs no display, whatever MPLBACKEND is."""
+    backend = os.environ.pop("MPLBACKEND", None)  # the import fails if it names a notebook's
     try:
         from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415  (a second)
         from matplotlib.figure import Figure as Page  # noqa: PLC0415
@@ -168,21 +172,21 @@ def _draw_png(picture: _Picture, path: Path) -> None:
         axes.xaxis.set_major_formatter("{x:g}")
         axes.xaxis.set_minor_formatter(NullFormatter())
     axes.margins(x=0.1, y=0.1)
-    axes.set_xlabel(picture.across.axis)
-    axes.set_ylabel(picture.up.axis)
+    axes.set_xlabel(picture.x.axis)
+    axes.set_ylabel(picture.y.axis)
     axes.set_title(picture.title, fontsize=11, parse_math=False)
     axes.grid(visible=True, color="#eceff2")
     axes.set_axisbelow(True)
     axes.legend(loc="lower right", frameon=False)
     figure.supxlabel(picture.caption, fontsize=8, color="#667788")
     if len(picture.front) <= _MOST_LABELS:
-        figure.draw_without_rendering()  # so that everything has its place
+        figure.draw_without_rendering()  # labels need the final layout
         _label_front(picture, axes)
     figure.savefig(path)
 
 
 def _label_front(picture: _Picture, axes: "Axes") -> None:
-    """Write ids beside their points, but for those that would cover another or be cut off."""
+    """Write ids beside their points, unless they would overlap another id or be cut off."""
     taken: list[Bbox] = []
     for member, x, y in zip(picture.front, *picture.points(picture.front), strict=True):
         label = axes.annotate(
@@ -263,7 +267,7 @@ def _draw_energy(
 
 
 def _parts(estimate: "EnergyEstimate") -> dict[str, dict[str, float]]:
-    """Return what each part of the network costs, by what for, or else by kind of operation."""
+    """Return the cost of each part of the network, by term of the model or by operation kind."""
     has_terms = len(estimate.terms_uj) > 2
     parts: dict[str, dict[str, float]] = {}
     for operation in estimate.operations:
@@ -278,7 +282,7 @@ def _parts(estimate: "EnergyEstimate") -> dict[str, dict[str, float]]:
 
 
 def _part(name: str) -> str:
-    """Return where an operation stands: ``stem``, ``stage 1, block 3``, ``head``."""
+    """Return the part of the network: ``stem``, ``stage 1, block 3``, ``head``."""
     first, *rest = name.split(".")
     if first == "stages" and len(rest) > 1:
         return f"stage {int(rest[0]) + 1}, block {int(rest[1]) + 1}"
@@ -309,15 +313,15 @@ def _draw_html(picture: _Picture, path: Path) -> None:
     )
     figure.update_layout(
         title={"text": escape(picture.title), "subtitle": {"text": escape(picture.caption)}},
-        xaxis={"title": picture.across.axis, "type": "log" if picture.is_log() else "linear"},
-        yaxis={"title": picture.up.axis},
+        xaxis={"title": picture.x.axis, "type": "log" if picture.is_log() else "linear"},
+        yaxis={"title": picture.y.axis},
         template="plotly_white",
     )
-    # The script is part of the file: it opens offline and asks no other server for anything.
+    # With the script in the file, it can be opened offline.
     figure.write_html(path, include_plotlyjs=True)
 
 
 def _hover(candidate: "Candidate", picture: _Picture) -> str:
-    names = (figure.name for figure in columns([picture.across.name, picture.up.name]))
+    names = (figure.name for figure in columns([picture.x.name, picture.y.name]))
     figures = (f"{name}: {text(name, getattr(candidate, name))}" for name in names)
     return "<br>".join([f"<b>{escape(candidate.id)}</b>", *figures, escape(genes(candidate.genes))])

@@ -1,4 +1,4 @@
-"""Tables for terminals, one function a noun. They are returned without heading, never printed."""
+"""Tables for terminals, one function per kind. They are returned without heading, not printed."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -20,14 +20,13 @@ _FEW_TERMS, _MOST_TERMS = 2, 7  # two terms are the columns of synops and MACs i
 def front(
     members: Sequence["Candidate"], *, objectives: Sequence[str] = (), total: int | None = None
 ) -> Table:
-    """Return members of a Pareto front, one a row; ``total`` is how many the front has."""
+    """Return members of a Pareto front, one per row; ``total`` is the size of the front."""
     figures = columns(objectives)
-    is_part = total is not None and len(members) < total
-    caption = f"{len(members)} of {total} members" if is_part else None
-    table = _table(caption=caption)
+    table = _table()
+    if total is not None and len(members) < total:
+        table.caption = f"{len(members)} of {total} members"
     table.add_column("id", no_wrap=True)
-    for figure in figures:
-        table.add_column(figure.heading or figure.name, justify="right", no_wrap=True)
+    _add_numbers(table, *(figure.heading or figure.name for figure in figures))
     table.add_column("architecture", overflow="fold")
     for member in members:
         table.add_row(
@@ -39,7 +38,7 @@ def front(
 
 
 def counts(by_state: Mapping[str, int]) -> Table:
-    """Return how many candidates are in each state, empty states left out."""
+    """Return the number of candidates per state, without empty states."""
     table = _table()
     table.add_column("state")
     table.add_column("candidates", justify="right")
@@ -50,18 +49,15 @@ def counts(by_state: Mapping[str, int]) -> Table:
 
 
 def operations(workload: "Workload") -> Table:
-    """Return every operation of a network: who feeds it, what it costs and keeps.
+    """Return every operation of a network: its inputs, its cost and its state.
 
-    Rates and synaptic operations join once they are known.
+    A measured workload also has spike rates and synaptic operations.
     """
     table = _table()
-    for heading in ("operation", "kind", "fed by", "input", "output"):
-        table.add_column(heading, overflow="fold")
-    figures = ["MACs", "steps", "weights", "biases", "neurons", "state"]
+    _add_texts(table, "operation", "kind", "fed by", "input", "output")
+    _add_numbers(table, "MACs", "steps", "weights", "biases", "neurons", "state")
     if workload.is_measured:
-        figures += ["input rate", "synops", "events"]
-    for heading in figures:
-        table.add_column(heading, justify="right", no_wrap=True)
+        _add_numbers(table, "input rate", "synops", "events")
     for operation in workload.operations:
         first = operation.inputs[0] if operation.inputs else None
         cells = [
@@ -85,14 +81,15 @@ def operations(workload: "Workload") -> Table:
 
 
 def energy(estimate: "EnergyEstimate") -> Table:
-    """Return what each operation costs that costs any, its share, and what it is for."""
+    """Return the operations that cost anything, with their shares and the terms of the model."""
     terms = list(estimate.terms_uj)[:_MOST_TERMS]
+    if len(terms) <= _FEW_TERMS:
+        terms = []
     table = _table()
     table.add_column("operation", overflow="fold")
     table.add_column("kind")
-    headings = ["score" if estimate.total_uj is None else "energy", "share", "synops", "MACs"]
-    for heading in (*headings, *(terms if len(terms) > _FEW_TERMS else ())):
-        table.add_column(heading, justify="right", no_wrap=True)
+    unit = "score" if estimate.total_uj is None else "energy"
+    _add_numbers(table, unit, "share", "synops", "MACs", *terms)
     for row in estimate.operations:
         if row.share:
             table.add_row(
@@ -102,11 +99,7 @@ def energy(estimate: "EnergyEstimate") -> Table:
                 f"{100 * row.share:.1f} %",
                 text("synops", row.synops),
                 count(row.macs),
-                *(
-                    text("energy_uj", row.terms_uj.get(term))
-                    for term in terms
-                    if len(terms) > _FEW_TERMS
-                ),
+                *(text("energy_uj", row.terms_uj.get(term)) for term in terms),
             )
     if estimate.static_uj:
         share = estimate.static_uj / (estimate.total_uj or 1.0)
@@ -120,22 +113,20 @@ def energy(estimate: "EnergyEstimate") -> Table:
         "100 %",
         text("synops", estimate.counts["synops"]),
         count(estimate.counts["macs"]),
-        *(text("energy_uj", estimate.terms_uj[term]) for term in terms if len(terms) > _FEW_TERMS),
+        *(text("energy_uj", estimate.terms_uj[term]) for term in terms),
     )
     return table
 
 
 def comparison(estimate: "EnergyEstimate", others: Sequence["Comparison"]) -> Table:
-    """Return the spiking network beside those of equal size that do not spike."""
+    """Return the spiking network and the non-spiking ones of equal size."""
     table = _table()
     table.add_column("network")
-    headings = ("activations", "MACs", "energy", "times the spiking", "equal at a spike rate of")
-    for heading in headings:
-        table.add_column(heading, justify="right", no_wrap=True)
-    counts = estimate.counts
-    spiking = f"{count(counts['synops'])} synops + {count(counts['macs'])}"
+    _add_numbers(table, "activations", "MACs", "energy", "times the spiking")
+    _add_numbers(table, "equal at a spike rate of")
+    macs = f"{count(estimate.counts['synops'])} synops + {count(estimate.counts['macs'])}"
     amount = _amount(estimate.low_uj, estimate.total_uj, estimate.score)
-    table.add_row("spiking", "spikes", spiking, amount, "", "")
+    table.add_row("spiking", "spikes", macs, amount, "", "")
     for other in others:
         table.add_row(
             other.network.replace("_", "-"),
@@ -149,10 +140,9 @@ def comparison(estimate: "EnergyEstimate", others: Sequence["Comparison"]) -> Ta
 
 
 def verdict(found: "Verdict") -> Table:
-    """Return what a chip refuses and warns of: where, limit, need, cure."""
+    """Return the violations and warnings of a chip: operation, limit, need, cure."""
     table = _table()
-    for heading in ("", "operation", "rule", "limit", "need", "have", "cure"):
-        table.add_column(heading, overflow="fold")
+    _add_texts(table, "", "operation", "rule", "limit", "need", "have", "cure")
     for each in (*found.violations, *found.warnings):
         table.add_row(
             each.severity,
@@ -167,14 +157,13 @@ def verdict(found: "Verdict") -> Table:
 
 
 def verdicts(found: Sequence[tuple["Verdict", "ChipProfile"]]) -> Table:
-    """Return what several chips say, one a row: fits or the first reason, and the placement."""
+    """Return the verdicts of several chips, one per row, with the first reason of a misfit."""
     table = _table()
     for heading in ("chip", "class", "fits"):
         table.add_column(heading, no_wrap=True)
-    table.add_column("violations", justify="right")
-    table.add_column("warnings", justify="right")
-    table.add_column("first reason", overflow="fold")
-    table.add_column("placement", overflow="fold")
+    for heading in ("violations", "warnings"):
+        table.add_column(heading, justify="right")
+    _add_texts(table, "first reason", "placement")
     for verdict, chip in found:
         first = verdict.violations[0] if verdict.violations else None
         reason = f"{first.rule} at {first.operation}: {first.reason}" if first else "-"
@@ -191,11 +180,10 @@ def verdicts(found: Sequence[tuple["Verdict", "ChipProfile"]]) -> Table:
 
 
 def published(systems: Sequence["PublishedSystem"]) -> Table:
-    """Return published configurations: our counts, and what their sources report."""
+    """Return published configurations: our counts, and the figures of their sources."""
     table = _table()
     table.add_column("name", no_wrap=True)
-    for heading in ("params", "MACs", "ops", "top-1", "energy"):
-        table.add_column(heading, justify="right", no_wrap=True)
+    _add_numbers(table, "params", "MACs", "ops", "top-1", "energy")
     table.add_column("source", overflow="fold")
     for each in systems:
         table.add_row(
@@ -211,10 +199,9 @@ def published(systems: Sequence["PublishedSystem"]) -> Table:
 
 
 def records(rows: Sequence[Mapping[str, Any]]) -> Table:
-    """Return rows of plain values under the names of the first one's keys."""
+    """Return rows of plain values; the keys of the first one are the headings."""
     table = _table()
-    for heading in rows[0] if rows else ():
-        table.add_column(heading.replace("_", " "), overflow="fold")
+    _add_texts(table, *(heading.replace("_", " ") for heading in (rows[0] if rows else ())))
     for row in rows:
         table.add_row(*("-" if value is None else escape(str(value)) for value in row.values()))
     return table
@@ -227,17 +214,22 @@ def _amount(low_uj: float | None, high_uj: float | None, score: float | None) ->
 
 
 def _break_even(rate: float | None) -> str:
-    if rate is None:
-        return "-"
-    return {0.0: "none, always dearer", 1.0: "any, always cheaper"}.get(
-        rate, text("spike_rate", rate)
-    )
+    ends = {0.0: "none, always dearer", 1.0: "any, always cheaper"}
+    return text("spike_rate", rate) if rate is None else ends.get(rate, text("spike_rate", rate))
 
 
-def _table(*, caption: str | None = None) -> Table:
-    return Table(
-        caption=caption, caption_justify="left", box=None, pad_edge=False, header_style="bold"
-    )
+def _table() -> Table:
+    return Table(caption_justify="left", box=None, pad_edge=False, header_style="bold")
+
+
+def _add_texts(table: Table, *headings: str) -> None:
+    for heading in headings:
+        table.add_column(heading, overflow="fold")
+
+
+def _add_numbers(table: Table, *headings: str) -> None:
+    for heading in headings:
+        table.add_column(heading, justify="right", no_wrap=True)
 
 
 def _operand(operand: "Operand") -> str:

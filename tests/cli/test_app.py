@@ -164,7 +164,7 @@ def broken_command():
         (PermissionError(13, "Permission denied", "/x"), 4, "/x: Permission denied; give"),
         (OSError(28, "No space left on device"), 4, "No space left on device; make room"),
         (OSError(30, "Read-only file system", "/x"), 4, "/x: Read-only file system; name"),
-        (OSError(36, "File name too long", "x"), 2, "File name too long; take a shorter name"),
+        (OSError(36, "File name too long", "x"), 2, "File name too long; use a shorter name"),
     ],
 )
 def test_a_fault_of_the_system_is_said_with_its_cure(spikenas, broken_command, error, code, said):

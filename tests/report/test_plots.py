@@ -59,8 +59,8 @@ def test_no_label_of_a_crowded_front_covers_another_or_is_cut_off(tmp_path, monk
     picture = plots._Picture(
         title="crowd",
         caption="",
-        across=FIGURES["energy_uj"],
-        up=FIGURES["accuracy"],
+        x=FIGURES["energy_uj"],
+        y=FIGURES["accuracy"],
         others=[],
         front=front,
     )
