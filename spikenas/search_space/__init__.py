@@ -1,8 +1,7 @@
 """Search spaces: the set of architectures that a TOML file allows.
 
-`SearchSpace` reads the file (`spec`), knows what each gene may be (`genes`) and goes through all
-its choices in one `traversal` (of `nodes`), which sampling, mutation, counting and the samplers
-share.
+`SearchSpace` reads the file (`spec`), whose genes have a known set of values (`genes`). Sampling,
+mutation, counting and the samplers share one `traversal` of all choices (`nodes`).
 """
 
 from spikenas.search_space.space import DeadEnd, SearchSpace

@@ -1,10 +1,10 @@
-"""What a space may leave open: the genes, and the values that each may take.
+"""The genes, which a space can leave open, and the values that each can take.
 
-A value is tried on a small network that is known to be good, so that types and ranges stand in
-one place, `spikenas.architecture`. The options of components (``scale`` of ssa) are genes too.
+A value is validated by building a small architecture with it, so that types and ranges are only
+defined in `spikenas.architecture`. The options of components (``scale`` of ssa) are genes too.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import MISSING, fields, replace
 from functools import cache
 from typing import Any, Literal
@@ -37,7 +37,7 @@ FAMILIES: Mapping[Level, tuple[Family, ...]] = {
     "network": ("neuron", "stem", "head", "halting"),
     "stage": ("mixer", "downsampling"),
 }
-# The genes of `Halting`, each with its field; a space names them beside those of the neuron.
+# The genes of `Halting`, each with its field.
 HALTING: Mapping[str, str] = {"halting_threshold": "threshold", "ponder_cost": "ponder_cost"}
 _READ_BY_COMPONENTS = ("tau", "num_heads", *HALTING)
 DEFAULTS: Mapping[str, Value] = {
@@ -53,29 +53,28 @@ DEFAULTS: Mapping[str, Value] = {
 
 
 def names(level: Level) -> tuple[str, ...]:
-    """Return every gene of a level, the options of its components last."""
+    """Return every gene of a level, with the options of its components last."""
     return (*GENES[level], *options(level))
 
 
 def options(level: Level) -> dict[str, Option]:
-    """Return the options that some component of the level has, with a default."""
-    return {
-        name: default
-        for component in _components(level)
-        for name, default in component.options.items()
-    }
+    """Return the options of all components of a level, with one of their defaults."""
+    return {name: value for each in components(level) for name, value in each.options.items()}
 
 
-def _components(level: Level) -> list[Component]:
+def components(
+    level: Level, chosen: Callable[[Family], Iterable[object]] = registry.names
+) -> list[Component]:
+    """Return the ``chosen`` components of the families of a level, by default all of them."""
     return [
-        registry.component(family, name)
+        registry.component(family, str(name))
         for family in FAMILIES[level]
-        for name in registry.names(family)
+        for name in chosen(family)
     ]
 
 
 def is_read_by_components(level: Level, gene: str) -> bool:
-    """Whether a gene is dead unless one of the components in place reads it."""
+    """Whether a gene is dead unless one of the chosen components reads it."""
     return gene in _READ_BY_COMPONENTS or gene in options(level)
 
 
@@ -85,14 +84,14 @@ def reads(components: Iterable[Component], gene: str) -> bool:
 
 
 def option_defaults(components: Iterable[Component], gene: str) -> tuple[Value, ...]:
-    """Return the different defaults of an option among the components that have it."""
+    """Return the distinct defaults of an option among the components that have it."""
     return tuple(dict.fromkeys(each.options[gene] for each in components if gene in each.options))
 
 
 def parse(level: Level, gene: str, value: object) -> Value:
     """Return the canonical form of a value (2 is 2.0 for ``tau``).
 
-    Raises ArchitectureError, its text opening with ``gene =``, or UnknownNameError.
+    Raises ArchitectureError, whose text begins with ``gene =``, or UnknownNameError.
     """
     for family in FAMILIES[level]:
         if gene == family:
@@ -100,32 +99,29 @@ def parse(level: Level, gene: str, value: object) -> Value:
     if gene == "num_stages":
         return _num_stages(value)
     if gene in GENES[level]:
-        return _tried(level, gene, value)
-    reader = next(each for each in _components(level) if gene in each.options)
+        return _validated(level, gene, value)
+    reader = next(each for each in components(level) if gene in each.options)
     return registry.option_value(reader, gene, value)
 
 
 def integer(value: object) -> int:
-    """Return the value of a gene that is an integer."""
+    """Return the value of an integer gene, for the type checker."""
     assert isinstance(value, int)
     return value
 
 
-def _tried(level: Level, gene: str, value: Any) -> Value:
-    network = _known_good()
+def _validated(level: Level, gene: str, value: Any) -> Value:
     if field := HALTING.get(gene):
         try:
             return getattr(Halting(**{field: value}), field)  # type: ignore[no-any-return]
-        except ArchitectureError as error:  # opens with the field
+        except ArchitectureError as error:  # it begins with the field
             raise ArchitectureError(str(error).replace(field, gene, 1)) from None
-    if level == "network":
-        return getattr(replace(network, **{gene: value}), gene)  # type: ignore[no-any-return]
-    stage = network.stages[0]
-    return getattr(replace(stage, **{gene: value}), gene)  # type: ignore[no-any-return]
+    valid: Architecture | Stage = _valid() if level == "network" else _valid().stages[0]
+    return getattr(replace(valid, **{gene: value}), gene)  # type: ignore[no-any-return]
 
 
 @cache
-def _known_good() -> Architecture:
+def _valid() -> Architecture:
     return Architecture(
         input=InputSpec(channels=1, height=64, width=64),
         num_classes=2,

@@ -1,7 +1,7 @@
-"""`nodes`: what the traversal of a space visits, from the tables of a file and one size of images.
+"""`nodes`: the nodes that the traversal of a space visits, for images of one size.
 
-Order: the whole network, then stage by stage; within each, a gene comes after those that decide
-whether it is read. A constraint stands right behind the last gene that it looks at.
+The whole network comes first, then stage by stage; within each, a gene comes after those that
+decide whether it is read. A constraint comes directly after the last gene that it reads.
 """
 
 from collections.abc import Callable, Sequence
@@ -16,12 +16,12 @@ from spikenas.search_space.spec import Spec
 from spikenas.search_space.tables import Table
 from spikenas.search_space.traversal import Choice, Constraint, State
 
-# What every component's site tells of the network.
+# What the site of every component contains of the network.
 _SITE = ("num_steps", "residual", "patch_size", "num_stages", "halting")
 
 
 def nodes(spec: Spec, images: InputSpec) -> list[Choice | Constraint]:
-    """Return what the traversal of a space visits, in order."""
+    """Return the nodes of the traversal of a space, in order."""
     choices = [_choice(spec.network, gene) for gene in spec.network.in_order()]
     constraints = []
     for i, table in enumerate(spec.stages):
@@ -59,15 +59,17 @@ def _choice(table: Table, gene: str, stage: int | None = None, block: int | None
     def values(state: State) -> tuple[Value, ...] | None:
         if not is_live(state):
             return None
-        told = [listed for key, value, listed in conditions if _holds(state.get(key), value)]
-        if not told and gene in table.choices:
+        listed = [
+            allowed for key, value, allowed in conditions if value in _members(state.get(key))
+        ]
+        if listed:
+            return tuple(v for v in listed[0] if all(v in others for others in listed[1:]))
+        if gene in table.choices:
             return table.choices[gene]
-        if not told and is_option:  # each component's own, where they differ
+        if is_option:  # if their defaults differ, each component keeps its own
             defaults = genes.option_defaults(_components(state, table.level, stage), gene)
             return defaults if len(defaults) == 1 else None
-        if not told:
-            return table.default(gene)
-        return tuple(value for value in told[0] if all(value in other for other in told[1:]))
+        return table.default(gene)
 
     return Choice(
         name=entry if block is None else f"stages[{stage}].blocks[{block}].{gene}",
@@ -82,7 +84,7 @@ def _choice(table: Table, gene: str, stage: int | None = None, block: int | None
 def _liveness(
     table: Table, gene: str, stage: int | None, block: int | None
 ) -> tuple[Callable[[State], bool], set[str]]:
-    """Return whether the gene is read, and the entries that this depends on."""
+    """Return the test whether the gene is read, and the entries that the test reads."""
     by_components = genes.is_read_by_components(table.level, gene)
     looked_at = set() if stage is None else {"num_stages"}
     if by_components:
@@ -101,16 +103,17 @@ def _liveness(
 
 
 def _components(state: State, level: Level, stage: int | None) -> list[Component]:
-    """Return the components that were chosen, or that stand there by default."""
-    return [
-        registry.component(family, str(name))
-        for family in genes.FAMILIES[level]
-        for name in _members(state.get(_entry(level, family, stage)) or genes.DEFAULTS.get(family))
-    ]
+    """Return the chosen or default components of a level."""
+    return genes.components(
+        level,
+        lambda family: _members(
+            state.get(_entry(level, family, stage)) or genes.DEFAULTS.get(family)
+        ),
+    )
 
 
 def _image_constraints(spec: Spec, images: InputSpec) -> list[Constraint]:
-    """Return the constraints of what the whole network shares: stem, neuron and halting."""
+    """Return the constraints of stem, neuron and halting."""
 
     def constraint(family: Family) -> Constraint:
         def complaint(state: State) -> str | None:
@@ -130,7 +133,7 @@ def _image_constraints(spec: Spec, images: InputSpec) -> list[Constraint]:
 
 
 def _stage_constraints(table: Table, stage: int, images: InputSpec) -> list[Constraint]:
-    """Return the constraints of one stage: of its blocks, its mixers, what comes before them."""
+    """Return the constraints of one stage: of its blocks, its mixers and its downsampling."""
     mixer, embed_dim, num_heads, mlp_ratio, downsampling = (
         f"stages[{stage}].{gene}"
         for gene in ("mixer", "embed_dim", "num_heads", "mlp_ratio", "downsampling")
@@ -220,10 +223,6 @@ def _have_rules(table: Table, family: Family) -> bool:
 def _entry(level: Level, gene: str, stage: int | None) -> str:
     is_outer = stage is None or gene not in genes.names(level)
     return gene if is_outer else f"stages[{stage}].{gene}"
-
-
-def _holds(entry: Value | frozenset[Value] | None, value: Value) -> bool:
-    return entry is not None and value in _members(entry)
 
 
 def _members(entry: Value | frozenset[Value] | None) -> tuple[Value, ...]:

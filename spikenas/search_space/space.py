@@ -1,4 +1,4 @@
-"""`SearchSpace`: the set of architectures that a TOML file allows, for images of one size."""
+"""`SearchSpace`: the set of architectures that a TOML file allows for images of one size."""
 
 import hashlib
 import random
@@ -23,19 +23,18 @@ Rng = random.Random | int | None
 
 
 class DeadEnd(SpecError):  # noqa: N818  (the field's word)
-    """No value obeys the components' rules: the space has no member for these images."""
+    """The space has no member for these images, as no choice satisfies all structural rules."""
 
 
 class SearchSpace:
-    """A set of architectures, read from TOML. Equal when text and images are.
+    """A set of architectures, read from TOML. Equal if the texts and the images are equal.
 
-    Everything that goes through the choices goes through `draw`; ``rng`` is a generator, a seed,
-    or None for fresh randomness.
+    All members are built by `draw`. ``rng`` is a generator, a seed, or None for a random seed.
 
     Attributes:
         name: of the shipped space, or of the file.
-        toml: the text as read; ``sha256`` is of that text.
-        input, num_classes: of the images; None until the file or `with_input` says them.
+        toml: the text of the file.
+        input, num_classes: of the images; None until the file or `with_input` sets them.
         only: the values that choices are restricted to, see `restricted`.
     """
 
@@ -55,12 +54,11 @@ class SearchSpace:
         self.input = input or spec.input
         self.num_classes = num_classes or spec.num_classes
         self.only = only or {}
-        if self.input is not None:
-            self._refuse_emptiness()
+        self._refuse_emptiness()
 
     @classmethod
     def load(cls, name_or_path: str | Path, *, allow_plugins: bool = False) -> "SearchSpace":
-        """Read a shipped space by name, or a user's own by a path ending in ``.toml``."""
+        """Read a shipped space by name, or your own by a path ending in ``.toml``."""
         text = shipped.read("search_spaces", name_or_path)
         return cls.from_toml(text, source=str(name_or_path), allow_plugins=allow_plugins)
 
@@ -73,7 +71,7 @@ class SearchSpace:
         return cls(spec, source=source, toml=text)
 
     def with_input(self, input: InputSpec, num_classes: int) -> "SearchSpace":
-        """Return the space for other images. Raises DeadEnd when none of its members fits them."""
+        """Return the space for other images. Raises DeadEnd if it has no member for them."""
         return SearchSpace(
             self._spec,
             source=self._source,
@@ -109,15 +107,15 @@ class SearchSpace:
         return hashlib.sha256(self.toml.encode()).hexdigest()
 
     def draw(self, choose: Choose) -> Architecture:
-        """Build an architecture, asking ``choose(name, values)`` for each live open choice.
+        """Build a member by calling ``choose(name, values)`` for each live gene that is open.
 
-        The values offered all lead to some member. Raises ArchitectureError when ``choose``
-        returns another one.
+        Each offered value leads to a member. Raises ArchitectureError if ``choose`` returns
+        another one.
         """
         return self._assembled(self._traversal.run(choose))
 
     def sample(self, rng: Rng = None) -> Architecture:
-        """Draw an architecture at random, each choice evenly."""
+        """Draw a random architecture, with each choice uniform over its values."""
         random_ = _generator(rng)
         return self.draw(lambda _, values: random_.choice(values))
 
@@ -130,9 +128,10 @@ class SearchSpace:
         return True
 
     def mutate(self, architecture: Architecture, rng: Rng = None) -> Architecture:
-        """Return a member with one choice changed; later ones change only where they must.
+        """Return a member with one choice changed; later choices change only if they must.
 
-        A space of one member returns that. Raises ArchitectureError for a stranger.
+        The only member of a space is returned unchanged. Raises ArchitectureError if
+        ``architecture`` is not a member.
         """
         random_ = _generator(rng)
         current = self.choices_of(architecture)
@@ -150,7 +149,7 @@ class SearchSpace:
         return architecture
 
     def cross(self, a: Architecture, b: Architecture, rng: Rng = None) -> Architecture:
-        """Return a member with each choice from one of two members, as far as it is allowed."""
+        """Return a member whose choices each come from one of two members, where possible."""
         random_ = _generator(rng)
         parents = self.choices_of(a), self.choices_of(b)
 
@@ -161,16 +160,16 @@ class SearchSpace:
         return self.draw(choose)
 
     def nearest(self, architecture: Architecture) -> Architecture:
-        """Return the member that has every choice of another architecture that it can have.
+        """Return the member that is most similar to any architecture; a member returns itself.
 
-        Gene by gene, in the order of `domain`: the value itself if it is offered, else the nearest
-        number, else the first. What a further stage or block should be, the last one says; a gene
-        that the other has no use for should have its default. The nearest of a member is itself.
+        Each gene, in the order of `domain`, takes the value of the architecture if it is offered,
+        else the nearest number, else the first value. Further stages and blocks follow the last
+        one of the architecture; genes that it does not have follow their default.
         """
         return self.draw(lambda name, values: _nearest(_wanted(architecture, name), values))
 
     def choices_of(self, architecture: Architecture) -> dict[str, Value]:
-        """Return what `draw` must be told to build this member. Raises ArchitectureError."""
+        """Return the choices with which `draw` builds this member. Raises ArchitectureError."""
         choices: dict[str, Value] = {}
 
         def choose(name: str, _: tuple[Value, ...]) -> Value:
@@ -188,29 +187,30 @@ class SearchSpace:
         return choices
 
     def from_choices(self, choices: Mapping[str, Value]) -> Architecture:
-        """Build the member with these choices; those that nothing reads are passed over."""
+        """Build the member with these choices; those that are not read are ignored."""
         choices = with_new_names(choices, "")
         known = [name for name, values in self.domain() if len(values) > 1]
         for name in choices:
             if name not in known:
                 raise ArchitectureError(
-                    f"{name} is no choice of space {self.name!r}{did_you_mean(name, known)}; "
+                    f"{name} is not a choice of space {self.name!r}{did_you_mean(name, known)}; "
                     f"known: {', '.join(known) or 'none'}"
                 )
 
         def choose(name: str, values: tuple[Value, ...]) -> Value:
             if name not in choices:
                 raise ArchitectureError(f"{name} is missing; one of {', '.join(map(str, values))}")
-            return _frozen(choices[name])
+            value: Any = choices[name]
+            return tuple(value) if isinstance(value, list) else value  # JSON has no tuples
 
         return self.draw(choose)
 
     def size(self) -> SpaceSize:
-        """Count the members; str() of it says "at most" where it is a bound."""
+        """Count the members; ``str()`` of the size says "at most" if it is a bound."""
         return self._size
 
     def domain(self) -> list[tuple[str, tuple[Value, ...]]]:
-        """Return every gene of the file with all its values, in the order of traversal."""
+        """Return every gene of the file with all its values, in the order of the traversal."""
         return [(s.name, s.domain) for s in self._traversal.nodes if isinstance(s, Choice)]
 
     def __eq__(self, other: object) -> bool:
@@ -232,7 +232,7 @@ class SearchSpace:
     def _traversal(self) -> Traversal:
         if self.input is None:
             raise UsageError(
-                f"space {self.name!r} does not say for which images; give it an [input] table "
+                f"space {self.name!r} does not say for which images it is; add an [input] table, "
                 "or call with_input(input, num_classes)"
             )
         return Traversal(restricted(nodes(self._spec, self.input), self.only, self._source))
@@ -242,10 +242,9 @@ class SearchSpace:
         return self._traversal.size()
 
     def _refuse_emptiness(self) -> None:
-        if self._traversal.can_end():
-            return
         images = self.input
-        assert images is not None
+        if images is None or self._traversal.can_end():
+            return
         why = "".join(f"\n  - {text}" for text, _ in self._traversal.complaints.most_common(3))
         raise DeadEnd(
             f"{self._source}: no architecture of this space obeys the components' rules "
@@ -274,11 +273,6 @@ class SearchSpace:
         )
 
 
-def _frozen(value: Any) -> Value:
-    """Return a choice as it was offered: JSON has lists where options have tuples."""
-    return tuple(value) if isinstance(value, list) else value
-
-
 def _with_options(chosen: Mapping[str, Value]) -> dict[str, Any]:
     known = {gene for level in genes.GENES.values() for gene in level}
     own: dict[str, Any] = {name: value for name, value in chosen.items() if name in known}
@@ -286,7 +280,7 @@ def _with_options(chosen: Mapping[str, Value]) -> dict[str, Any]:
 
 
 def _gene(architecture: Architecture, name: str) -> Any:
-    """Read a choice back; None where the architecture has nothing of that name."""
+    """Return the value of a gene; None if the architecture does not have it."""
     match = _NAME.fullmatch(name)
     assert match
     stage, block, gene = match.groups()
@@ -303,7 +297,7 @@ def _gene(architecture: Architecture, name: str) -> Any:
 
 
 def _wanted(architecture: Architecture, name: str) -> Any:
-    """Read a choice; the last stage and its last block speak for those that are not there."""
+    """Return the value that a gene should have, see `SearchSpace.nearest`."""
     match = _NAME.fullmatch(name)
     assert match
     stage, block, gene = match.groups()
@@ -346,7 +340,7 @@ def _default_option(owner: Architecture | Stage, option: str) -> Value | None:
         components = [registry.component("mixer", name) for name in owner.mixer]
         if owner.downsampling is not None:
             components.append(registry.component("downsampling", owner.downsampling))
-    return next((each.options[option] for each in components if option in each.options), None)
+    return next(iter(genes.option_defaults(components, option)), None)
 
 
 def _generator(rng: Rng) -> random.Random:

@@ -1,7 +1,7 @@
-"""`Spec`: a space file as written, read from TOML and checked.
+"""`Spec`: a space file, read from TOML and validated.
 
-Pydantic checks the shape of the tables, `genes` the values, `tables` what they say together. All
-mistakes that can be told apart are reported at once.
+Pydantic validates the structure of the tables, `genes` the values, and `tables` their combination.
+All mistakes are reported at once.
 """
 
 import json
@@ -83,7 +83,7 @@ class _File(_Strict):
 
 
 def read(text: str, *, source: str, allow_plugins: bool) -> Spec:
-    """Return the checked spec, or raise SpecError with every mistake, each in its place."""
+    """Return the validated spec, or raise SpecError with every mistake and its place."""
     try:
         file = _File.model_validate(shipped.parse_toml(text))
     except SpecError as error:
@@ -139,7 +139,7 @@ def read(text: str, *, source: str, allow_plugins: bool) -> Spec:
 
 
 def _rename_genes(file: _File, source: str) -> None:
-    """Rename the genes that version 0.1 called otherwise, with a notice for each place."""
+    """Rename genes that had another name in version 0.1, with a warning for each place."""
 
     def renamed(given: Mapping[str, Any], where: str) -> dict[str, Any]:
         return with_new_names(given, f"{source}: {where}.")
@@ -167,7 +167,8 @@ def _choices(
             problems.append(f"{where}.{name} belongs in {home}")
         else:
             problems.append(
-                f"{where}.{name} is no choice{did_you_mean(name, known)}; known: {', '.join(known)}"
+                f"{where}.{name} is not a choice{did_you_mean(name, known)}; "
+                f"known: {', '.join(known)}"
             )
     return choices
 
@@ -176,7 +177,7 @@ def _values(name: str, listed: object, where: str, level: Level, problems: list[
     values: list[genes.Value] = []
     seen: set[str] = set()
     for value in listed if isinstance(listed, list) else [listed]:
-        is_twice = repr(value) in seen  # said once, also of a value that cannot be
+        is_twice = repr(value) in seen  # an invalid value is reported once
         seen.add(repr(value))
         try:
             parsed = None if is_twice else genes.parse(level, name, value)
@@ -184,7 +185,7 @@ def _values(name: str, listed: object, where: str, level: Level, problems: list[
             problems.append(f"{where}.{name} = {value!r}: {error}")
         except ArchitectureError as error:
             is_nested = isinstance(value, list) and name in genes.GENES[level]
-            cure = "; a list within the list is one value, take its brackets away"
+            cure = "; a list within the list is one value, remove its brackets"
             problems.append(f"{where}.{error}{cure * is_nested}")
         else:
             if parsed is None or parsed in values:
@@ -220,7 +221,7 @@ def _when(
 
 
 def _json(text: str) -> genes.Value:
-    """Read a VALUE: JSON text, where a bare word is text too."""
+    """Parse a VALUE: JSON, or a bare word as text."""
     try:
         value = json.loads(text)
     except ValueError:
@@ -263,7 +264,7 @@ _NEEDED = {
 
 
 def _in_words(mistake: Mapping[str, Any]) -> str:
-    """Say one of pydantic's findings as we say ours."""
+    """Convert one of pydantic's error details to a message like ours."""
     loc: tuple[str | int, ...] = mistake["loc"]
     where = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in loc)[1:]
     cure = ""
@@ -278,7 +279,7 @@ def _in_words(mistake: Mapping[str, Any]) -> str:
     if mistake["type"] == "extra_forbidden":
         known = list(_TABLES[tuple(str(part) for part in loc[:-1])].model_fields)
         return (
-            f"{where} is no key of a space{did_you_mean(str(loc[-1]), known)}; "
+            f"{where} is not a key of a space{did_you_mean(str(loc[-1]), known)}; "
             f"known: {', '.join(known)}"
         )
     needed = _NEEDED.get(mistake["type"], mistake["msg"].removeprefix("Input should be "))

@@ -1,7 +1,7 @@
 """`Table`: the choices of the whole network or of one stage, with their ``when`` tables.
 
-``[when.KEY."VALUE"]`` replaces a gene's values where KEY is VALUE (for the mixers of a stage: where
-one of them is); where several apply, the values that all of them list are left.
+``[when.KEY."VALUE"]`` replaces the values of a gene if KEY is VALUE (for the mixers of a stage: if
+one of them is). If several tables apply, the values that all of them list remain.
 """
 
 import logging
@@ -34,7 +34,7 @@ class Condition:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Table:
-    """What a file says about one level; ``where`` is its place in the file."""
+    """The part of a file about one level; ``where`` is its place in the file."""
 
     level: Level
     where: str
@@ -45,7 +45,7 @@ class Table:
 
     @property
     def genes(self) -> list[str]:
-        """The genes that the file speaks of, in their usual order."""
+        """The genes that the file mentions, in their usual order."""
         return [
             gene
             for gene in genes.names(self.level)
@@ -53,11 +53,11 @@ class Table:
         ]
 
     def conditions_on(self, gene: str) -> list[Condition]:
-        """Return the ``when`` tables that say something about a gene."""
+        """Return the ``when`` tables that list a gene."""
         return [condition for condition in self.when if gene in condition.choices]
 
     def needs(self, gene: str) -> set[str]:
-        """Return the genes of this level that must be known before this one is chosen."""
+        """Return the genes of this level that must be chosen before this one."""
         needed = {condition.key for condition in self.conditions_on(gene)}
         if genes.is_read_by_components(self.level, gene):
             needed.update(genes.FAMILIES[self.level])
@@ -66,7 +66,7 @@ class Table:
         return needed & {*genes.names(self.level)}
 
     def in_order(self) -> list[str]:
-        """Return the genes so that each comes after those it needs; a circle's are left out."""
+        """Return the genes, each after those that it needs, without those in a cycle."""
         left, ordered = self.genes, list[str]()
         needs = {gene: self.needs(gene) for gene in left}
         while ready := [g for g in left if not needs[g] & {*left}]:
@@ -81,28 +81,23 @@ class Table:
         listed = [*self.choices.get(gene, ())]
         for condition in self.conditions_on(gene):
             listed += condition.choices[gene]
-        if gene not in self.choices and self.unsaid(gene):
+        if gene not in self.choices and self.missing(gene):
             listed += self.default(gene)
         return tuple(dict.fromkeys(listed))
 
     def default(self, gene: str) -> Values:
-        """Return what a gene may be where the file says nothing: nothing where it must speak.
+        """Return the values of a gene that the file omits; none if the gene is required.
 
-        Components may differ in the default of an option, so there each says its own.
+        An option has the defaults of all components in this table that have it.
         """
         if gene in genes.DEFAULTS:
             return (genes.DEFAULTS[gene],)
         if gene not in genes.options(self.level):
             return ()
-        components = [
-            registry.component(family, str(name))
-            for family in genes.FAMILIES[self.level]
-            for name in self.domain(family)
-        ]
-        return genes.option_defaults(components, gene)
+        return genes.option_defaults(genes.components(self.level, self.domain), gene)
 
-    def unsaid(self, gene: str) -> list[str]:
-        """Return where the gene is read although the file has no value for it."""
+    def missing(self, gene: str) -> list[str]:
+        """Return the places where the gene is read, but the file has no value for it."""
         if gene in self.choices:
             return []
         said = {(c.key, c.value) for c in self.conditions_on(gene)}
@@ -121,13 +116,13 @@ class Table:
         return min(gaps, key=len) if keys else [place for gap in gaps for place in gap]
 
     def problems(self) -> list[str]:
-        """Return what the choices of the file say that cannot be."""
+        """Return the contradictions and gaps of the table."""
         ordered = self.in_order()
         circle = [gene for gene in self.genes if gene not in ordered]
         if circle:
             return [
-                f"{self.where}: the when tables of {', '.join(circle)} wait for each other; "
-                "let one of them be chosen first"
+                f"{self.where}: the when tables of {', '.join(circle)} depend on each other; "
+                "remove one of them"
             ]
         return [*self._misplaced_conditions(), *self._missing_genes()]
 
@@ -138,7 +133,7 @@ class Table:
             values = self.domain(condition.key)
             if condition.key not in known:
                 problems.append(
-                    f"{condition.where}: {condition.key} is no choice"
+                    f"{condition.where}: {condition.key} is not a choice"
                     f"{did_you_mean(condition.key, known)}; known: {', '.join(known)}"
                 )
             elif condition.value not in values:
@@ -157,7 +152,7 @@ class Table:
         return [
             f"{self.where}.{gene} is missing" + (f" where {places[0]}" if "=" in places[0] else "")
             for gene in required
-            if (places := self.unsaid(gene))
+            if (places := self.missing(gene))
         ]
 
     def warn_of_unread(self, source: str, *, is_first_stage: bool) -> None:
@@ -165,18 +160,16 @@ class Table:
         for gene in self.genes:
             if gene == "downsampling" and is_first_stage:
                 _log.warning("%s: %s.%s is not used: the stem does it", source, self.where, gene)
-            if genes.is_read_by_components(self.level, gene) and not any(
-                _may_read(family, value, gene)
-                for family in genes.FAMILIES[self.level]
-                for value in self.domain(family)
-            ):
+            components = genes.components(self.level, self.domain)
+            is_optional = genes.is_read_by_components(self.level, gene)
+            if is_optional and not genes.reads(components, gene):
                 _log.warning(
                     "%s: %s.%s is not used: no component here reads it", source, self.where, gene
                 )
 
 
 def _may_read(key: str, value: Any, gene: str) -> bool:
-    """Whether a gene may be read where ``key`` is ``value``."""
+    """Whether a gene can be read if ``key`` is ``value``."""
     families = {name for level in genes.FAMILIES.values() for name in level}
     if key not in families:
         return True

@@ -1,9 +1,9 @@
-"""The traversal of all choices of a space: the one place that knows which are live.
+"""The traversal of all choices of a space, which alone decides which genes are live.
 
-It visits a sequence of nodes. A `Choice` is a gene with the values it may take, given those chosen
-before, or none where nothing reads it. A `Constraint` asks the components whether they may stand
-where they stand. A value is offered only if some end of the traversal can be reached from it, so
-there are no dead ends, and every end is another architecture.
+It visits a sequence of nodes. A `Choice` is a gene with its possible values, given the earlier
+choices; it is dead if no component reads it. A `Constraint` checks the structural rules of the
+components. A value is offered only if the traversal can be completed from it, so there are no dead
+ends, and each complete traversal is a different architecture.
 """
 
 from collections import Counter
@@ -15,10 +15,10 @@ from math import prod
 from spikenas.exceptions import ArchitectureError
 from spikenas.search_space.genes import Value
 
-State = Mapping[str, Value | frozenset[Value] | None]  # what was chosen; mixers of a stage: a set
+State = Mapping[str, Value | frozenset[Value] | None]  # the chosen values; mixers of a stage: a set
 Choose = Callable[[str, tuple[Value, ...]], Value]
-_Key = tuple[object, ...]  # a node, and what of the state it or a later one reads
-_Place = tuple[int, State]
+_Key = tuple[object, ...]  # a node, and the part of the state that it or a later one reads
+_Position = tuple[int, State]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,10 +26,10 @@ class Choice:
     """One gene.
 
     Attributes:
-        name: as it is asked for and recorded, ``stages[1].blocks[0].mixer``.
-        entry: where its value goes in the state; ``gathers`` adds it to the set there.
+        name: as given to ``choose`` and recorded, ``stages[1].blocks[0].mixer``.
+        entry: the key of its value in the state; ``gathers`` adds the value to a set there.
         reads: the entries that its values depend on.
-        values: what it may be, or None where it is dead.
+        values: the possible values, or None if the gene is dead.
     """
 
     name: str
@@ -40,7 +40,7 @@ class Choice:
     gathers: bool = False
 
     def after(self, state: State, value: Value) -> State:
-        """Return the state once the gene has this value."""
+        """Return the state after this choice."""
         if not self.gathers:
             return {**state, self.entry: value}
         before = state.get(self.entry) or frozenset()
@@ -50,19 +50,19 @@ class Choice:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Constraint:
-    """A condition on what was chosen; ``complaint`` says what is wrong, or None."""
+    """A condition on the chosen values; ``complaint`` returns what is wrong, or None."""
 
     reads: frozenset[str]
     complaint: Callable[[State], str | None]
 
 
 class SpaceSize(int):
-    """A number of architectures; ``is_exact`` is False where it is an upper bound."""
+    """A number of architectures; ``is_exact`` is False if it is an upper bound."""
 
     is_exact: bool
 
     def __new__(cls, value: int, *, is_exact: bool = True) -> "SpaceSize":
-        """Make a size; it is an int in every other way."""
+        """Create a size, an int with a flag."""
         size = super().__new__(cls, value)
         size.is_exact = is_exact
         return size
@@ -75,7 +75,7 @@ class SpaceSize(int):
 
 
 class Traversal:
-    """A sequence of nodes, with what is known about where they lead."""
+    """A sequence of nodes, with a cache of the states from which it can be completed."""
 
     def __init__(self, nodes: Sequence[Choice | Constraint]) -> None:
         self.nodes = tuple(nodes)
@@ -84,9 +84,9 @@ class Traversal:
         self._reachable: dict[_Key, bool] = {}
 
     def run(self, choose: Choose) -> dict[str, Value]:
-        """Ask for every live gene that is open; return all live genes by name.
+        """Call ``choose`` for every live gene with several values; return all live genes.
 
-        Raises ArchitectureError when ``choose`` returns what was not offered.
+        Raises ArchitectureError if ``choose`` returns a value that was not offered.
         """
         state: State = {}
         chosen: dict[str, Value] = {}
@@ -108,17 +108,17 @@ class Traversal:
         return chosen
 
     def can_end(self, start: int = 0, state: State | None = None) -> bool:
-        """Whether some end can be reached from a node; ``complaints`` collects what forbids it."""
-        path: list[tuple[_Key, Iterator[_Place]]] = [((), iter([(start, state or {})]))]
+        """Whether the traversal can be completed; ``complaints`` counts violated constraints."""
+        path: list[tuple[_Key, Iterator[_Position]]] = [((), iter([(start, state or {})]))]
         while path:
             key, branches = path[-1]
-            place = next(branches, None)
-            if place is None:
+            position = next(branches, None)
+            if position is None:
                 self._reachable[key] = False
                 path.pop()
                 continue
-            key = self._key(*place)
-            following = self._branches(*place) if key not in self._reachable else []
+            key = self._key(*position)
+            following = self._branches(*position) if key not in self._reachable else []
             if following is None or self._reachable.get(key):
                 self._reachable |= dict.fromkeys([key, *(above for above, _ in path)], True)
                 return True
@@ -128,8 +128,8 @@ class Traversal:
     def _key(self, start: int, state: State) -> _Key:
         return (start, *(state.get(entry) for entry in self._live[start]))
 
-    def _branches(self, start: int, state: State) -> list[_Place] | None:
-        """Return the places behind the next live choice; None where no more is live."""
+    def _branches(self, start: int, state: State) -> list[_Position] | None:
+        """Return the positions after the next live choice; None if there is no further one."""
         for i, node in enumerate(self.nodes[start:], start):
             if isinstance(node, Constraint):
                 complaint = node.complaint(state)
@@ -145,11 +145,11 @@ class Traversal:
         return None
 
     def size(self, max_states: int = 20_000, exact: int = 10**6) -> SpaceSize:
-        """Count the ends.
+        """Count the complete traversals.
 
-        States that no later node can tell apart are counted together, so stages multiply and
-        the count is quick. Where there are more than ``max_states`` of them, on more than ``exact``
-        ways, the rest is bounded by a product.
+        States that no later node can distinguish are merged, so the counts of stages multiply. With
+        more than ``max_states`` states and more than ``exact`` traversals so far, the remaining
+        choices are bounded by a product.
         """
         counts: Mapping[_Key, int] = {(): 1}
         for i, node in enumerate(self.nodes):
@@ -173,7 +173,7 @@ def _following(node: Choice | Constraint, state: State) -> list[State]:
 
 
 def _live_entries(nodes: Sequence[Choice | Constraint]) -> list[tuple[str, ...]]:
-    """Return, for each node and the end, the entries written before it and read from it on."""
+    """Return, for each node and the end, the entries that are written before and read later."""
     live: list[tuple[str, ...]] = []
     for i in range(len(nodes) + 1):
         written = {node.entry for node in nodes[:i] if isinstance(node, Choice)}

@@ -57,8 +57,8 @@ def test_the_good_file_is_good() -> None:
             "stages[0].when.mlp_ratio.2.5 is read by TOML as nested keys; "
             'quote the value: [stages.when.mlp_ratio."2.5"]',
         ),
-        ("num_steps", "num_step", "choices.num_step is no choice; did you mean 'num_steps'?"),
-        ("[choices]", "[choice]", "choice is no key of a space; did you mean 'choices'?"),
+        ("num_steps", "num_step", "choices.num_step is not a choice; did you mean 'num_steps'?"),
+        ("[choices]", "[choice]", "choice is not a key of a space; did you mean 'choices'?"),
         ('"ssa", "conv"', '"sssa"', "stages[0].mixer = 'sssa': no mixer is named 'sssa'; did you"),
         ("[1, 2]", '["one"]', "choices.num_steps = 'one'; needed: an integer from 1 to 64"),
         ("[1, 2]", "true", "choices.num_steps = True; needed: an integer from 1 to 64"),
@@ -70,12 +70,12 @@ def test_the_good_file_is_good() -> None:
         ("[1, 2]", "[1, 1]", "choices.num_steps lists 1 twice; leave one out"),
         ("[1, 2]", "[99, 99]", "choices.num_steps lists 99 twice; leave one out"),
         ("[16, 32]", "[16, 16]", "stages[0].embed_dim lists 16 twice; leave one out"),
-        ("[1, 2]", "[[1, 1]]", "a list within the list is one value, take its brackets away"),
+        ("[1, 2]", "[[1, 1]]", "a list within the list is one value, remove its brackets"),
         ("[1, 2]", "[]", "choices.num_steps is an empty list"),
         ("[1, 2]", "[1, 2", "is not valid TOML: Unclosed array (at line 10"),
         ("num_steps = [1, 2]", "", "choices.num_steps is missing"),
         ("num_heads = [2, 4]", "", "stages[0].num_heads is missing where mixer = 'ssa'"),
-        ("[when.neuron.lif]", "[when.neurone.lif]", "neurone is no choice; did you mean 'neuron'"),
+        ("[when.neuron.lif]", "[when.neurone.lif]", "neurone is not a choice; did you mean 'neuron'"),
         (
             "[when.neuron.lif]",
             "[when.neuron.lfi]",
@@ -85,7 +85,7 @@ def test_the_good_file_is_good() -> None:
         (
             "[when.neuron.lif]",
             '[when.tau."1.5"]\nneuron = "lif"\n[when.neuron.lif]',
-            "the when tables of neuron, tau wait for each other",
+            "the when tables of neuron, tau depend on each other",
         ),
         ("[[stages]]", "[stages]", "write one [[stages]] table per stage"),
         ("patch_size", "embed_dim = 8\npatch_size", "choices.embed_dim belongs in a [[stages]]"),
@@ -96,7 +96,7 @@ def test_the_good_file_is_good() -> None:
         ("height = 8", 'height = "8"', "input.height = '8'; needed: an integer"),
         ("[input]", "[space]\ndescriptoin = 1\n[input]", "did you mean 'description'?"),
         ("depth = 1", "depth = 1\nscale = true", "stages[0].scale = True; needed: a number"),
-        ("depth = 1", "depth = 1\nscal = 1.0", "stages[0].scal is no choice; did you mean 'scale'"),
+        ("depth = 1", "depth = 1\nscal = 1.0", "stages[0].scal is not a choice; did you mean 'scale'"),
     ],
 )
 def test_a_mistake_is_told_with_place_value_and_cure(old: str, new: str, message: str) -> None:
