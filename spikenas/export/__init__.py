@@ -1,6 +1,6 @@
 """Exports: a candidate as a folder of weights, architecture, metrics and provenance.
 
-`write` puts one down whole or not at all, `verify` holds every byte against its record, `load`
+`write` writes a folder atomically, `verify` compares every file with its SHA-256, and `load`
 returns the network. Weights are safetensors, everything else is JSON; no pickle is ever read.
 """
 

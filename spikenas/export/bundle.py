@@ -1,8 +1,8 @@
-"""Write an export whole or not at all, and read it back.
+"""Writing an export atomically, and reading it back.
 
-A folder is built beside its place under another name, every file synced, read back, the network
-rebuilt from it and its logits compared bit for bit with those of the weights that were given;
-only then it is renamed into place. Formats beside the weights are compared where they are made.
+The files are written to a temporary folder in the same parent folder and synced. The network is
+loaded from there, and its logits are compared bit for bit with those of the given weights. Only
+then is the folder renamed. Other formats are compared when they are rendered.
 """
 
 import os
@@ -63,21 +63,22 @@ def write(
     Args:
         architecture: of the network.
         weights: its ``state_dict`` as safetensors bytes.
-        metrics: what it scored, plain JSON; no path, host or database URL.
-        provenance: claims of `spikenas.export.provenance.Provenance`, under the same rule.
-        to: a folder that does not exist; an older export only with ``overwrite``, and that
-            stays as it is until the new one is complete.
+        metrics: its figures, plain JSON; no path, host or database URL.
+        provenance: the fields of `spikenas.export.provenance.Provenance`, under the same rule.
+        to: a folder that does not exist, or with ``overwrite`` an older export, which is kept
+            until the new one is complete.
         beside: names of `spikenas.export.formats.FORMATS`, written beside the weights.
-        preprocessing: what the search did to its images; without it `predict` is refused.
+        preprocessing: of the search; `predict` refuses to work without it.
         classes: their names by index.
-        normalise_input: the graphs of ``beside`` take images in 0..1 and normalise them.
-        nir_dt: the seconds of a step of the simulators that NIR is for; ``if`` is a LIF then.
+        normalise_input: let the graphs of ``beside`` take images in 0..1 and normalise them.
+        nir_dt: time step of the simulators that will run the NIR file, in seconds; ``if``
+            neurons become LIF nodes then.
         overwrite: replace an older export.
 
     Raises:
-        UsageError: ``to`` is taken or cannot be written, a record says what it must not, or a
-            format is unknown or needs a package that is not there.
-        ArtefactError: the weights do not fit the architecture, or what was read back differs.
+        UsageError: ``to`` exists or cannot be written, a record has a private or an unknown entry,
+            or a format is unknown or its package is missing.
+        ArtefactError: the weights do not fit the architecture, or the files read back differ.
         InfeasibleError: a format cannot express the network.
     """
     to, beside = Path(to), formats.checked(beside)
@@ -90,7 +91,7 @@ def write(
     contents = {
         "architecture.json": render(architecture.to_dict()),
         "metrics.json": render(metrics),
-        "model.safetensors": safetensors.torch.save(state),  # anew: without foreign metadata
+        "model.safetensors": safetensors.torch.save(state),  # drops the metadata of ``weights``
     }
     if preprocessing is not None or classes:
         if preprocessing is not None and preprocessing.kind == "events":
@@ -125,8 +126,8 @@ def load(
 ) -> SpikingTransformer:
     """Verify an export and return its network in evaluation mode, on the CPU.
 
-    The plugins that it names are imported where ``allow_plugins`` says so; where their code has
-    changed since, the network is another one, which ``accept_changes`` takes.
+    ``allow_plugins`` imports the plugins that it names. If their code has changed, the network may
+    compute something else, which needs ``accept_changes``.
     """
     plugins, code = read_plugins_and_code(folder)
     import_plugins(plugins, of=str(folder), is_allowed=allow_plugins)
@@ -148,7 +149,7 @@ def load(
 
 
 def read_architecture(path: str | Path) -> Architecture:
-    """Return the architecture of an export folder, which is verified, or of a JSON file."""
+    """Return the architecture of an export folder, after verifying it, or of a JSON file."""
     path = Path(path)
     if path.is_dir():
         return _architecture(*read_verified(path), path)
@@ -156,11 +157,11 @@ def read_architecture(path: str | Path) -> Architecture:
     try:
         return Architecture.from_dict(parse(content, "the file"))
     except (UsageError, ArtefactError) as error:
-        raise UsageError(f"{path}: no architecture: {error}") from None
+        raise UsageError(f"{path}: not an architecture: {error}") from None
 
 
 def read_metrics(folder: str | Path) -> dict[str, Any]:
-    """Return what the network of an export scored, as verified."""
+    """Verify an export and return its metrics."""
     contents, _ = read_verified(folder)
     return parse(contents["metrics.json"], f"{folder}/metrics.json")
 
@@ -169,7 +170,7 @@ def _architecture(contents: Mapping[str, bytes], key: str, folder: str | Path) -
     where = f"{folder}/architecture.json"
     try:
         architecture = Architecture.from_dict(parse(contents["architecture.json"], where))
-    except UsageError as error:  # a component of a plugin that is not loaded, say
+    except UsageError as error:  # for example a component of a plugin that is not imported
         raise ArtefactError(f"{where}: {error}") from None
     if architecture.key != key:
         raise ArtefactError(f"{where}: has key {architecture.id}..., recorded was {key[:12]}...")
@@ -186,8 +187,8 @@ def _state(weights: bytes, where: str) -> dict[str, Tensor]:
 def _restore(
     architecture: Architecture, state: Mapping[str, Tensor], where: str
 ) -> SpikingTransformer:
-    """Build the network and give it the weights, once their names and shapes are the same."""
-    with torch.device("meta"):  # nothing of a false architecture's size is ever allocated
+    """Build the network and load the weights, if their names and shapes match."""
+    with torch.device("meta"):  # check before allocating memory
         needed = {
             name: (tuple(tensor.shape), tensor.dtype)
             for name, tensor in build_network(architecture).state_dict().items()
@@ -221,13 +222,13 @@ def _refuse_taken(to: Path, *, overwrite: bool) -> None:
     foreign = _foreign(to) if to.is_dir() else to.name
     if foreign is not None:
         raise UsageError(
-            f"{to}: {foreign} is of no export, so the folder is not overwritten; move it out, or "
-            "choose another folder"
+            f"{to}: {foreign} does not belong to an export, so the folder is not overwritten; move "
+            "it out, or choose another folder"
         )
 
 
 def _foreign(folder: Path) -> str | None:
-    """Return the name of what an export did not write there, damaged or not; None if all is."""
+    """Return the name of a file that is not recorded by an export, or None."""
     recorded = set()
     with suppress(OSError, ArtefactError):
         record = parse((folder / PROVENANCE).read_bytes(), PROVENANCE)
@@ -235,8 +236,8 @@ def _foreign(folder: Path) -> str | None:
         if record.get("format") == "spikenas-export" and isinstance(files, dict):
             recorded = {PROVENANCE, *files}
     for entry in sorted(folder.iterdir()):
-        is_systems = entry.name.startswith(".") and entry.is_file()  # .DS_Store, but no .git
-        if not is_systems and (entry.name not in recorded or entry.is_dir()):
+        is_hidden = entry.name.startswith(".") and entry.is_file()  # .DS_Store, but not .git
+        if not is_hidden and (entry.name not in recorded or entry.is_dir()):
             return entry.name
     return None
 
@@ -251,7 +252,7 @@ def _write_files(folder: Path, contents: Mapping[str, bytes]) -> None:
 
 
 def _move(draft: Path, to: Path) -> None:
-    """Rename the draft into place; an older export waits beside it until that is done."""
+    """Rename the draft to ``to``, and keep an older export until that has succeeded."""
     old = draft.with_name(f"{draft.name}.old")
     if to.exists():
         to.rename(old)
@@ -268,7 +269,7 @@ def _move(draft: Path, to: Path) -> None:
 
 
 def _sync(folder: Path) -> None:
-    """Make the names in a folder as lasting as the bytes behind them."""
+    """Sync the directory entries of a folder."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

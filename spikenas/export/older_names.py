@@ -1,7 +1,7 @@
-"""`renamed`: weights that version 0.1 wrote, under the names that their tensors have now.
+"""`renamed`: the weights of an export of version 0.1, under the current names of the tensors.
 
-There each operation of a layer stood alone: ``q``, ``q_bn`` and ``q_neuron`` are ``q.linear``,
-``q.norm`` and ``q.neuron`` today, and the last neuron of a branch was the residual's.
+In 0.1 the operations of a layer were separate modules: ``q``, ``q_bn`` and ``q_neuron`` are now
+``q.linear``, ``q.norm`` and ``q.neuron``. The last neuron of a branch belonged to the residual.
 """
 
 import re
@@ -21,7 +21,7 @@ def _in_sequence(per_layer: int) -> Callable[[re.Match[str]], str]:
     return old
 
 
-# From a name of today to that of 0.1, all that fit, in order.
+# From a current name to that of 0.1; all matching rules are applied in order.
 _RULES: tuple[tuple[str, _Old], ...] = (
     (r"^(head\.classifier)\.linear\.", r"\1."),
     (r"^head\.classifier\.(neuron\.)", r"head.\1"),
@@ -47,7 +47,7 @@ _RULES: tuple[tuple[str, _Old], ...] = (
 
 
 def renamed(state: Mapping[str, Tensor], needed: Iterable[str]) -> Mapping[str, Tensor]:
-    """Return weights of 0.1 under the ``needed`` names of today, any others as they are."""
+    """Return weights of 0.1 under their current, ``needed`` names, and other weights unchanged."""
     olds = {
         name: _old(name, f"{name.rpartition('.branch.')[0]}.branch.mixing.weight" in state)
         for name in needed

@@ -1,8 +1,8 @@
-"""``provenance.json``: where an export comes from, and the digest of each of its files.
+"""``provenance.json``: the origin of an export, and the SHA-256 of each of its files.
 
-The record seals itself: ``files`` has the SHA-256 of every other file, ``self_sha256`` that of
-its own canonical JSON without that key, and the file must be that record's one rendering, so
-that no byte can change unseen. It guards against damage, not against a forger, who can seal anew.
+``files`` has the SHA-256 of every other file, and ``self_sha256`` that of the record's own
+canonical JSON without this key. The file must be byte for byte the rendering of the record, so
+every change is detected. This protects against damage, not against forgery.
 """
 
 import hashlib
@@ -26,7 +26,7 @@ _PRIVATE = re.compile(
 
 
 class Provenance(BaseModel):
-    """Everything an export may say of its origin: nothing that names a machine or a path."""
+    """All that an export may contain about its origin, without machines and paths."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -42,12 +42,12 @@ class Provenance(BaseModel):
     chip: str | None = None
     chip_sha256: str | None = None
     energy_model: str | None = None
-    energy_model_sha256: str | None = None  # of a file of the user's own
+    energy_model_sha256: str | None = None  # of a user's own file
     objectives: list[str] | None = None
     sampler: str | None = None
     plugins: list[str] | None = None
-    code: Mapping[str, str] | None = None  # of every module, as `spikenas.code.sources` tells it
-    system: str | None = None  # of an official checkpoint, with the two below
+    code: Mapping[str, str] | None = None  # from `spikenas.code.sources`
+    system: str | None = None  # of an official checkpoint, as the next two
     variant: str | None = None
     checkpoint_sha256: str | None = None
     versions: Mapping[str, str] = Field(default_factory=dict)
@@ -56,7 +56,7 @@ class Provenance(BaseModel):
 
 
 class _Sealed(Provenance):
-    """The same with what `write` adds."""
+    """The record with the fields that `seal` adds."""
 
     format: Literal["spikenas-export"]
     format_version: Literal[1]
@@ -66,10 +66,7 @@ class _Sealed(Provenance):
 
 
 def seal(claims: Mapping[str, Any], key: str, contents: Mapping[str, bytes]) -> bytes:
-    """Return the text of ``provenance.json`` for these files.
-
-    Raises UsageError as `check_claims` does.
-    """
+    """Return the content of ``provenance.json``; raises UsageError as `check_claims` does."""
     record = check_claims(claims) | {
         "format": "spikenas-export",
         "format_version": 1,
@@ -80,18 +77,16 @@ def seal(claims: Mapping[str, Any], key: str, contents: Mapping[str, bytes]) -> 
 
 
 def check_claims(claims: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what ``provenance.json`` will say of these claims.
-
-    Cheap, so that a search checks what it will claim before it trains.
+    """Return the validated claims; a search calls this before it trains.
 
     Raises:
-        UsageError: a claim is unknown, of the wrong type, no JSON, or names a path or URL.
+        UsageError: a claim is unknown, of the wrong type, not JSON, or contains a path or URL.
     """
     known = list(Provenance.model_fields)
     for name in claims:
         if name not in known:
             raise UsageError(
-                f"provenance.{name} is no key of an export{did_you_mean(name, known)}; "
+                f"provenance.{name} is not a key of an export{did_you_mean(name, known)}; "
                 f"known: {', '.join(known)}"
             )
     refuse_private(claims, "provenance")
@@ -104,7 +99,7 @@ def check_claims(claims: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def verify(folder: str | Path) -> None:
-    """Hold every file of an export against its record; raises ArtefactError at the first fault."""
+    """Verify every file of an export; raises ArtefactError for the first fault."""
     read_verified(folder)
 
 
@@ -134,7 +129,9 @@ def read_verified(folder: str | Path) -> tuple[dict[str, bytes], str]:
     contents = {}
     for name, digest in record.files.items():
         if name == PROVENANCE or not _FILE_NAME.fullmatch(name):
-            raise ArtefactError(f"{folder}: {PROVENANCE} records {name!r}, which is no file here")
+            raise ArtefactError(
+                f"{folder}: {PROVENANCE} records {name!r}, which is not a file here"
+            )
         contents[name] = _read(folder, name)
         found = _sha256(contents[name])
         if found != digest:
@@ -142,7 +139,7 @@ def read_verified(folder: str | Path) -> tuple[dict[str, bytes], str]:
                 f"{folder}: {name} is damaged: its SHA-256 is {found[:12]}..., recorded was "
                 f"{digest[:12]}...; export it again"
             )
-    for entry in folder.iterdir():  # what the system drops there (.DS_Store) is nobody's claim
+    for entry in folder.iterdir():  # hidden files such as .DS_Store are ignored
         if entry.name not in (PROVENANCE, *contents) and not entry.name.startswith("."):
             raise ArtefactError(
                 f"{folder}: holds {entry.name}, which {PROVENANCE} does not record; move it out"
@@ -151,11 +148,11 @@ def read_verified(folder: str | Path) -> tuple[dict[str, bytes], str]:
 
 
 def render(record: Mapping[str, Any]) -> bytes:
-    """Return the one JSON text of a record; NaN and what JSON cannot say are a UsageError."""
+    """Return the JSON text of a record; UsageError for NaN and other non-JSON values."""
     try:
         text = json.dumps(record, indent=2, sort_keys=True, allow_nan=False)
     except (TypeError, ValueError) as error:
-        raise UsageError(f"an export holds plain JSON only: {error}") from None
+        raise UsageError(f"an export can only contain plain JSON: {error}") from None
     return f"{text}\n".encode()
 
 
@@ -166,14 +163,14 @@ def parse(content: bytes, where: str) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         raise ArtefactError(f"{where}: not valid JSON: {error}") from None
     if not isinstance(record, dict):
-        raise ArtefactError(f"{where}: holds no JSON object")
+        raise ArtefactError(f"{where}: not a JSON object")
     return record
 
 
 def refuse_private(value: object, where: str) -> None:
-    """Raise UsageError where a string holds an absolute path or a database URL.
+    """Raise UsageError for a string with an absolute path or a database URL.
 
-    A host's name is no ground: a run, a data set or a chip may be called the same.
+    Host names are allowed, as a run, a data set or a chip can have the same name.
     """
     if isinstance(value, Mapping):
         for name, entry in value.items():
@@ -183,7 +180,7 @@ def refuse_private(value: object, where: str) -> None:
             refuse_private(entry, f"{where}[{i}]")
     elif isinstance(value, str) and _PRIVATE.search(value):
         raise UsageError(
-            f"{where} names a path or a URL, which an export must not tell; "
+            f"{where} contains a path or a URL, which an export must not reveal; "
             "leave it out or give a plain name"
         )
 
@@ -195,7 +192,7 @@ def _read_record(folder: Path) -> _Sealed:
     try:
         is_sealed = sealed == _sha256(_canonical(found))
         is_rendered = content == render({**found, "self_sha256": sealed})
-    except UsageError:  # NaN, which we never write
+    except UsageError:  # NaN, which `render` refuses
         is_sealed = is_rendered = False
     if not (is_sealed and is_rendered):
         raise ArtefactError(f"{folder}: {PROVENANCE} is damaged, or was not written by spikenas")

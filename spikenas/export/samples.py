@@ -1,8 +1,8 @@
-"""Inputs that an exported network is compared on, and the comparison.
+"""The samples on which an exported network is compared, and the comparison.
 
-Another runtime adds in another order. Where a membrane lies within rounding of its threshold it
-may then fire otherwise, and the logits of that one sample differ by more than rounding; so a
-format is judged on several samples and must agree on most of them. A wrong graph agrees on none.
+Another runtime sums in another order. A neuron whose membrane is within rounding of its threshold
+may then decide differently, and the logits of that sample differ by more than rounding. So a format
+is compared on several samples and must agree on most of them; a wrong graph agrees on none.
 """
 
 import torch
@@ -26,35 +26,30 @@ def sample_images(architecture: Architecture, count: int = NUM_SAMPLES) -> Tenso
 
 
 def graph_of(network: SpikingTransformer, *, pixels: bool) -> nn.Module:
-    """Return what a format writes: the network, or with ``pixels`` its normalisation before it."""
+    """Return the network; with ``pixels``, the normalisation followed by the network."""
     if not pixels:
         return network
-    assert network.preprocessing is not None  # `render` saw to it
+    assert network.preprocessing is not None  # checked by `render`
     return FromPixels(network, network.preprocessing)
 
 
 def samples(network: SpikingTransformer, *, pixels: bool) -> tuple[Tensor, Tensor]:
-    """Return what a graph is given, and the logits [B, classes] that it must give.
+    """Return the inputs of a graph, and the logits [B, classes] that it must return.
 
-    With ``pixels`` these are images in 0..1, and the logits are those that `predict` has of the
-    same images in uint8.
+    With ``pixels`` the inputs are images in 0..1, and the logits are those that `predict` computes
+    for the same images in uint8.
     """
     images = sample_images(network.architecture)
     with torch.no_grad():
         if not pixels:
             return images, network(images)
-        whole = torch.randint(
-            0,
-            256,
-            tuple(images.shape),
-            dtype=torch.uint8,
-            generator=torch.Generator().manual_seed(0),
-        )
-        return whole / 255, network(prepared(whole, network.preprocessing))
+        generator = torch.Generator().manual_seed(0)
+        uint8 = torch.randint(0, 256, images.shape, dtype=torch.uint8, generator=generator)
+        return uint8 / 255, network(prepared(uint8, network.preprocessing))
 
 
 def compare(found: Tensor, expected: Tensor, what: str) -> None:
-    """Raise ArtefactError unless most samples' logits [B, classes] agree to 1e-5."""
+    """Raise ArtefactError unless the logits [B, classes] of most samples agree to 1e-5."""
     if found.shape != expected.shape:
         raise ArtefactError(f"{what} gives logits {[*found.shape]} for {[*expected.shape]}")
     differences = (found - expected).abs().amax(1)  # [B]

@@ -91,7 +91,7 @@ def test_an_import_says_where_nobody_knows_how_images_were_prepared(spikenas, ch
     done = spikenas(*asked)
 
     assert (refused.code, done.code) == (2, 0)
-    assert "which nobody knows of this network" in refused.err
+    assert "which are unknown for this network" in refused.err
     assert "without preprocessing" in done.err
     assert "5 classes" in done.err
     assert package.load(tmp_path / "x").preprocessing is None

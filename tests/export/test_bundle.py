@@ -192,7 +192,7 @@ def test_a_recorded_path_that_is_no_file_of_the_folder_is_refused_unread(write, 
     (tmp_path / "secret").write_text("secret")
     reseal(folder, lambda record: record["files"].update({name: "0" * 64}))
 
-    with pytest.raises(ArtefactError, match="which is no file here"):
+    with pytest.raises(ArtefactError, match="which is not a file here"):
         export.verify(folder)
 
 
@@ -305,7 +305,7 @@ def test_a_folder_with_another_provenance_is_not_overwritten(write, tmp_path, te
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "provenance.json").write_text(text)
 
-    with pytest.raises(UsageError, match=r"provenance\.json is of no export"):
+    with pytest.raises(UsageError, match=r"provenance\.json does not belong to an export"):
         write(overwrite=True)
 
 
@@ -383,7 +383,7 @@ def test_paths_and_urls_do_not_leave_in_an_export(write, secret, tmp_path):
 
 
 def test_an_unknown_claim_and_a_number_that_json_lacks_are_refused(write):
-    with pytest.raises(UsageError, match=r"provenance\.sed is no key .*did you mean 'seed'"):
+    with pytest.raises(UsageError, match=r"provenance\.sed is not a key .*did you mean 'seed'"):
         write(provenance={"sed": 1})
     with pytest.raises(UsageError, match="plain JSON"):
         write(metrics={"accuracy": float("nan")})

@@ -1,8 +1,8 @@
-"""Formats that others run, beside the weights: one file each, and one line in `FORMATS`.
+"""Export formats for other runtimes: one module each, and one entry in `FORMATS`.
 
-`ExportFormat` says what a format does; an installed package names one of its own in the entry-point
-group ``spikenas.export_formats``. What the network knows of its images and classes goes into the
-file's metadata, see `metadata_of`.
+`ExportFormat` is the protocol. An installed package can register its own format in the entry-point
+group ``spikenas.export_formats``. The metadata of each file describe the preprocessing and the
+classes of the network, see `metadata_of`.
 """
 
 import json
@@ -27,7 +27,7 @@ _TAKEN |= {"model.safetensors", "model.nir", "model.onnx", "model.pt2"}
 
 
 class ExportFormat(Protocol):
-    """A way to write a network for others to run."""
+    """A format in which other runtimes can read a network."""
 
     @property
     def file(self) -> str:
@@ -35,10 +35,10 @@ class ExportFormat(Protocol):
 
     @property
     def packages(self) -> tuple[str, ...]:
-        """What it imports; of ours, the extra of the format's name installs these."""
+        """The packages that it imports; those of our formats are an extra of the same name."""
 
     def write(self, network: SpikingTransformer, path: Path, *, pixels: bool = False) -> None:
-        """Write the network, read it back and compare; images in 0..1 go in where ``pixels``.
+        """Write the network, read it back and compare; with ``pixels`` it takes images in 0..1.
 
         Raises InfeasibleError naming every operation that the format cannot express.
         """
@@ -46,7 +46,7 @@ class ExportFormat(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Module:
-    """A format of ours, whose module is imported when it is written."""
+    """One of our formats; its module is imported when it is needed."""
 
     file: str
     module: str
@@ -57,10 +57,10 @@ class _Module:
     ) -> None:
         module = import_module(f"{__name__}.{self.module}")
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # what exporters say of their own insides
+            warnings.simplefilter("ignore")  # exporters warn about their own internals
             try:
                 module.write(network, path, pixels=pixels, **settings)
-            except RuntimeError as error:  # the exporters of PyTorch end in errors of many kinds
+            except RuntimeError as error:  # PyTorch's exporters raise many kinds
                 raise InfeasibleError(
                     f"format {self.module!r} cannot express this network, its exporter says: "
                     f"{str(error).strip().partition(chr(10))[0]}; leave {self.module!r} out"
@@ -77,7 +77,7 @@ FORMATS: dict[str, ExportFormat] = {
 
 
 def checked(names: Iterable[str]) -> tuple[str, ...]:
-    """Return the formats beside the weights, sorted; UsageError where one cannot be had."""
+    """Return the formats beside the weights, sorted; UsageError if a package is missing."""
     chosen = sorted(set(names) - {WEIGHTS})
     for name in chosen:
         absent = [package for package in format_of(name).packages if find_spec(package) is None]
@@ -115,10 +115,10 @@ def render(
     normalise_input: bool = False,
     nir_dt: float | None = None,
 ) -> dict[str, bytes]:
-    """Return the files of the formats by their names, each read back and compared.
+    """Return the files of the formats by name, each read back and compared.
 
-    With ``normalise_input`` the graphs take images in 0..1, by ``network.preprocessing``. With
-    ``nir_dt`` NIR is for simulators whose step lasts so many seconds.
+    With ``normalise_input`` the graphs take images in 0..1 and normalise them by
+    ``network.preprocessing``. ``nir_dt`` is the time step for NIR, in seconds.
     """
     names = [*names]
     settings = {"nir": _nir_settings(names, nir_dt)}
@@ -140,18 +140,18 @@ def render(
 
 
 def _nir_settings(names: list[str], dt: float | None) -> dict[str, float]:
-    """Return what NIR alone is told; raise UsageError where nothing could come of it."""
+    """Return the settings of the NIR format; UsageError if they cannot be applied."""
     if dt is None:
         return {}
     if "nir" not in names:
-        raise UsageError(f"--nir-dt {dt:g} is for the graph of NIR: add --format nir, or leave it")
+        raise UsageError(f"--nir-dt {dt:g} is for NIR: add --format nir, or leave it out")
     if not 1e-9 <= dt <= 1e3:
-        raise UsageError(f"--nir-dt {dt:g}: needed: the seconds of a step, 1e-9 to 1000")
+        raise UsageError(f"--nir-dt {dt:g}: needed: the time step in seconds, 1e-9 to 1000")
     return {"step_seconds": dt}
 
 
 def _refuse_normalisation(names: list[str], network: SpikingTransformer) -> None:
-    """Raise UsageError where no graph could normalise its input."""
+    """Raise UsageError if no graph could normalise its input."""
     how = network.preprocessing
     if not names:
         raise UsageError(
@@ -164,16 +164,16 @@ def _refuse_normalisation(names: list[str], network: SpikingTransformer) -> None
         )
     if how is None:
         raise UsageError(
-            "--normalise-input needs the mean and deviation of the images, which nobody knows of "
+            "--normalise-input needs the mean and deviation of the images, which are unknown for "
             "this network; leave it out and normalise before the graph"
         )
 
 
 def metadata_of(network: SpikingTransformer, *, pixels: bool) -> dict[str, str]:
-    """Return what any format says of a network's images and classes, where they are known.
+    """Return the metadata about images and classes that every format contains, if known.
 
-    ``preprocessing`` and ``classes`` are JSON, as in ``preprocessing.json``; ``input_range`` is
-    what the graph takes: ``0..1``, what is ``normalised`` already, or ``counts`` of events.
+    ``preprocessing`` and ``classes`` are JSON, as in ``preprocessing.json``. ``input_range`` is
+    that of the graph's input: ``0..1``, ``normalised``, or ``counts`` of events.
     """
     is_events = network.architecture.input.kind == "events"
     told = {"input_range": "0..1" if pixels else "counts" if is_events else "normalised"}

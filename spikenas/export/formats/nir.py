@@ -1,8 +1,8 @@
 """``model.nir``: one step of the network in the exchange format of neuromorphic chips.
 
-The file says in its metadata what NIR has no field for: what a step lasts, that membranes start
-at zero and are reset to it, how frames enter, and how the output over T steps becomes logits. It
-holds nodes that simulators agree on, see docs/explanation/export-formats.md.
+The metadata have what NIR has no field for: the time step, that membranes start at zero and reset
+to zero, how frames are fed, and how to compute logits from the outputs of T steps. All nodes are
+those that simulators agree on, see docs/explanation/export-formats.md.
 """
 
 from pathlib import Path
@@ -31,7 +31,7 @@ def write(
 ) -> None:
     """Write the graph, read it back, run it and compare its logits.
 
-    With ``step_seconds`` it is for simulators of that step, which take ``if`` as a LIF.
+    With ``step_seconds`` it is for simulators with that time step, and ``if`` becomes a LIF.
     """
     a = network.architecture
     workload = trace(network)
@@ -50,17 +50,20 @@ def write(
 
 
 def logits(graph: nir.NIRGraph, images: Tensor) -> Tensor:
-    """Return what a graph of ours gives for images [B, C, H, W] or events [B, T, C, H, W]."""
-    told: dict[str, Any] = {name: _plain(value) for name, value in graph.metadata.items()}
-    if told.get("writer") != "spikenas":
+    """Return the logits of a graph that we wrote, for images [B, C, H, W] or [B, T, C, H, W]."""
+    known: dict[str, Any] = {
+        name: value.decode() if isinstance(value, bytes) else value
+        for name, value in graph.metadata.items()
+    }
+    if known.get("writer") != "spikenas":
         raise ArtefactError("the NIR graph does not say how its output becomes logits")
     x = (
         images.transpose(0, 1)
-        if told["input"] == "events"
-        else images.unsqueeze(0).expand(int(told["num_steps"]), *images.shape)
+        if known["input"] == "events"
+        else images.unsqueeze(0).expand(int(known["num_steps"]), *images.shape)
     )
-    out = replay(graph, x, float(told["step_seconds"]))
-    return out.mean(0) * float(told["logits_scale"])
+    out = replay(graph, x, float(known["step_seconds"]))
+    return out.mean(0) * float(known["logits_scale"])
 
 
 def _metadata(network: SpikingTransformer, workload: Workload, scale: float) -> dict[str, Any]:
@@ -74,7 +77,7 @@ def _metadata(network: SpikingTransformer, workload: Workload, scale: float) -> 
         "writer": "spikenas",
         "architecture": a.key,
         "num_steps": a.num_steps,
-        "input": a.input.kind,  # frames are shown at every step, events are one frame a step
+        "input": a.input.kind,  # frames are repeated at every step, events are one frame per step
         "reset": "zero",
         "membrane": "zero before the first step",
         "logits": "logits_scale * mean of the output over the steps",
@@ -83,14 +86,10 @@ def _metadata(network: SpikingTransformer, workload: Workload, scale: float) -> 
 
 
 def _steps(step_seconds: float | None) -> dict[str, Any]:
-    """Return what a step lasts, and what an ``if`` makes of it."""
+    """Return the time step, and how an ``if`` was written."""
     if step_seconds is None:
         return {
             "step_seconds": STEP_SECONDS,
             "if_gain": "r * input a step, whatever a step lasts",
         }
     return {"step_seconds": step_seconds, "if_leak": IF_LEAK}  # IF neurons are LIF nodes
-
-
-def _plain(value: Any) -> Any:
-    return value.decode() if isinstance(value, bytes) else value

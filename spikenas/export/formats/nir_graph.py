@@ -1,9 +1,9 @@
-"""From a Workload and the weights by operation to a NIR graph (Pedersen 2024).
+"""A NIR graph (Pedersen 2024) from a Workload and the weights of its operations.
 
 Every value is a map (C, H, W), tokens on their grid, or a vector (D,); a linear map of tokens is a
-1x1 convolution. Sums have no node: a value is several nodes, and edges into one node add up. Batch
-norm folds into the weights before it, the divisor of a mean into what reads it. NIR lacks whatever
-multiplies two signals, compares them or moves them to other axes; `refuse` names all of that.
+1x1 convolution. Sums have no node: edges into the same node add up, so a value can be several
+nodes. Batch norm is folded into the weights before it, the divisor of a mean into the next weights
+or threshold. NIR cannot multiply two signals, compare them or permute axes, see `refuse`.
 """
 
 from collections.abc import Container, Mapping
@@ -19,8 +19,8 @@ from spikenas.exceptions import InfeasibleError
 from spikenas.preprocessing import Preprocessing
 from spikenas.workload import Kind, Operation, Workload, foldable_norms
 
-STEP_SECONDS = 1e-4  # what a step lasts; snnTorch knows no other
-IF_LEAK = 2.0**-30  # of an IF that is written as a LIF: too little to change a float32
+STEP_SECONDS = 1e-4  # the only time step that snnTorch supports
+IF_LEAK = 2.0**-30  # of an IF that is written as a LIF: too small to change a float32
 _LACKING = {
     Kind.CONCAT: "concatenation",
     Kind.MASK: "a product of two signals",
@@ -33,7 +33,7 @@ _LACKING = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Value:
-    """``scale`` times the sum of what the nodes give."""
+    """``scale`` times the sum of the outputs of the nodes."""
 
     nodes: tuple[str, ...]
     shape: tuple[int, ...]
@@ -41,7 +41,7 @@ class _Value:
 
 
 def refuse(workload: Workload) -> None:
-    """Raise InfeasibleError naming every operation that NIR has no node for."""
+    """Raise InfeasibleError with every operation that NIR has no node for."""
     folded = {norm.name for norm in foldable_norms(workload).values()}
     lacking: dict[str, list[str]] = {}
     for operation in workload.operations:
@@ -53,7 +53,7 @@ def refuse(workload: Workload) -> None:
         named = "; ".join(f"{reason}: {', '.join(names)}" for reason, names in lacking.items())
         raise InfeasibleError(
             f"NIR has no node for {count} of {len(workload.operations)} operations: {named}; "
-            "export to onnx or pt2, or take components that chips without a clock run"
+            "export to onnx or pt2, or use components that chips without a clock can run"
         )
 
 
@@ -65,15 +65,15 @@ def build(
     *,
     step_seconds: float | None = None,
 ) -> tuple[nir.NIRGraph, float]:
-    """Return the graph of one step, and the factor that makes its mean output logits.
+    """Return the graph of one step, and the factor from its mean output to logits.
 
     Args:
-        workload: of a network with its weights, so that neurons know the leak they have learnt.
+        workload: of a network with its weights, which has the learned leaks of neurons.
         weights: its state dict.
         input_shape: of one frame, (C, H, W).
-        how: where given, the graph takes images in 0..1 and normalises them so.
-        step_seconds: what a step lasts, 1e-4 unless given; where given, an ``if`` is a LIF that
-            loses `IF_LEAK` of its membrane a step, for simulators differ about IF.
+        how: if given, the graph takes images in 0..1 and normalises them.
+        step_seconds: the time step, by default 1e-4. If given, an ``if`` becomes a LIF that loses
+            `IF_LEAK` of its membrane per step, as simulators differ in their IF.
     """
     refuse(workload)
     builder = _Builder(weights, input_shape, foldable_norms(workload), step_seconds)
@@ -85,12 +85,12 @@ def build(
 
 
 def node_name(operation: str) -> str:
-    """Return the name of an operation's node; dots would be taken for folders of modules."""
+    """Return the name of an operation's node, without dots, which separate modules."""
     return operation.replace(".", "_")
 
 
 class _Builder:
-    """Nodes and edges so far, and which value each operation gives."""
+    """The nodes and edges so far, and the value of each operation."""
 
     def __init__(
         self,
@@ -110,7 +110,7 @@ class _Builder:
         self._edges: list[tuple[str, str]] = []
 
     def normalise(self, how: Preprocessing) -> None:
-        """Begin with ``(x - mean) / std`` per channel, a 1x1 convolution."""
+        """Append ``(x - mean) / std`` per channel, as a 1x1 convolution."""
         x = self._values["input"]
         mean, std = (torch.tensor(each, dtype=torch.float64) for each in (how.mean, how.std))
         conv = nir.Conv2d(
@@ -125,7 +125,7 @@ class _Builder:
         self._values["input"] = self._append("normalisation", conv, x, x.shape)
 
     def add(self, operation: Operation) -> None:
-        """Write one operation down."""
+        """Append one operation."""
         x, *others = (self._values[operand.source] for operand in operation.inputs)
         match operation.kind:
             case Kind.CONV | Kind.LINEAR:
@@ -139,12 +139,12 @@ class _Builder:
                 value = self._mean_over_tokens(operation, x)
             case Kind.ADD:
                 value = _sum(operation, x, *others)
-            case _:  # batch norm is in the weights; the reader takes the mean over the steps
+            case _:  # batch norm is in the weights; the reader computes the mean over steps
                 value = x
         self._values[operation.name] = value
 
     def finished(self, last: str) -> tuple[nir.NIRGraph, float]:
-        """Return the graph that ends in this operation, and the scale of its output."""
+        """Return the graph whose output is this operation, and the scale of the output."""
         value = self._values[last]
         output = nir.Output(output_type={"output": np.array(value.shape)})
         self._append("output", output, value, value.shape)
@@ -182,10 +182,10 @@ class _Builder:
         return weight * slope.view(-1, *(1,) * (weight.dim() - 1)), (bias - mean) * slope + beta
 
     def _neuron(self, operation: Operation, x: _Value) -> _Value:
-        """Append an IF, ``v + x``, or a LIF whose input decays with its membrane.
+        """Append an IF, ``v + x``, or a LIF, which scales its input by the leak.
 
-        Where ours does not decay (no ``tau``) the threshold does instead. NIR fires above its
-        threshold, ours at it too, so the threshold is one float less.
+        If our input is not scaled (no ``tau``), the threshold is scaled instead. NIR fires above
+        the threshold and ours also at it, so the threshold is the next smaller float.
         """
         leak = float(operation.attributes["leak"]) or self._if_leak
         threshold = float(operation.attributes["v_threshold"]) / x.scale
@@ -238,7 +238,7 @@ def _sum(operation: Operation, *values: _Value) -> _Value:
 
 
 def _lacks(operation: Operation, workload: Workload, folded: Container[str]) -> str | None:
-    """Return what NIR lacks for this operation."""
+    """Return the feature that NIR lacks for this operation, if any."""
     attributes = operation.attributes
     runs_once = operation.steps < workload.num_steps
     match operation.kind:
@@ -249,7 +249,7 @@ def _lacks(operation: Operation, workload: Workload, folded: Container[str]) -> 
         case Kind.NEURON if attributes["reset"] != "zero":
             return f"a reset to {attributes['reset']}"
         case kind if runs_once and not (kind is Kind.LINEAR and len(operation.output_shape) == 1):
-            return "what runs once and is held"  # but for a classifier behind the last mean
+            return "what runs once and is held"  # except for a classifier after the last mean
         case kind:
             return _LACKING.get(kind)
 

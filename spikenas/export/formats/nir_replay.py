@@ -1,9 +1,9 @@
-"""A NIR graph, run step by step: what was written means what the network does.
+"""A step-by-step simulator of NIR graphs, to compare an export with its network.
 
-It holds for Conv2d, Affine, SumPool2d, Flatten, IF and LIF with a reset, and for graphs without
-loops. It is ours as the exporter is, so it finds slips of folding and wiring, not of reading NIR:
-tests have norse run the same files.
-Axes: T steps, B batch; a node's own axes follow.
+It supports Conv2d, Affine, SumPool2d, Flatten, IF and LIF with a reset, and graphs without loops.
+It shares our reading of NIR with the exporter, so it only finds errors of folding and wiring; the
+tests also run the files in norse.
+Axes: T steps, B batch, then the axes of the node.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -38,7 +38,7 @@ def _once(
 
 
 def _step(node: nir.NIRNode, step_seconds: float) -> Step:
-    """Return what a node does at a step; neurons remember their membranes."""
+    """Return the function of a node for one step; neurons keep their membranes."""
     if isinstance(node, nir.Input | nir.Output):
         return lambda x: x
     if isinstance(node, nir.Affine):

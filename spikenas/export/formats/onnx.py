@@ -35,7 +35,7 @@ def write(network: SpikingTransformer, path: Path, *, pixels: bool = False) -> N
         )
     assert program is not None
     model = program.model
-    for part in _parts(model):  # where our files lie is nobody's business
+    for part in _parts(model):  # remove the paths of source files
         part.metadata_props.clear()
     model.metadata_props.update(
         {
@@ -52,20 +52,20 @@ def write(network: SpikingTransformer, path: Path, *, pixels: bool = False) -> N
 
 
 def judge(a: Architecture, found: Tensor, expected: Tensor) -> None:
-    """Compare logits [B, classes]; with halting, say why another runtime may differ."""
+    """Compare logits [B, classes]; with halting, explain why another runtime may differ."""
     try:
         compare(found, expected, "model.onnx")
     except ArtefactError as error:
         if a.halting is None:
             raise
         raise InfeasibleError(
-            f"{error}; sums of halting scores may lie on threshold = {a.halting.threshold:g} "
-            "itself, where another runtime's sigmoid halts otherwise: export to pt2"
+            f"{error}; sums of halting scores may equal threshold = {a.halting.threshold:g}, "
+            "where the sigmoid of another runtime decides differently: export to pt2"
         ) from None
 
 
 def _parts(model: Any) -> Iterator[Any]:
-    """Yield all that carries the exporter's notes."""
+    """Yield all parts of a model that have metadata."""
     yield model
     yield model.graph
     for node in model.graph:
