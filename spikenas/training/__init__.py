@@ -1,4 +1,4 @@
-"""Training by recipe: named presets, seeds that make runs equal, checkpoints that resume them."""
+"""Reproducible training by recipe, with named presets and checkpoints to resume from."""
 
 from spikenas.training.loop import Epoch, TrainingResult, train
 from spikenas.training.presets import default_recipe, recipe, recipe_names

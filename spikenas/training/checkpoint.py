@@ -1,8 +1,8 @@
 """A checkpoint: weights and optimizer state as safetensors, the rest as JSON in its header.
 
-The weights are the network's and those of side heads, which only the rest of the training needs.
-No pickle anywhere. Each epoch draws from generators seeded by (seed, epoch), so the seed and the
-epoch reached are the whole state of the generators, and the schedule is that of the recipe.
+The weights include those of side heads, which are only needed to continue the training. Each epoch
+draws from generators seeded by (seed, epoch), so generators have no state to save. Nothing is
+pickled.
 """
 
 import json
@@ -18,12 +18,12 @@ from torch import Tensor, nn
 from spikenas.exceptions import ArtefactError
 
 _FORMAT = "spikenas-checkpoint-2"
-_MOMENTS = ("step", "exp_avg", "exp_avg_sq")  # what AdamW keeps of each parameter
+_MOMENTS = ("step", "exp_avg", "exp_avg_sq")  # AdamW's state of each parameter
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
-    """How far a training got, and what fixes it; two of equal ``terms`` can be joined."""
+    """The progress of a training; a checkpoint only continues one with equal ``terms``."""
 
     epoch: int  # epochs done
     terms: Mapping[str, Any]  # recipe, epochs of the schedule, steps per epoch, seed
@@ -41,9 +41,9 @@ def pack(objective: nn.Module, optimizer: torch.optim.Optimizer, progress: Progr
 
 
 def unpack(checkpoint: bytes, objective: nn.Module, optimizer: torch.optim.Optimizer) -> Progress:
-    """Put the state into the objective and the optimizer, and return the progress.
+    """Load the state into the objective and the optimizer, and return the progress.
 
-    Raises ArtefactError where the bytes are damaged or are of another network.
+    Raises ArtefactError if the bytes are damaged or belong to another network.
     """
     progress, tensors = _parsed(checkpoint)
     weights = {
@@ -59,7 +59,7 @@ def unpack(checkpoint: bytes, objective: nn.Module, optimizer: torch.optim.Optim
         for moment in _MOMENTS:
             tensor = tensors.get(f"optimizer.{name}.{moment}")
             if tensor is not None:  # a frozen parameter has none
-                # Adam's step count stays on the CPU, the rest lies with its parameter.
+                # Adam's step count stays on the CPU, the rest on the device of the parameter.
                 device = "cpu" if moment == "step" else parameter.device
                 optimizer.state[parameter][moment] = tensor.to(device)
     return progress
@@ -70,13 +70,13 @@ def _parsed(checkpoint: bytes) -> tuple[Progress, dict[str, Tensor]]:
         length = int.from_bytes(checkpoint[:8], "little")
         metadata = json.loads(checkpoint[8 : 8 + length])["__metadata__"]
         if metadata["format"] != _FORMAT:
-            raise ArtefactError(f"a checkpoint of format {metadata['format']}, not {_FORMAT}")
+            raise ArtefactError(f"the checkpoint has format {metadata['format']}, not {_FORMAT}")
         record = json.loads(metadata["progress"])
         progress = Progress(**{**record, "history": tuple(record["history"])})
         return progress, load(checkpoint)
     except (ValueError, KeyError, TypeError, SafetensorError) as error:
-        raise ArtefactError(f"no checkpoint of spikenas, or a damaged one: {error}") from error
+        raise ArtefactError(f"not a checkpoint of spikenas, or damaged: {error}") from error
 
 
 def _plain(tensor: Tensor) -> Tensor:
-    return tensor.detach().cpu().contiguous().clone()  # safetensors refuses shared memory
+    return tensor.detach().cpu().contiguous().clone()  # safetensors rejects shared memory

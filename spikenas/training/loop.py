@@ -1,8 +1,8 @@
-"""`train`: the training loop. Equal seeds give equal weights, whole or resumed.
+"""`train`: the training loop. Equal seeds give equal weights, also after resuming.
 
-The device is the network's. Weights start as the caller built them; all else that is random
-(order, augmentation, and whatever a network draws) follows from (seed, epoch), the first weights
-of side heads from the seed. On a GPU that holds as far as its kernels repeat themselves.
+Training runs on the device of the network. The caller initialises its weights; all other random
+numbers (order, augmentation, and those of the network) depend on (seed, epoch), and the initial
+weights of side heads on the seed. On a GPU this holds as far as its kernels are deterministic.
 """
 
 import math
@@ -21,14 +21,14 @@ from spikenas.training.objective import TrainingObjective
 from spikenas.training.recipe import Recipe
 from spikenas.training.schedule import Schedule
 
-_RESIDENT_BYTES = 2**31  # sets up to here move to the GPU as a whole
+_RESIDENT_BYTES = 2**31  # data sets up to this size are moved to the GPU as a whole
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Epoch:
-    """One epoch just done: ``epoch`` of ``epochs``, from 1, with its mean loss.
+    """A finished epoch: ``epoch`` of ``epochs``, from 1, with its mean loss.
 
-    ``loss`` is all that is minimised; ``ponder``, where tokens halt, is its rho without its weight.
+    ``loss`` is the total that is minimised; ``ponder`` is the unweighted rho of halting networks.
     """
 
     epoch: int
@@ -39,13 +39,13 @@ class Epoch:
     ponder: float | None = None
 
     def to_dict(self) -> dict[str, float]:
-        """Return the JSON form; what the network does not have is absent."""
+        """Return the JSON form, without figures that the network does not have."""
         return {name: value for name, value in asdict(self).items() if value is not None}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingResult:
-    """One record per epoch, as of `Epoch`, and the state to go on from."""
+    """The record of each `Epoch`, and the checkpoint to continue from."""
 
     history: tuple[dict[str, float], ...]
     checkpoint: bytes
@@ -66,18 +66,19 @@ def train(
 
     Args:
         network: maps images [B, C, H, W] or events [B, T, C, H, W] to logits [B, num_classes].
-        train_set: at least two images; a last batch that is not full is left out.
-        recipe: its schedule spans ``epochs``, its own number unless given.
-        epochs: the budget; see `Schedule` for what a shorter one changes.
-        stop_after: end after that epoch with the schedule unfinished, to be resumed.
-        seed: of everything random but the weights that the network came with.
-        on_epoch: called after each epoch; what it raises ends the training.
-        checkpoint: of a training with the same settings, to go on from.
+        train_set: at least two images; an incomplete last batch is dropped.
+        recipe: its schedule spans ``epochs``.
+        epochs: the budget, by default that of the recipe; see `Schedule` for shorter ones.
+        stop_after: stop after this epoch, to be resumed later.
+        seed: of all random numbers except the initial weights of the network.
+        on_epoch: called after each epoch; an exception from it ends the training.
+        checkpoint: of a training with the same settings, to continue from.
 
     Raises:
         DivergedError: at the first loss or gradient that is not finite.
-        UsageError: the checkpoint is of other settings, or the recipe asks for what the network or
-            the data do not have; ArtefactError where the checkpoint is damaged.
+        UsageError: the checkpoint has other settings, or the recipe does not fit the network or
+            the data.
+        ArtefactError: the checkpoint is damaged.
     """
     recipe.check_kind("events" if train_set.images.dim() == 5 else "frames")
     if len(train_set) < 2:
@@ -143,10 +144,10 @@ def _train_epoch(
     epoch: int,
     seed: int,
 ) -> tuple[float, float | None]:
-    """Return the mean loss of the epoch, counted from 0, and the mean ponder if there is one."""
+    """Train for one epoch, counted from 0; return its mean loss, and mean ponder if any."""
     recipe, steps = schedule.recipe, schedule.steps_per_epoch
     device = next(objective.parameters()).device
-    # Both generators start anew each epoch, so a checkpoint need not hold their state.
+    # Reseed both generators each epoch, so that a checkpoint need not contain their state.
     epoch_seed = (seed * 1_000_003 + epoch) % 2**63
     torch.default_generator.manual_seed(epoch_seed)
     if device.type == "cuda":
@@ -178,9 +179,9 @@ def _train_epoch(
 
 
 def _objective(network: nn.Module, recipe: Recipe, seed: int) -> TrainingObjective:
-    """Return it with side heads, if any, drawn by the seed, on the network's device."""
+    """Return the objective on the network's device; the seed determines the side heads."""
     with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed((seed * 1_000_003 - 1) % 2**63)  # of no epoch
+        torch.default_generator.manual_seed((seed * 1_000_003 - 1) % 2**63)  # differs from epochs
         return TrainingObjective(network, recipe).to(next(network.parameters()).device)
 
 
@@ -198,7 +199,7 @@ def _check_finite(
 
 
 def _optimizer(objective: TrainingObjective, recipe: Recipe) -> torch.optim.AdamW:
-    """Return AdamW that leaves biases and norms, all 1-d parameters, undecayed, as timm does."""
+    """Return AdamW without weight decay on 1-d parameters (biases and norms), as in timm."""
     parameters = [p for p in objective.parameters() if p.requires_grad]
     groups: list[dict[str, Any]] = [
         {"params": [p for p in parameters if p.ndim > 1], "weight_decay": recipe.weight_decay},
@@ -227,5 +228,5 @@ def _augmentation(train_set: ImageSet, recipe: Recipe, *, is_mixing: bool) -> Au
 def _same_terms(have: Mapping[str, Any], need: Mapping[str, Any]) -> None:
     differing = [name for name in need if have.get(name) != need[name]]
     if differing:
-        told = "; ".join(f"{name} {have.get(name)} there, {need[name]} here" for name in differing)
-        raise UsageError(f"the checkpoint is of a training with other settings: {told}")
+        pairs = "; ".join(f"{name} {have.get(name)} there, {need[name]} here" for name in differing)
+        raise UsageError(f"the checkpoint is of a training with other settings: {pairs}")

@@ -1,9 +1,9 @@
-"""`TrainingObjective`: what training minimises, and all weights that it trains.
+"""`TrainingObjective`: the loss of the training, and all weights that are trained.
 
-    cross entropy                                   of every network
-    + ponder_cost rho                               of one with halting (`spikenas.nn.halting.act`)
-    or the loss of `surrogate_modules` instead      where a recipe asks for it
-It owns side heads beside the network, never inside it: they end with the training.
+    cross entropy                                   for every network
+    + ponder_cost rho                               with halting (`spikenas.nn.halting.act`)
+    or the loss of `surrogate_modules` instead      if the recipe asks for it
+It owns the side heads, which are not part of the network and are dropped after the training.
 """
 
 import logging
@@ -24,24 +24,24 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Loss:
-    """Of one batch; ``ponder`` is rho of a network with halting, about 1 where none halts."""
+    """The loss of one batch; ``ponder`` is rho, about 1 if no token halts."""
 
     total: Tensor
     ponder: Tensor | None = None
 
 
 class TrainingObjective(nn.Module):
-    """Any module that maps images to logits, with the loss that the recipe asks for.
+    """Any module that maps images to logits, with the loss of the recipe.
 
-    Side heads, where there are any, draw their first weights from PyTorch's generator.
+    The initial weights of side heads come from PyTorch's generator.
     """
 
     def __init__(self, network: nn.Module, recipe: Recipe) -> None:
         super().__init__()
         if recipe.stochastic_depth and not isinstance(network, SpikingTransformer):
             raise UsageError(
-                f"stochastic_depth drops blocks, which a {type(network).__name__} does not show; "
-                "take a network of build_network, or stochastic_depth = 0"
+                f"stochastic_depth drops blocks, which a {type(network).__name__} does not have; "
+                "use a network of build_network, or stochastic_depth = 0"
             )
         self.network = network
         self.recipe = recipe
@@ -75,7 +75,7 @@ class TrainingObjective(nn.Module):
 
     @contextmanager
     def dropping_blocks(self) -> Iterator[None]:
-        """Train with the recipe's stochastic depth inside, and without it again afterwards."""
+        """Enable the recipe's stochastic depth within the context."""
         if not isinstance(self.network, SpikingTransformer):
             yield
             return

@@ -1,7 +1,7 @@
 """The recipes by name: those of the papers' official code, and short ones for searches.
 
-The official ones leave out what no component of ours is concerned with: ten cool-down epochs at
-the lowest rate, mixed precision, colour jitter, and the jitter of RandAugment's magnitude.
+The official ones lack what we do not implement: ten cool-down epochs at the lowest learning rate,
+mixed precision, colour jitter, and the jitter of RandAugment's magnitude.
 """
 
 from dataclasses import replace
@@ -42,10 +42,10 @@ _SPIKFORMER_IMAGENET = Recipe(
     random_erasing=0.25,
 )
 
-# For searches: so short that the order of candidates shows, not their best accuracy. Spiking
-# networks of few steps start slowly, so steps are long. Fourteen draws from the shipped space
-# ended at 94 to 99 % of the digits' validation part; its weakest corner, D = 32 of depth 1 with
-# token attention behind a `conv` stem, ends at 80 to 93 % and gains from 16 epochs.
+# For searches: long enough to rank candidates, not to reach their best accuracy. Spiking networks
+# with few steps start slowly, hence the high learning rate. Fourteen random members of the shipped
+# space reached 94 to 99 % on the validation images of digits; its weakest members, D = 32 of depth
+# 1 with token attention after a `conv` stem, reach 80 to 93 % and gain from 16 epochs.
 _DIGITS = Recipe(
     name="digits",
     epochs=8,
@@ -62,7 +62,7 @@ _MNIST = replace(
     _DIGITS, name="mnist", epochs=3, batch_size=64, learning_rate=1e-2, random_crop_padding=2
 )
 
-# Zhou 2023, cifar10dvs/train.py. There every second batch is mixed, here each.
+# Zhou 2023, cifar10dvs/train.py, which mixes every second batch; we mix every batch.
 _SPIKFORMER_CIFAR10DVS = Recipe(
     name="spikformer-cifar10dvs",
     epochs=96,
@@ -131,8 +131,8 @@ _RECIPES = (
         surrogate_module_learning=0.9,
     ),
     _SPIKFORMER_CIFAR10DVS,
-    # Zhou 2024, cifar10-dvs/train.py and dvs128-gesture/train.py. The latter mirrors too, though
-    # that makes a wave of the right hand one of the left; here it is off.
+    # Zhou 2024, cifar10-dvs/train.py and dvs128-gesture/train.py. The latter also mirrors, which
+    # turns a wave of the right hand into one of the left; we do not.
     replace(_SPIKFORMER_CIFAR10DVS, name="qkformer-cifar10dvs", learning_rate=5e-3),
     replace(
         _SPIKFORMER_CIFAR10DVS,
@@ -144,9 +144,9 @@ _RECIPES = (
     _DIGITS,
     replace(_DIGITS, name="toy", epochs=2),
     _MNIST,
-    # No augmentation: so short a training underfits.
+    # No augmentation, as such a short training underfits.
     replace(_MNIST, name="fashion_mnist", random_crop_padding=0),
-    # For a thousand recordings, so of many short steps; shifting or cutting them underfits.
+    # For a thousand recordings, hence many small batches; augmentation underfits.
     replace(_MNIST, name="nmnist", epochs=10, batch_size=16, random_crop_padding=0),
     replace(
         _MNIST,
@@ -169,9 +169,9 @@ _DEFAULTS = {
 
 
 def recipe(name_or_path: str | Path | Recipe, **overrides: int | float | bool) -> Recipe:
-    """Return a preset by name, or the user's own by a path or as it is, with some settings changed.
+    """Return a preset by name, or a recipe of your own, with ``overrides`` applied.
 
-    A path ends in ``.toml``.
+    Your own recipe is a path ending in ``.toml``, or a `Recipe`.
     """
     if isinstance(name_or_path, Recipe):
         return Recipe.from_dict({**name_or_path.to_dict(), **overrides})
@@ -194,9 +194,9 @@ def recipe_names() -> list[str]:
 
 
 def default_recipe(data: str | DataSpec) -> str:
-    """Return the preset that a search on the data set takes when none is named.
+    """Return the preset that a search on the data set uses by default.
 
-    Of data of others nobody knows whether a mirrored sample is still one, so nothing is changed.
+    A user's own data and those of plugins get no augmentation, as mirroring may change the class.
     """
     if isinstance(data, DataSpec):
         if data.own is not None or data.plugin is not None:

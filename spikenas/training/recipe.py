@@ -10,27 +10,27 @@ from spikenas.exceptions import UsageError, did_you_mean
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
-    """AdamW with a cosine schedule, what it minimises, and what is done to the images.
+    """AdamW with a cosine schedule, the loss, and the augmentation of the images.
 
     Attributes:
-        epochs: that the schedule spans, unless a caller overrides it.
-        learning_rate: at the end of the warm-up; it falls to ``min_learning_rate``.
-        warmup_epochs: of a linear climb from ``warmup_learning_rate``.
+        epochs: of the schedule, unless overridden by the caller.
+        learning_rate: at the end of the warm-up; it decays to ``min_learning_rate``.
+        warmup_epochs: of a linear warm-up from ``warmup_learning_rate``.
         weight_decay: of weight matrices and kernels; never of biases and norms.
-        gradient_clip: largest norm of all gradients together; 0 is no limit.
+        gradient_clip: maximum norm of all gradients together; 0 is no limit.
         rand_augment_magnitude: 0 to 10.
-        rand_augment_ops: operations per image; 0 is none.
+        rand_augment_ops: operations per image; 0 is off.
         random_crop_padding: pixels around the image before a crop of its size.
-        mixup: alpha of its Beta distribution; 0 is off. So is ``cutmix``.
-        mixup_off_epoch: from which epoch on neither mixes; 0 is never.
-        random_erasing: its probability per image.
-        event_drop: whether events are left out at random; of event data only.
-        snn_augment_wide: whether event frames are moved, turned or cut; of event data only.
-        stochastic_depth: probability of leaving the last block's branches out of a sample in
-            training, and evenly less of earlier ones' down to 0 in the first. The released codes
-            build it and never apply it, so published recipes have 0.
+        mixup: alpha of its Beta distribution; 0 is off. The same for ``cutmix``.
+        mixup_off_epoch: first epoch without either; 0 is never.
+        random_erasing: probability per image.
+        event_drop: whether events are dropped at random; for event data only.
+        snn_augment_wide: whether event frames are shifted, rotated or cut; for event data only.
+        stochastic_depth: probability of dropping the branches of the last block for a sample, which
+            decreases linearly to 0 in the first block. The released codes define it, but never
+            apply it, so published recipes have 0.
         surrogate_module_learning: weight of the soft loss of `spikenas.training.surrogate_modules`,
-            for networks of mixer ``stm`` alone; 0 trains without side heads.
+            for networks with mixer ``stm`` only; 0 trains without side heads.
     """
 
     name: str
@@ -77,9 +77,9 @@ class Recipe:
 
     @property
     def fingerprint(self) -> str:
-        """The JSON of all that changes a result, so not of the name.
+        """The JSON of all settings that change a result.
 
-        Nor of settings that came later while they are off: results from before are still found.
+        Without the name, and without newer settings that are off, so that old results are reused.
         """
         record = {key: value for key, value in self.to_dict().items() if key != "name"}
         for setting in _LATER:
@@ -88,7 +88,7 @@ class Recipe:
         return json.dumps(record, sort_keys=True, separators=(",", ":"))
 
     def check_kind(self, kind: Literal["frames", "events"]) -> None:
-        """Raise UsageError where the recipe changes what data of this kind do not have."""
+        """Raise UsageError if the recipe has an augmentation for the other kind of data."""
         foreign = _OF_IMAGES if kind == "events" else _OF_EVENTS
         for setting in foreign:
             if getattr(self, setting):
@@ -114,7 +114,7 @@ class Recipe:
         for key in record:
             if key not in known:
                 raise UsageError(
-                    f"recipe.{key} is no setting of a recipe{did_you_mean(key, known)}; "
+                    f"recipe.{key} is not a setting of a recipe{did_you_mean(key, known)}; "
                     f"known: {', '.join(known)}"
                 )
         missing = {"name", "epochs", "batch_size", "learning_rate"} - set(record)
@@ -145,5 +145,5 @@ _RANGES: dict[str, tuple[float, float, Any]] = {
     "mixup_off_epoch": (0, 100_000, int),
     "random_erasing": (0, 1, int | float),
     "stochastic_depth": (0, 0.9, int | float),
-    "surrogate_module_learning": (0, 0.99, int | float),  # the hard loss alone knows the labels
+    "surrogate_module_learning": (0, 0.99, int | float),  # only the hard loss uses the labels
 }

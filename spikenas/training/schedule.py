@@ -8,10 +8,10 @@ from spikenas.training.recipe import Recipe
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Schedule:
-    """A recipe's schedule over ``epochs`` of ``steps_per_epoch``; it always spans them all.
+    """The schedule of a recipe over all ``epochs`` of ``steps_per_epoch``.
 
-    A shorter budget than the recipe's keeps the shape: the warm-up is at most a quarter of it, and
-    mixing ends at the same share of the training.
+    A budget shorter than the recipe's keeps the shape: the warm-up is at most a quarter of it, and
+    MixUp and CutMix end at the same fraction of the training.
     """
 
     recipe: Recipe
@@ -19,7 +19,7 @@ class Schedule:
     steps_per_epoch: int
 
     def learning_rate(self, step: int) -> float:
-        """Return the rate of the step, counted from 0 over all epochs."""
+        """Return the learning rate of a step, counted from 0 over all epochs."""
         recipe = self.recipe
         warmup = round(min(recipe.warmup_epochs, self.epochs / 4) * self.steps_per_epoch)
         if step < warmup:
@@ -30,6 +30,6 @@ class Schedule:
         return recipe.min_learning_rate + fall * (1 + cos(pi * done)) / 2
 
     def is_mixing(self, epoch: int) -> bool:
-        """Whether MixUp and CutMix are still on in the epoch, counted from 0."""
+        """Whether MixUp and CutMix are on in an epoch, counted from 0."""
         off = self.recipe.mixup_off_epoch
         return not off or epoch * self.recipe.epochs < off * self.epochs

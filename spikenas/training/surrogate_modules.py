@@ -1,17 +1,17 @@
 """Surrogate module learning (SML), Deng 2024 (STMixer): dense side heads along the network.
 
-Axes: T steps, B batch, N tokens, D width, L blocks, n heads. Head i reads the stream x behind
-2 i blocks, i = 0 .. n - 1, and passes a shorter gradient to what lies before:
+Axes: T steps, B batch, N tokens, D width, L blocks, n heads. Head i reads the stream x after 2 i
+blocks, i = 0 .. n - 1, and so shortens the path of the gradient to these blocks:
     z_i = W_i mean_N E_i(GELU(BN(V_i mean_T x))),  n = max(1, L // 2)
-E_i are e_i blocks of the stage with GELU in place of each neuron, e_i = max(1, min(3, n) - i): the
-3, 2, 1 of the paper's 8 blocks. Network (logits z) and heads learn from the labels y and from each
-other, q(z) = softmax(z / 3), with the one that is learnt from held constant:
+E_i are e_i blocks of the stage with GELU instead of each neuron, e_i = max(1, min(3, n) - i), which
+is 3, 2, 1 for the paper's 8 blocks. The network (logits z) and the heads learn from the labels y
+and from each other, q(z) = softmax(z / 3), with the teacher detached:
     hard = (CE(z, y) + 1/2 sum_i CE(z_i, y)) / (1 + n / 2)
     soft = 1 / (2 n) sum_i (KL(q(z) || q(z_i)) + KL(q(z_i) || q(z)))
     loss = weight soft + (1 - weight) hard,  weight = 0.9 as published
-The released code mixes samples where it means to average over T > 1; here the mean is over T.
-Depths that the paper does not have, and several stages, follow the same rule; a head has the
-width, tokens and MLP of the stage that it reads.
+For T > 1 the released code averages over samples by mistake; here the mean is over T. Other depths
+than the paper's, and several stages, follow the same rule; a head has the width, tokens and MLP of
+the stage that it reads.
 """
 
 from collections.abc import Sequence
@@ -28,20 +28,20 @@ from spikenas.nn.network import SpikingTransformer
 from spikenas.nn.operations import Linear
 
 _TEMPERATURE = 3.0
-_HEADS_SHARE = 0.5  # of a side head's cross entropy, against the network's
+_HEAD_WEIGHT = 0.5  # of the cross entropy of a side head, relative to that of the network
 _BLOCKS_BETWEEN = 2
 _MOST_ENCODERS = 3
 
 
 class SurrogateModules(nn.Module):
-    """The side heads of a network; they own none of its weights and train it from outside."""
+    """The side heads of a network; they are not part of it and share none of its weights."""
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
         if not isinstance(network, SpikingTransformer):
             raise UsageError(
                 f"surrogate_module_learning reads the stream between blocks, which a "
-                f"{type(network).__name__} does not show; take a network of build_network, "
+                f"{type(network).__name__} does not have; use a network of build_network, "
                 "or a recipe with surrogate_module_learning = 0"
             )
         a = network.architecture
@@ -70,7 +70,7 @@ class SurrogateModules(nn.Module):
 
 
 class SurrogateHead(nn.Module):
-    """From the stream [T, B, N, D] to logits [B, classes], without spikes and without time."""
+    """Maps the stream [T, B, N, D] to logits [B, classes], without spikes and without time."""
 
     def __init__(
         self,
@@ -109,32 +109,32 @@ def surrogate_loss(
     hard = cross_entropy(logits, labels, label_smoothing=label_smoothing)
     soft = logits.new_zeros(())
     for z in side:
-        hard = hard + _HEADS_SHARE * cross_entropy(z, labels, label_smoothing=label_smoothing)
+        hard = hard + _HEAD_WEIGHT * cross_entropy(z, labels, label_smoothing=label_smoothing)
         soft = soft + _divergence(logits, z) + _divergence(z, logits)
-    hard = hard / (1 + _HEADS_SHARE * len(side))
+    hard = hard / (1 + _HEAD_WEIGHT * len(side))
     return weight * soft / (2 * len(side)) + (1 - weight) * hard
 
 
 def check_mixers(mixers: set[str]) -> None:
-    """Raise UsageError where side heads have no dense form of some mixer."""
+    """Raise UsageError if side heads have no dense form of a mixer."""
     others = sorted(mixers - {"stm"})
     if others:
         raise UsageError(
             f"surrogate_module_learning is of STMixer: its side heads are dense blocks of mixer "
-            f"'stm', but have {', '.join(map(repr, others))}; take mixer 'stm' alone, or a recipe "
+            f"'stm', not of {', '.join(map(repr, others))}; use only mixer 'stm', or a recipe "
             "with surrogate_module_learning = 0, such as 'cifar10'"
         )
 
 
-def _divergence(taught: Tensor, learning: Tensor) -> Tensor:
-    """Return KL(q(taught) || q(learning)), mean over B; no gradient goes to the first."""
+def _divergence(teacher: Tensor, student: Tensor) -> Tensor:
+    """Return KL(q(teacher) || q(student)), mean over B; the teacher gets no gradient."""
     return kl_div(
-        log_softmax(learning / _TEMPERATURE, dim=1),
-        log_softmax(taught.detach() / _TEMPERATURE, dim=1),
+        log_softmax(student / _TEMPERATURE, dim=1),
+        log_softmax(teacher.detach() / _TEMPERATURE, dim=1),
         reduction="batchmean",
         log_target=True,
     )
 
 
-def _dense(_: float = 1.0) -> nn.GELU:  # in place of a neuron of that threshold
+def _dense(_: float = 1.0) -> nn.GELU:  # instead of a neuron with this threshold
     return nn.GELU()

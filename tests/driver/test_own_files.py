@@ -129,7 +129,7 @@ def test_an_object_without_a_text_that_a_run_could_keep_is_refused(
 @pytest.mark.parametrize(
     ("line", "complaint"),
     [
-        ("epoch = 1", r"short\.toml: recipe\.epoch is no setting.*did you mean 'epochs'"),
+        ("epoch = 1", r"short\.toml: recipe\.epoch is not a setting.*did you mean 'epochs'"),
         ("mixup = 'much'", r"short\.toml: recipe 'short': mixup = 'much'; it must be a number"),
         ("horizontal_flip = 1", "horizontal_flip = 1; it must be true or false"),
         ("mixup = ", r"short\.toml: is not valid TOML"),

@@ -364,7 +364,7 @@ def test_a_search_minimises_more_than_cross_entropy(
 def test_a_recipe_with_side_heads_is_refused_before_the_search_of_another_mixer(
     search: Search, url: str
 ) -> None:
-    with pytest.raises(UsageError, match="take mixer 'stm' alone, or a recipe with"):
+    with pytest.raises(UsageError, match="use only mixer 'stm', or a recipe with"):
         search(recipe="stmixer-cifar10")
 
     with pytest.raises(StoreError):

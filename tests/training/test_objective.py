@@ -193,7 +193,7 @@ def test_stochastic_depth_ends_when_training_fails(few):
 
 
 def test_stochastic_depth_of_a_module_without_blocks_is_refused_with_a_cure():
-    with pytest.raises(UsageError, match="take a network of build_network, or stochastic_depth"):
+    with pytest.raises(UsageError, match="use a network of build_network, or stochastic_depth"):
         TrainingObjective(nn.Linear(2, 2), replace(SHORT, stochastic_depth=0.5))
 
 

@@ -144,10 +144,10 @@ def test_the_gradient_reaches_the_network_and_every_head():
 def test_another_mixer_is_refused_with_a_cure():
     mixed = build_network(stmixer(stage(mixer=("stm", "none"))))
 
-    with pytest.raises(UsageError, match=r"have 'none'; take mixer 'stm' alone, or a recipe"):
+    with pytest.raises(UsageError, match=r"not of 'none'; use only mixer 'stm', or a recipe"):
         SurrogateModules(mixed)
 
 
 def test_a_module_of_another_kind_is_refused_with_a_cure():
-    with pytest.raises(UsageError, match="a Linear does not show; take a network of build_network"):
+    with pytest.raises(UsageError, match="a Linear does not have; use a network of build_network"):
         SurrogateModules(nn.Linear(2, 2))
