@@ -127,7 +127,7 @@ def test_a_stranger_is_refused_with_the_gene_that_differs() -> None:
 def test_from_choices_names_an_unknown_choice_and_the_nearest() -> None:
     space = SearchSpace.load("toy")
 
-    with pytest.raises(ArchitectureError, match=r"num_step is not a choice.*did you mean 'num_steps'"):
+    with pytest.raises(ArchitectureError, match=r"num_step is not a choice.*mean 'num_steps'"):
         space.from_choices({"num_step": 1})
 
 

@@ -75,7 +75,11 @@ def test_the_good_file_is_good() -> None:
         ("[1, 2]", "[1, 2", "is not valid TOML: Unclosed array (at line 10"),
         ("num_steps = [1, 2]", "", "choices.num_steps is missing"),
         ("num_heads = [2, 4]", "", "stages[0].num_heads is missing where mixer = 'ssa'"),
-        ("[when.neuron.lif]", "[when.neurone.lif]", "neurone is not a choice; did you mean 'neuron'"),
+        (
+            "[when.neuron.lif]",
+            "[when.neurone.lif]",
+            "neurone is not a choice; did you mean 'neuron'",
+        ),
         (
             "[when.neuron.lif]",
             "[when.neuron.lfi]",
@@ -96,7 +100,11 @@ def test_the_good_file_is_good() -> None:
         ("height = 8", 'height = "8"', "input.height = '8'; needed: an integer"),
         ("[input]", "[space]\ndescriptoin = 1\n[input]", "did you mean 'description'?"),
         ("depth = 1", "depth = 1\nscale = true", "stages[0].scale = True; needed: a number"),
-        ("depth = 1", "depth = 1\nscal = 1.0", "stages[0].scal is not a choice; did you mean 'scale'"),
+        (
+            "depth = 1",
+            "depth = 1\nscal = 1.0",
+            "stages[0].scal is not a choice; did you mean 'scale'",
+        ),
     ],
 )
 def test_a_mistake_is_told_with_place_value_and_cure(old: str, new: str, message: str) -> None:
