@@ -1,7 +1,7 @@
-"""`cached_path`: where a file is kept that can be made again: data sets ready for use, kernels.
+"""`cached_path`: the path of a file that can be recreated: prepared data sets, compiled kernels.
 
-It lies under $SPIKENAS_CACHE, else ``~/.cache/spikenas``. Where nothing can be written there, as
-with a read-only home or none at all, under a folder of the user's in the temporary folder.
+The cache is $SPIKENAS_CACHE, else ``~/.cache/spikenas``. If it cannot be written, as with a
+read-only home or without one, a private folder in the temporary folder is used.
 """
 
 import logging
@@ -15,27 +15,27 @@ _log = logging.getLogger(__name__)
 
 
 def cached_path(name: str) -> Path:
-    """Return where a cached file lies, or is to be written."""
+    """Return the path of a cached file, or the path to write it to."""
     named = Path(os.environ.get("SPIKENAS_CACHE") or "~/.cache/spikenas")
     with suppress(RuntimeError):  # the user has no home
         named = named.expanduser()
-    if (named / name).is_file():  # also in a cache that is read only
+    if (named / name).is_file():  # also in a read-only cache
         return named / name
     return _writable(named) / name
 
 
 @cache
 def _writable(folder: Path) -> Path:
-    """Return the folder, or the substitute for one that cannot be written, after one warning."""
+    """Return the folder; if it cannot be written, warn once and return the substitute."""
     fault = _fault(folder)
     if fault is None:
         return folder
     try:
         substitute = _substitute()
-    except OSError:  # nothing can be written anywhere; who wants to keep a file says it
+    except OSError:  # nothing is writable; the caller that writes a file reports it
         return folder
     _log.warning(
-        "the cache %s cannot be written (%s); it is %s instead. Name a folder that can be written "
+        "the cache %s cannot be written (%s); using %s instead. Name a folder that can be written "
         "with SPIKENAS_CACHE",
         folder,
         fault,
@@ -56,9 +56,9 @@ def _fault(folder: Path) -> str | None:
 
 
 def _substitute() -> Path:
-    """Return a temporary folder that nobody else can write, the same for every process if it can.
+    """Return a temporary folder that only this user can write, if possible the same every time.
 
-    Libraries are loaded from it, so one that another user has made is not taken.
+    Libraries are loaded from it, so a folder of another user is not used.
     """
     folder = Path(tempfile.gettempdir(), f"spikenas-cache-{os.getuid()}")
     try:

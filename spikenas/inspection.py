@@ -1,4 +1,4 @@
-"""What can be asked of a network without a data set: `trace`, `check` and `energy`."""
+"""What can be found out about a network without a data set: `trace`, `check` and `energy`."""
 
 from pathlib import Path
 
@@ -15,9 +15,9 @@ Subject = Architecture | SpikingTransformer | Workload
 
 
 def trace(subject: Subject) -> Workload:
-    """Return every operation with its shapes, MACs and signals; without rates, as nothing runs.
+    """Return every operation with its shapes, MACs and signals, but without spike rates.
 
-    A network tells the time constants that it has learnt. A workload is returned as it is.
+    The trace of a network has its learned time constants. A workload is returned as it is.
     """
     if isinstance(subject, Workload):
         return subject
@@ -32,7 +32,7 @@ def trace(subject: Subject) -> Workload:
 
 
 def check(subject: Subject, chip: str | Path | ChipProfile) -> Verdict:
-    """Say whether a chip can run it, and where not: which rule, why, and what would cure it.
+    """Check whether a chip can run it; each violation has its rule, its reason and a cure.
 
     ``chip`` is a name, the path of a profile, or a profile.
     """
@@ -50,14 +50,14 @@ def energy(
     """Estimate the energy of one inference, in microjoules.
 
     Args:
-        subject: a Workload with measured rates, as `spikenas.Store.evaluation` has it; anything
-            else needs ``spike_rate``.
+        subject: a Workload with measured rates, as from `spikenas.Store.evaluation`; anything else
+            needs ``spike_rate``.
         model: a name, the path of a model, or a model.
         spike_rate: 0 to 1, assumed for every operand.
-        settings: the knobs of the model, as `spikenas energy` takes them.
+        settings: of the model, as options of `spikenas energy`.
 
     Raises:
-        UsageError: no rate is known, or one is given beside measured ones.
+        UsageError: no rate is known, or one is given in addition to measured ones.
     """
     workload = trace(subject)
     if workload.spike_rate is None:

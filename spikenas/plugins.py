@@ -1,8 +1,8 @@
-"""`import_plugins`: modules of the user's own with further components, and only with consent.
+"""`import_plugins`: imports modules with a user's own components, with the user's consent.
 
-A space names its plugins, and a run or an export repeats the names. Whoever wrote that text is not
-the user who reads it, so a module is imported only where the user said so: by ``--allow-plugins``,
-``allow_plugins=True``, or SPIKENAS_ALLOW_PLUGINS=1 in the environment.
+A space names its plugins, and its runs and exports repeat the names. Somebody else may have
+written that text, so a module is only imported with ``--allow-plugins``, ``allow_plugins=True``,
+or SPIKENAS_ALLOW_PLUGINS=1 in the environment.
 """
 
 import os
@@ -22,22 +22,22 @@ _CONSENT = "--allow-plugins (in Python: allow_plugins=True; or SPIKENAS_ALLOW_PL
 def import_plugins(
     modules: Sequence[str], *, of: str, is_allowed: bool, folder: Path | None = None
 ) -> None:
-    """Import modules in which components are registered.
+    """Import modules that register components.
 
-    They are looked for where Python looks, then in ``folder`` and in the working folder; these
-    come last, so that a file there never takes the place of an installed module.
+    ``folder`` and the working folder are appended to ``sys.path``, so that a file there never
+    shadows an installed module.
 
     Raises:
-        SpecError: the user did not consent, and how to; or a module cannot be imported.
+        SpecError: the user has not consented, or a module cannot be imported.
     """
     if not modules:
         return
     if not (is_allowed or os.environ.get("SPIKENAS_ALLOW_PLUGINS") == "1"):
         raise SpecError(
             f"{of}: plugins = {list(modules)} would run code of those modules; "
-            f"if you trust them, say {_CONSENT}"
+            f"if you trust them, use {_CONSENT}"
         )
-    registry.names("mixer")  # our own families first: a plugin must not take their names
+    registry.names("mixer")  # registers our own components first, so their names are taken
     for place in (folder, Path.cwd()):
         if place is not None and str(place.absolute()) not in sys.path:
             sys.path.append(str(place.absolute()))
@@ -50,21 +50,19 @@ def import_plugins(
                 "install it in this environment and on every worker, put its file into the working "
                 f"folder{' or beside the TOML' * bool(folder)}, or name its folder in PYTHONPATH"
             ) from error
-        except (Exception, SystemExit) as error:  # whatever the module does
+        except (Exception, SystemExit) as error:  # a module may raise anything
             raise SpecError(
                 f"{of}: plugins names {module!r}, which fails when it is imported: "
-                f"{type(error).__name__}: {error}; mend it"
+                f"{type(error).__name__}: {error}; fix it"
             ) from error
 
 
 def refuse_changed(
     modules: Sequence[str], recorded: Mapping[str, str], *, of: str, accept_changes: bool
 ) -> None:
-    """Refuse plugins whose source is not the one that a network was trained with.
+    """Raise UsageError if the source of a plugin has changed since a network was trained.
 
-    ``recorded`` is its code, by module; what it does not have is not compared.
-
-    Raises UsageError naming the modules.
+    ``recorded`` has the digests at that time, by module; other modules are not compared.
     """
     own = {module.partition(".")[0] for module in modules}
     now = sources(modules) if modules and not accept_changes else {}
@@ -75,14 +73,14 @@ def refuse_changed(
     ]
     if changed:
         raise UsageError(
-            f"{of}: {', '.join(changed)} changed since the network was trained, so it would not "
-            "be that network; put the code back, or say --accept-changes (in Python: "
+            f"{of}: {', '.join(changed)} changed since the network was trained, so its outputs "
+            "may differ; restore the code, or use --accept-changes (in Python: "
             "accept_changes=True)"
         )
 
 
 def plugins_in(space_toml: str) -> tuple[str, ...]:
-    """Return the plugins that the text of a space names; nothing is imported."""
+    """Return the plugins that the text of a space names, without importing them."""
     try:
         named = tomllib.loads(space_toml).get("space", {}).get("plugins", [])
     except tomllib.TOMLDecodeError:

@@ -1,6 +1,6 @@
-"""`Preprocessing`: what a search did to an image before its network saw it.
+"""`Preprocessing`: how a search prepared the images for its networks.
 
-It is plain data, kept in an export, so that a network can be fed the same way without the data.
+It is plain data and part of an export, so that new images can be prepared in the same way.
 """
 
 from collections.abc import Mapping
@@ -9,31 +9,34 @@ from typing import Any, Literal
 
 from spikenas.exceptions import UsageError
 
-_CHANNEL_ORDERS = ("grey", "RGB", "OFF, ON", "as given")
-_VALUE_RANGES = ("0..1", "counts")
-_RESIZES = ("none", "bilinear_antialias", "centre_crop_bicubic")
+_KNOWN = {
+    "kind": ("frames", "events"),
+    "channel_order": ("grey", "RGB", "OFF, ON", "as given"),
+    "resize": ("none", "bilinear_antialias", "centre_crop_bicubic"),
+    "value_range": ("0..1", "counts"),
+    "ground": (None, "white"),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Preprocessing:
-    """How pixels, or events, become a network's input.
+    """How pixels, or events, become the input of a network.
 
     Attributes:
-        channel_order: ``grey``, ``RGB``, the polarities ``OFF, ON``, or of the user's own data
-            ``as given``.
-        resize: ``none``, and then no other size is taken; ``bilinear_antialias``, torch's
-            interpolate on uint8, which may change the aspect; ``centre_crop_bicubic``, Pillow's
+        channel_order: ``grey``, ``RGB``, the polarities ``OFF, ON``, or ``as given`` for a user's
+            own data.
+        resize: ``none``, which refuses other sizes; ``bilinear_antialias``, torch's interpolate on
+            uint8, which may change the aspect ratio; ``centre_crop_bicubic``, Pillow's
             ImageOps.fit. Events are never resized.
-        value_range: what the network's input was before it was normalised: ``0..1``, or ``counts``
-            of events.
-        mean: per channel, of pixels in 0..1, taken off; input is then divided by ``std``. Events
-            are counts and stay so: 0 and 1.
+        value_range: of the input before normalisation: ``0..1``, or ``counts`` of events.
+        mean: per channel, of pixels in 0..1, subtracted before dividing by ``std``; 0 and 1 for
+            events.
         binning: of events, ``time`` or ``count``.
         num_steps: frames that a recording is binned into.
-        sensor_size: of events, height and width of the camera, whose pixels are added up where
-            the frames are smaller.
-        ground: the colour that transparent images are put on; None refuses them.
-        grey_as_rgb: whether a grey image becomes RGB of three equal channels; else it is refused.
+        sensor_size: of events, height and width of the camera; its pixels are summed if the frames
+            are smaller.
+        ground: the background colour for transparent images; None refuses them.
+        grey_as_rgb: whether a grey image is converted to RGB; else it is refused.
     """
 
     kind: Literal["frames", "events"]
@@ -52,24 +55,12 @@ class Preprocessing:
     grey_as_rgb: bool = False
 
     def __post_init__(self) -> None:
-        if self.kind not in ("frames", "events"):
-            raise UsageError(f"preprocessing.kind = {self.kind!r}; known: frames, events")
-        if self.channel_order not in _CHANNEL_ORDERS:
-            raise UsageError(
-                f"preprocessing.channel_order = {self.channel_order!r}; "
-                f"known: {'; '.join(_CHANNEL_ORDERS)}"
-            )
-        if self.resize not in _RESIZES:
-            raise UsageError(
-                f"preprocessing.resize = {self.resize!r}; known: {', '.join(_RESIZES)}"
-            )
-        if self.value_range not in _VALUE_RANGES:
-            raise UsageError(
-                f"preprocessing.value_range = {self.value_range!r}; "
-                f"known: {', '.join(_VALUE_RANGES)}"
-            )
-        if self.ground not in (None, "white"):
-            raise UsageError(f"preprocessing.ground = {self.ground!r}; known: white")
+        for name, known in _KNOWN.items():
+            value = getattr(self, name)
+            if value not in known:
+                raise UsageError(
+                    f"preprocessing.{name} = {value!r}; known: {'; '.join(filter(None, known))}"
+                )
         if not len(self.mean) == len(self.std) == self.channels:
             raise UsageError(
                 f"preprocessing has {len(self.mean)} means and {len(self.std)} deviations; "
@@ -80,12 +71,9 @@ class Preprocessing:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON form."""
-        sensor = None if self.sensor_size is None else [*self.sensor_size]
         return {
-            **asdict(self),
-            "mean": [*self.mean],
-            "std": [*self.std],
-            "sensor_size": sensor,
+            name: [*value] if isinstance(value, tuple) else value
+            for name, value in asdict(self).items()
         }
 
     @classmethod
@@ -93,7 +81,7 @@ class Preprocessing:
         """Build from the JSON form; an unknown or a missing key is named."""
         wrong = sorted(set(record) - {field.name for field in fields(cls)})
         if wrong:
-            raise UsageError(f"preprocessing.{wrong[0]} is not known to this spikenas")
+            raise UsageError(f"preprocessing.{wrong[0]} is unknown to this version of spikenas")
         try:
             mean, std = (tuple(map(float, record[name])) for name in ("mean", "std"))
             sensor = record.get("sensor_size")

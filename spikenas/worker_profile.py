@@ -21,14 +21,14 @@ class WorkerProfile:
 
     Attributes:
         kind: ``ray``, or ``inline`` for the driver's own process.
-        num_workers: ``auto`` = as many as the machine's cores, or the cluster's resources, hold.
+        num_workers: ``auto`` is as many as fit the machine's cores, or the cluster's resources.
         gpus_per_worker: a fraction shares a GPU; at 0 a worker sees none.
-        threads_per_worker: of PyTorch; equal numbers give equal results.
-        address: ``local`` starts Ray here; ``auto`` joins what RAY_ADDRESS or this machine's
-            running Ray says; ``host:port`` and ``ray://host:port`` join that cluster.
-        job_timeout_s: a job that runs longer is ended with its worker.
-        max_attempts: how often the driver submits a job whose worker was lost.
-        startup_timeout_s: how long no worker at all may be ready before the search gives up.
+        threads_per_worker: of PyTorch; results are only reproducible with equal numbers.
+        address: ``local`` starts Ray here; ``auto`` joins the cluster at RAY_ADDRESS, or the Ray
+            that runs on this machine; ``host:port`` and ``ray://host:port`` join that cluster.
+        job_timeout_s: a job that runs longer is killed, with its worker.
+        max_attempts: how often a job is submitted if its workers are lost.
+        startup_timeout_s: after this time without any ready worker the search gives up.
     """
 
     kind: Literal["ray", "inline"] = "ray"
@@ -48,13 +48,13 @@ class WorkerProfile:
                 f"allowed: {', '.join(_KINDS)}"
             )
         if self.num_workers != "auto":
-            self._whole("num_workers", 'or "auto"; without workers no job would run')
-        self._whole("threads_per_worker")
-        self._whole("max_attempts")
-        self._number("cpus_per_worker")
-        self._number("gpus_per_worker", zero_is_allowed=True)
-        self._number("job_timeout_s")
-        self._number("startup_timeout_s")
+            self._check_integer("num_workers", 'or "auto"; without workers no job would run')
+        self._check_integer("threads_per_worker")
+        self._check_integer("max_attempts")
+        self._check_number("cpus_per_worker")
+        self._check_number("gpus_per_worker", zero_is_allowed=True)
+        self._check_number("job_timeout_s")
+        self._check_number("startup_timeout_s")
         if not isinstance(self.address, str) or not (
             self.address in ("local", "auto") or _ADDRESS.fullmatch(self.address)
         ):
@@ -63,11 +63,11 @@ class WorkerProfile:
                 "(its port is 6379 unless chosen), ray://host:port"
             )
         if self.kind == "inline":
-            self._refuse_unread()
+            self._refuse_settings_of_ray()
 
     @property
     def needs(self) -> dict[str, float]:
-        """What one worker takes of Ray's resources."""
+        """The resources that Ray reserves for one worker."""
         needs = {"CPU": self.cpus_per_worker, "GPU": self.gpus_per_worker}
         return {name: number for name, number in needs.items() if number}
 
@@ -82,51 +82,45 @@ class WorkerProfile:
         for key in record:
             if key not in known:
                 raise SpecError(
-                    f"{key} is no setting of workers{did_you_mean(key, known)}; "
+                    f"{key} is not a setting of workers{did_you_mean(key, known)}; "
                     f"known: {', '.join(known)}"
                 )
         return cls(**record)
 
-    def _whole(self, key: str, also: str = "") -> None:
+    def _check_integer(self, key: str, also: str = "") -> None:
         value = getattr(self, key)
         if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= 10_000:
             raise SpecError(
                 f"{key} = {value!r}; needed: a whole number from 1 to 10000{' ' * bool(also)}{also}"
             )
 
-    def _number(self, key: str, *, zero_is_allowed: bool = False) -> None:
+    def _check_number(self, key: str, *, zero_is_allowed: bool = False) -> None:
         value = getattr(self, key)
         is_number = isinstance(value, int | float) and not isinstance(value, bool)
-        if (
-            not is_number
-            or not isfinite(value)
-            or value < 0
-            or (value == 0 and not zero_is_allowed)
-        ):
+        if not (is_number and isfinite(value) and (value > 0 or (value == 0 and zero_is_allowed))):
             raise SpecError(
                 f"{key} = {value!r}; needed: a number {'from' if zero_is_allowed else 'above'} 0"
             )
 
-    def _refuse_unread(self) -> None:
+    def _refuse_settings_of_ray(self) -> None:
         for field in fields(self):
             value = getattr(self, field.name)
             if field.name in _RAY_ONLY and value != field.default:
                 raise SpecError(
-                    f"{field.name} = {value!r} is read by kind = 'ray' only; "
+                    f"{field.name} = {value!r} is only read by kind = 'ray'; "
                     "leave it out, or set kind = 'ray'"
                 )
 
 
 def load_profile(name_or_path: str | Path | WorkerProfile) -> WorkerProfile:
-    """Read a shipped profile by name, or the user's own by a path ending in ``.toml``.
+    """Read a shipped profile by name, or your own by a path ending in ``.toml``.
 
     A profile is returned as it is.
     """
     if isinstance(name_or_path, WorkerProfile):
         return name_or_path
-    source = str(name_or_path)
     text = shipped.read("workers", name_or_path)
     try:
         return WorkerProfile.from_dict(shipped.parse_toml(text))
     except SpecError as error:
-        raise SpecError(f"{source}: {error}") from error
+        raise SpecError(f"{name_or_path}: {error}") from error

@@ -36,7 +36,7 @@ def test_an_unknown_profile_names_the_nearest():
         ("num_workers = 1.5", "num_workers = 1.5; needed"),
         ("num_workers = true", "num_workers = True; needed"),
         ('num_workers = "all"', "num_workers = 'all'; needed: .*or \"auto\""),
-        ("num_worker = 2", "num_worker is no setting of workers; did you mean 'num_workers'"),
+        ("num_worker = 2", "num_worker is not a setting of workers; did you mean 'num_workers'"),
         ('kind = "rai"', "kind = 'rai'; did you mean 'ray'.*allowed: inline, ray"),
         ("kind = 3", "kind = 3; allowed: inline, ray"),
         ("cpus_per_worker = 0", "cpus_per_worker = 0; needed: a number above 0"),
@@ -49,7 +49,7 @@ def test_an_unknown_profile_names_the_nearest():
         ('address = "http://head:8265"', "address = 'http://head:8265'; allowed"),
         ("address = 6379", "address = 6379; allowed"),
         ("num_workers 2", "line 1"),
-        ('kind = "inline"\nnum_workers = 4', "num_workers = 4 is read by kind = 'ray' only"),
+        ('kind = "inline"\nnum_workers = 4', "num_workers = 4 is only read by kind = 'ray'"),
     ],
 )
 def test_a_wrong_profile_names_file_key_value_and_what_is_allowed(tmp_path, line, complaint):

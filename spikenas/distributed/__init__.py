@@ -1,7 +1,8 @@
-"""Where jobs run: pools of workers behind one protocol, set up by a worker profile.
+"""Pools of workers that run jobs, behind one protocol and configured by a worker profile.
 
-A worker is a function from job to result. It sees no database and no other worker, so a lost one
-is a job that is submitted again. Importing this package imports neither torch nor ray.
+A worker is a function from job to result. It accesses neither the database nor other workers, so
+the job of a lost worker is simply submitted again. Importing this package does not import torch or
+ray.
 """
 
 from spikenas.distributed.inline_pool import InlinePool

@@ -1,8 +1,8 @@
-"""Whether a Ray cluster can be joined at an address, found out in seconds and without Ray.
+"""Checks in seconds, and without Ray, whether a Ray cluster can be joined at an address.
 
-`ray.init` waits 40 s and longer for a port that is closed or speaks something else, and a driver
-whose use of tokens differs from the cluster's gets workers that never start. So the head is asked
-first, by hand: for its id, without a token, by one call of gRPC (which is HTTP/2, RFC 9113).
+`ray.init` waits at least 40 s if the port is closed or belongs to another service, and if driver
+and cluster disagree on tokens, workers never start. So the head is first asked for its id, without
+a token, by a hand-written gRPC call (HTTP/2, RFC 9113).
 """
 
 import os
@@ -19,20 +19,17 @@ from spikenas.exceptions import ClusterError
 
 _TIMEOUT_S = 3.0
 _DATA, _HEADERS, _SETTINGS = 0, 1, 4  # frames of HTTP/2
-_OK, _UNAUTHENTICATED = 0, 16  # states of gRPC
+_OK, _UNAUTHENTICATED = 0, 16  # status codes of gRPC
 _START = "start one with `ray start --head`, or search with --workers local"
 
 
 def require_cluster(address: str) -> bool:
-    """Return whether the cluster at an address asks for a token.
-
-    Raises ClusterError when there is no cluster.
-    """
+    """Return whether the cluster at an address requires a token; ClusterError if there is none."""
     host, port = _host_and_port(address)
     try:
         with socket.create_connection((host, port), timeout=_TIMEOUT_S) as connection:
             if os.environ.get("RAY_USE_TLS", "0") == "1":
-                return has_token()  # nothing is said before the handshake, and that is Ray's
+                return has_token()  # the TLS handshake is left to Ray
             reply = _ask_for_id(connection, f"{host}:{port}")
     except OSError as error:
         raise ClusterError(
@@ -49,10 +46,10 @@ def require_cluster(address: str) -> bool:
 
 
 def settle_authentication(address: str, *, needs_token: bool) -> bool:
-    """Return whether Ray must be told to use a token here.
+    """Return whether Ray must be configured to use a token here.
 
-    Raises ClusterError where the cluster's way and this machine's do not go together, and where
-    a cluster that others can reach would be used without tokens on purpose.
+    Raises ClusterError if the settings of the cluster and of this machine do not match, and if
+    authentication is disabled for a cluster that other machines can reach.
     """
     mode = os.environ.get("RAY_AUTH_MODE", "").lower()
     if mode == "disabled" and not _is_loopback(address):
@@ -70,18 +67,18 @@ def settle_authentication(address: str, *, needs_token: bool) -> bool:
         raise ClusterError(
             f"RAY_AUTH_MODE=token, but the Ray cluster at {address} was started without; start it "
             "with RAY_AUTH_MODE=token too, or join it from a new process without it (Ray sets it "
-            "where it starts a cluster, and no process can go back)"
+            "when it starts a cluster, and it cannot be unset in the same process)"
         )
     return needs_token and not mode
 
 
 def has_token() -> bool:
-    """Whether a Ray authentication token is at hand, wherever Ray looks for one."""
+    """Whether Ray would find an authentication token."""
     return bool(os.environ.get("RAY_AUTH_TOKEN")) or any(p.is_file() for p in _token_paths())
 
 
 def provide_token() -> None:
-    """Give Ray a token for this process where it would fail to write one: with a read-only home."""
+    """Set a token for this process if Ray could not write one, as with a read-only home."""
     if has_token() or os.environ.get("RAY_AUTH_MODE"):
         return
     try:
@@ -94,14 +91,14 @@ def provide_token() -> None:
 
 
 def protect_token() -> None:
-    """Take the token away from other users of this machine; Ray 2.60 writes it with mode 0644."""
+    """Make the token unreadable for other users; Ray 2.60 writes it with mode 0644."""
     for path in _token_paths():
         with suppress(OSError):  # absent, or another user's, or a read-only secret
             path.chmod(0o600)
 
 
 def _ask_for_id(connection: socket.socket, authority: str) -> bytes:
-    """Send ``GetClusterId`` and return what comes back until its state, or the end."""
+    """Send ``GetClusterId`` and return the reply up to its status, or to its end."""
     headers = b"".join(
         [
             b"\x83\x86",  # POST, http; the rest are literals of HPACK (RFC 7541, 6.2.2)
@@ -114,8 +111,8 @@ def _ask_for_id(connection: socket.socket, authority: str) -> bytes:
     connection.sendall(
         b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
         + _frame(_SETTINGS, flags=0, stream=0, content=b"")
-        + _frame(_HEADERS, flags=4, stream=1, content=headers)  # the headers end
-        + _frame(_DATA, flags=1, stream=1, content=bytes(5))  # an empty message; the call ends
+        + _frame(_HEADERS, flags=4, stream=1, content=headers)  # END_HEADERS
+        + _frame(_DATA, flags=1, stream=1, content=bytes(5))  # an empty message, END_STREAM
     )
     reply = b""
     while b"grpc-status" not in reply and (part := connection.recv(4096)):
@@ -130,13 +127,7 @@ def _literal(text: str) -> bytes:
 
 
 def _frame(kind: int, *, flags: int, stream: int, content: bytes) -> bytes:
-    return (
-        len(content).to_bytes(3, "big")
-        + bytes([kind, flags])
-        + bytes(3)
-        + bytes([stream])
-        + content
-    )
+    return len(content).to_bytes(3, "big") + bytes([kind, flags, 0, 0, 0, stream]) + content
 
 
 def _token_paths() -> list[Path]:
@@ -157,7 +148,7 @@ def _host_and_port(address: str) -> tuple[str, int]:
         host, port = None, None
     if not host or not port or parts.scheme != "ray":
         raise ClusterError(
-            f"{address!r} is no address of a Ray cluster; needed: host:port or ray://host:port"
+            f"{address!r} is not an address of a Ray cluster; needed: host:port or ray://host:port"
         )
     return host, port
 

@@ -1,7 +1,7 @@
-"""`keep_freed_memory`: memory that a training step frees stays with the process for the next one.
+"""`keep_freed_memory`: reuse the memory that a training step frees in the next step.
 
-By itself glibc gives a large tensor back to the kernel when it is freed, and gets each of its
-pages anew, zeroed, in the next step: a hundred thousand page faults a step.
+By default glibc returns a freed large tensor to the kernel, which must zero each page again in the
+next step: a hundred thousand page faults per step.
 """
 
 import ctypes
@@ -12,18 +12,16 @@ _LARGEST = 2**31 - 1
 
 
 def keep_freed_memory() -> bool:
-    """Have this process keep what it frees, up to 1 GiB a piece; return whether it will.
+    """Let this process keep freed blocks of up to 1 GiB; return whether that is possible (glibc).
 
-    Without glibc nothing is done.
-
-    For processes that only train: what the largest candidate took stays taken. A step of a
-    spikformer of width 128 (depth 2, T = 4, batches of 64 images of 32x32, one thread) took 8 %
-    less CPU time and 8 % more memory, one of width 64 with batches of 32 as much as before;
-    medians of 6 and 5 alternated processes.
+    Only for worker processes, as the memory of the largest candidate is never released. A step of
+    a spikformer of width 128 (depth 2, T = 4, batches of 64 images of 32x32, one thread) took 8 %
+    less CPU time and 8 % more memory; with width 64 and batches of 32 there was no difference
+    (medians of 6 and 5 alternating processes).
     """
     if platform.libc_ver()[0] != "glibc":
         return False
     libc = ctypes.CDLL(None)
-    # Older ones refuse more than 32 MiB; to trim less without that would cost more than it saves.
+    # Older versions refuse more than 32 MiB. Trimming less without it would not pay off.
     keeps = libc.mallopt(_M_MMAP_THRESHOLD, 2**30) or libc.mallopt(_M_MMAP_THRESHOLD, 2**25)
     return bool(keeps and libc.mallopt(_M_TRIM_THRESHOLD, _LARGEST))

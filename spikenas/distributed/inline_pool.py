@@ -1,7 +1,7 @@
-"""`InlinePool`: jobs one by one in the driver's own process; for tests, debugging, first steps.
+"""`InlinePool`: runs jobs one by one in the driver's process, for tests, debugging, first steps.
 
-It has no time limit and survives no crash of a job. Everything else is as with Ray: the same
-messages cross and the same checks are made, so what runs here runs there.
+It has no time limit and does not survive the crash of a job. Everything else is as with Ray: jobs
+and results are serialized and checked in the same way.
 """
 
 from collections import deque
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class InlinePool:
-    """A pool of one: `next_result` runs the next job itself and takes as long as the job does.
+    """A pool of one worker: `next_result` runs the next job and returns when it has ended.
 
     Args:
         evaluate: the function from job to outcome, as ``module:function``.
@@ -34,14 +34,14 @@ class InlinePool:
         self._queue: deque[Job] = deque()
 
     def warm_up(self, data: "DataSpec") -> None:
-        """Do nothing; there is no other process to prepare."""
+        """Do nothing, as there is no other process."""
 
     def submit(self, job: "Job") -> None:
         """Queue a job."""
         self._queue.append(job)
 
     def next_result(self, timeout_s: float) -> "Outcome | None":
-        """Run the oldest job and return its outcome; None when there is none."""
+        """Run the oldest job and return its outcome; None if there is none."""
         if not self._queue:
             return None
         from spikenas.distributed.serialization import pack_job, unpack_outcome  # noqa: PLC0415
@@ -53,7 +53,7 @@ class InlinePool:
         return replace(unpack_outcome(message, job), worker="inline")
 
     def close(self) -> None:
-        """Forget the queued jobs."""
+        """Drop the queued jobs."""
         self._queue.clear()
 
     def __enter__(self) -> Self:
@@ -65,7 +65,7 @@ class InlinePool:
 
 @contextmanager
 def _torch_threads(number: int | None) -> Iterator[None]:
-    """Compute with so many threads, and leave the process as it was."""
+    """Set the number of PyTorch's threads within the context."""
     import torch  # noqa: PLC0415
 
     before = torch.get_num_threads()

@@ -1,4 +1,4 @@
-"""`WorkerPool`: what the driver asks of the place where jobs run; `open_pool` makes one."""
+"""`WorkerPool`: the protocol of a pool of workers; `open_pool` creates one from a profile."""
 
 import os
 from types import TracebackType
@@ -36,7 +36,7 @@ class WorkerPool(Protocol):
         """Return the next outcome, or None after the time or when no job is under way."""
 
     def close(self) -> None:
-        """End all workers and whatever was started for them; a second call does nothing."""
+        """End all workers and everything started for them; a second call does nothing."""
 
     def __enter__(self) -> Self: ...
 
@@ -49,13 +49,13 @@ class WorkerPool(Protocol):
 
 
 def open_pool(profile: WorkerProfile) -> WorkerPool:
-    """Return the pool that a profile describes; workers start in the background.
+    """Return the pool of a profile; workers start in the background.
 
-    Raises ClusterError when no Ray cluster answers at the profile's address.
+    Raises ClusterError if no Ray cluster answers at the profile's address.
     """
     if profile.kind == "inline":
         return InlinePool(threads_per_worker=profile.threads_per_worker)
-    # Under `uv run` Ray would pack the working directory, and fail above 512 MiB.
+    # Under `uv run`, Ray would package the working directory, and fail above 512 MiB.
     os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
     from spikenas.distributed.ray_pool import RayPool  # noqa: PLC0415  (ray costs 0.7 s)
 

@@ -1,7 +1,7 @@
-"""`find_ray_folder`: where a Ray started here keeps its session, whatever TMPDIR says.
+"""`find_ray_folder`: a usable folder for the session of a Ray that is started here.
 
-Ray takes RAY_TMPDIR or TMPDIR unseen, and fails seconds later, in a thread, where its sockets would
-have longer names than the system allows or nothing can be written.
+Ray uses RAY_TMPDIR or TMPDIR without checking them, and fails seconds later, in a thread, if the
+folder cannot be written or the paths of its sockets exceed the limit of the system.
 """
 
 import logging
@@ -12,16 +12,16 @@ from pathlib import Path
 
 from spikenas.exceptions import ClusterError, shown
 
-_SOCKET_BYTES = 107 if sys.platform.startswith("linux") else 103  # sun_path, without its end
+_SOCKET_BYTES = 107 if sys.platform.startswith("linux") else 103  # sun_path, without its NUL
 _LONGEST_NAME = f"/ray/session_2026-01-01_00-00-00_000000_{os.getpid()}/sockets/plasma_store"
 _MOST_BYTES = _SOCKET_BYTES - len(_LONGEST_NAME)
 _log = logging.getLogger(__name__)
 
 
 def find_ray_folder() -> Path:
-    """Return the first folder of RAY_TMPDIR, TMPDIR, /tmp and /var/tmp in which Ray can live.
+    """Return the first folder of RAY_TMPDIR, TMPDIR, /tmp and /var/tmp that Ray can use.
 
-    Raises ClusterError when there is none, saying why for each.
+    Raises ClusterError if there is none, with the reason for each.
     """
     named = [(name, os.environ[name]) for name in ("RAY_TMPDIR", "TMPDIR") if os.environ.get(name)]
     faults: list[str] = []
@@ -39,7 +39,7 @@ def find_ray_folder() -> Path:
 
 
 def _fault(parent: Path) -> str | None:
-    """Say why Ray cannot live in a folder; None where it can."""
+    """Return why Ray cannot use a folder, or None."""
     if not parent.is_absolute():
         return "is not an absolute path"
     try:

@@ -1,7 +1,7 @@
-"""`RayPool`: each worker is a Ray actor that is never restarted, and Ray repeats no call.
+"""`RayPool`: each worker is a Ray actor; Ray neither restarts actors nor retries calls.
 
-What a lost job means is the driver's to decide, so the pool says what happened and puts a new
-actor in the seat of the lost one. `ray.kill` ends even a loop in C, which `ray.cancel` cannot.
+The driver decides whether to repeat a lost job, so the pool only reports the loss and replaces the
+actor. It uses `ray.kill`, which also ends a loop in C, unlike `ray.cancel`.
 """
 
 import json
@@ -38,7 +38,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class _Seat:
-    """A place for one worker, and what it is doing."""
+    """A slot for one worker, with its current job."""
 
     actor: Any
     warm: Future[Any] | None  # done once the worker is ready; None afterwards
@@ -49,13 +49,13 @@ class _Seat:
 
 
 class RayPool:
-    """Workers on this machine or a cluster; `WorkerPool` says what each method promises.
+    """Workers on this machine or a cluster; see `WorkerPool` for the methods.
 
     Args:
         profile: of kind ``ray``.
         evaluate: the function from job to outcome, as ``module:function``.
 
-    Raises ClusterError when no Ray cluster answers at the profile's address.
+    Raises ClusterError if no Ray cluster answers at the profile's address.
     """
 
     def __init__(self, profile: WorkerProfile, evaluate: str = EVALUATE) -> None:
@@ -73,7 +73,7 @@ class RayPool:
 
     @property
     def num_workers(self) -> int:
-        """How many jobs can run at once; with ``auto``, waits until Ray has counted."""
+        """How many jobs can run at once; with ``auto``, waits until Ray is up."""
         if self._profile.num_workers != "auto":
             return self._profile.num_workers
         self._session.wait()
@@ -98,8 +98,8 @@ class RayPool:
     def next_result(self, timeout_s: float) -> "Outcome | None":
         """Return the next outcome.
 
-        Raises ClusterError when Ray cannot be started, when its head has gone, or when no worker
-        can be had within ``startup_timeout_s``.
+        Raises ClusterError if Ray cannot be started, its head is gone, or no worker starts within
+        ``startup_timeout_s``.
         """
         deadline = time.monotonic() + timeout_s
         while not self._done:
@@ -116,7 +116,7 @@ class RayPool:
         return self._done.popleft()
 
     def close(self) -> None:
-        """End the workers, and Ray if this pool started it; a cluster goes on without us."""
+        """End the workers, and also Ray if this pool started it."""
         self._queue.clear()
         with self._lock:
             for seat in self._seats:
@@ -181,9 +181,9 @@ class RayPool:
                 seat.since = time.monotonic()
 
     def _look(self, timeout_s: float) -> None:
-        """Wait for a worker that has something to say, and take in all that have.
+        """Wait until a worker is ready or has a result, and process all that are.
 
-        Not by `ray.wait`: what a handler of SIGTERM raises there comes out as SystemExit(1).
+        Not by `ray.wait`, which turns an exception of a SIGTERM handler into SystemExit(1).
         """
         waiting = [future for seat in self._seats if (future := seat.warm or seat.result)]
         wait(waiting, timeout_s, FIRST_COMPLETED)
@@ -216,7 +216,7 @@ class RayPool:
             message = result.result()
         except OutOfMemoryError as error:
             self._give_up(seat, State.OUT_OF_MEMORY, _first_line(error))
-        except RayTaskError as error:  # it cannot say what became of the job
+        except RayTaskError as error:  # the worker failed to return an outcome
             self._give_up(seat, State.FAILED, str(error))
         except RayError as error:
             self._give_up(seat, State.LOST, f"died at work ({_first_line(error)})")
@@ -224,7 +224,7 @@ class RayPool:
             outcome = replace(unpack_outcome(message, seat.job), worker=seat.name)
             self._done.append(outcome)
             seat.job = seat.result = None
-            if outcome.fault == "machine":  # a process whose GPU is lost runs nothing any more
+            if outcome.fault == "machine":  # a process that lost its GPU cannot run other jobs
                 self._replace(seat)
 
     def _end_overdue(self) -> None:
@@ -234,7 +234,7 @@ class RayPool:
                 self._give_up(seat, State.TIMED_OUT, f"took longer than job_timeout_s = {limit:g}")
 
     def _give_up(self, seat: _Seat, state: State, error: str) -> None:
-        """Say what became of the job, and put a new worker in the seat."""
+        """Report the job as lost or failed, and replace the worker."""
         from spikenas.evaluator import Outcome  # noqa: PLC0415  (imports torch)
 
         assert seat.job is not None
@@ -250,7 +250,7 @@ class RayPool:
         self._replace(seat)
 
     def _watch_starts(self) -> None:
-        """Warn once a shortage when workers do not start; give up when none can be had."""
+        """Warn once per shortage that workers do not start; raise if none can be started."""
         self._session.check_head()
         now = time.monotonic()
         late = [seat for seat in self._seats if seat.warm and now - seat.since > _STARVED_S]
@@ -275,7 +275,7 @@ class RayPool:
 
 
 def _folders() -> list[str]:
-    """Return where this process finds modules of the user's: its path and the working folder."""
+    """Return the folders with modules of the user: those of ``sys.path``, and the working one."""
     installed = (sys.prefix, sys.base_prefix)
     return [folder for folder in (*sys.path, str(Path.cwd())) if not folder.startswith(installed)]
 

@@ -1,8 +1,8 @@
-"""`RaySession`: Ray as this process uses it, started here, joined, or the caller's own.
+"""`RaySession`: the Ray of this process, which is started or joined here, or by the caller.
 
-A thread starts or joins it while the driver does something else. That thread lives as long as
-the session: Linux kills Ray's processes when the *thread* that started them ends
-(PR_SET_PDEATHSIG), which is also what clears them away after the death of a driver.
+A thread starts or joins it while the driver does something else. The thread lives as long as the
+session, because Linux kills Ray's processes when the *thread* that started them ends
+(PR_SET_PDEATHSIG); this also cleans up after the death of a driver.
 """
 
 import logging
@@ -28,20 +28,20 @@ from spikenas.exceptions import ClusterError
 from spikenas.worker_profile import WorkerProfile
 
 _OBJECT_STORE_BYTES = 512 * 2**20  # mapped when used; what does not fit is spilled to disk
-_HEAD_S = 5.0  # between looks at the head, which may be away for three times that
+_HEAD_S = 5.0  # between checks of the head, which is given up after three times that
 _CLOSE_S = 10.0
 _log = logging.getLogger(__name__)
 
 
 class RaySession:
-    """Ray from the first sign of it to the last.
+    """The connection to Ray, from start to shutdown.
 
     Args:
-        profile: says what to start or join.
-        on_up: called once, in the session's thread, with the number of workers to have.
+        profile: what to start or join.
+        on_up: called once, in the session's thread, with the number of workers to create.
 
-    Raises ClusterError when nothing that can be Ray answers at the profile's address, or when
-    there is no folder for a Ray that is to be started.
+    Raises ClusterError if no Ray answers at the profile's address, or if there is no folder in
+    which Ray could be started.
     """
 
     def __init__(self, profile: WorkerProfile, on_up: Callable[[int], None]) -> None:
@@ -62,11 +62,11 @@ class RaySession:
 
     @property
     def is_up(self) -> bool:
-        """Whether Ray runs and the workers have been asked for."""
+        """Whether Ray is running and workers were requested."""
         return self._up.is_set() and self._error is None
 
     def wait(self, timeout_s: float = math.inf) -> bool:
-        """Wait until Ray is up and say whether it is; raises ClusterError if it will never be."""
+        """Wait until Ray is up, and return whether it is; ClusterError if it failed to start."""
         left = max(0.0, self._born + self._profile.startup_timeout_s - time.monotonic())
         if not self._up.wait(min(timeout_s, left)):
             if timeout_s < left:
@@ -81,14 +81,14 @@ class RaySession:
         return True
 
     def note_worker(self, process: int) -> None:
-        """Remember a worker, so that none outlives the Ray that was started here."""
+        """Remember a worker process, which is killed if it outlives a Ray that was started here."""
         if self._address == "local":
             self._workers.add(process)
 
     def check_head(self) -> None:
-        """Raise ClusterError when the head has been away for a while.
+        """Raise ClusterError if the head has not answered for a while.
 
-        Left alone, Ray would end this process with a stack trace after a minute.
+        Otherwise Ray would end this process with a stack trace after a minute.
         """
         now = time.monotonic()
         if self._head is None or now - self._head_asked < _HEAD_S:
@@ -102,10 +102,10 @@ class RaySession:
                 raise
 
     def close(self) -> None:
-        """Leave Ray, and end it if it was started here; a second call does nothing."""
+        """Disconnect, and shut Ray down if it was started here; a second call does nothing."""
         if self._closing.is_set():
             return
-        self._up.wait(_CLOSE_S)  # a start cannot be broken off; one that hangs ends with us
+        self._up.wait(_CLOSE_S)  # a start cannot be interrupted; if it hangs, it ends with us
         if self._up.is_set() and self._is_ours:
             ray.shutdown()
             _end(self._workers)
@@ -114,7 +114,7 @@ class RaySession:
     def _live(self) -> None:
         try:
             if self._is_ours:
-                # Ray prints on stdout, where only data belongs, that a worker died; we know.
+                # Ray prints the death of a worker to stdout, which is for data.
                 ray_driver.print_to_stdstream = _log_lines
             if self._address == "local":
                 self._start()
@@ -125,7 +125,7 @@ class RaySession:
             self._on_up(self._count())
         except ClusterError as error:
             self._error = error
-        except Exception as error:  # whatever Ray raises must reach the driver, in its thread
+        except Exception as error:  # the driver raises it in its own thread
             self._error = ClusterError(_reason(error, self._address))
             self._error.__cause__ = error
         self._up.set()
@@ -134,7 +134,7 @@ class RaySession:
     def _start(self) -> None:
         ray_address.provide_token()
         number, cpus = self._profile.num_workers, self._profile.cpus_per_worker
-        # Ray makes a token and asks for it; a mode that the user set is left alone.
+        # Ray creates and requires a token, unless the user has set another mode.
         ray.init(
             address="local",
             num_cpus=None if number == "auto" else math.ceil(number * cpus),
@@ -151,7 +151,7 @@ class RaySession:
     def _join(self) -> None:
         needs_token = ray_address.require_cluster(self._address)
         if ray_address.settle_authentication(self._address, needs_token=needs_token):
-            os.environ["RAY_AUTH_MODE"] = "token"  # Ray does so where it found the address itself
+            os.environ["RAY_AUTH_MODE"] = "token"  # as Ray does if it finds the address itself
             Config.initialize("")
         elif not needs_token:
             _log.warning(
@@ -168,7 +168,7 @@ class RaySession:
             )
 
     def _count(self) -> int:
-        """Return how many workers to have; raises where there can never be one."""
+        """Return the number of workers; ClusterError if not even one fits."""
         has = _resources()
         fitting = min(int(has[name] / need + 1e-6) for name, need in self._profile.needs.items())
         if fitting < 1 and (self._address == "local" or self._profile.num_workers == "auto"):
@@ -180,17 +180,17 @@ class RaySession:
         return fitting if self._profile.num_workers == "auto" else self._profile.num_workers
 
     def _rearm_sigterm(self) -> None:
-        """Put Python's answer to SIGTERM back; Ray's prints a stack trace before it."""
+        """Restore Python's handler of SIGTERM, as Ray's prints a stack trace first."""
         if not self._is_rearmed and threading.current_thread() is threading.main_thread():
             self._is_rearmed = True
             signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGTERM))
 
 
 class _NoFolders(list[str]):
-    """The folders that workers look at first for modules: none.
+    """The folders that Ray puts first on the ``sys.path`` of workers, without any.
 
-    Ray adds the working folder and that of the script, whose json.py is not json. `Worker` looks
-    there last.
+    Ray would add the working folder and that of the script, in which a json.py would shadow the
+    standard module. `Worker` appends them instead.
     """
 
     def extend(self, _: object) -> None:
@@ -199,13 +199,13 @@ class _NoFolders(list[str]):
 
 def _job_config(address: str) -> JobConfig:
     config = JobConfig()
-    if not address.startswith("ray://"):  # its server adds none, and need not know our classes
+    if not address.startswith("ray://"):  # a Ray client server adds none, nor has our class
         config._py_driver_sys_path = _NoFolders()
     return config
 
 
 def free_resources() -> str:
-    """Return what nobody holds on the living nodes: ``1 of 2 CPU, 0 of 0 GPU``."""
+    """Return the free resources of all live nodes: ``1 of 2 CPU, 0 of 0 GPU``."""
     free = ray.available_resources()  # type: ignore[no-untyped-call]
     has = _resources()
     return ", ".join(
@@ -224,18 +224,18 @@ def _resources() -> dict[str, float]:
 
 
 def _resolved(address: str) -> str:
-    """Return the address to join: what ``auto`` stands for."""
-    if address == "auto":
-        try:
-            found = os.environ.get("RAY_ADDRESS") or services.canonicalize_bootstrap_address("auto")
-        except ConnectionError as error:
-            raise ClusterError(
-                "address = 'auto', but RAY_ADDRESS is not set and no Ray runs on this machine; "
-                "set it to host:port of the head, or start one with `ray start --head`"
-            ) from error
-        assert found is not None
-        address = found
-    return address
+    """Return the address to join, with ``auto`` replaced."""
+    if address != "auto":
+        return address
+    try:
+        found = os.environ.get("RAY_ADDRESS") or services.canonicalize_bootstrap_address("auto")
+    except ConnectionError as error:
+        raise ClusterError(
+            "address = 'auto', but RAY_ADDRESS is not set and no Ray runs on this machine; "
+            "set it to host:port of the head, or start one with `ray start --head`"
+        ) from error
+    assert found is not None
+    return found
 
 
 def _log_lines(data: dict[str, Any], ignore_prefix: bool) -> None:
@@ -261,7 +261,7 @@ def _environment(name: str, value: str) -> Iterator[None]:
 
 
 def _end(workers: set[int]) -> None:
-    """Kill the workers that outlive their Ray, such as a stopped one."""
+    """Kill the workers that are still alive after Ray has shut down, such as stopped ones."""
     for _ in range(20):
         workers = {process for process in workers if _is_worker(process)}
         if not workers:

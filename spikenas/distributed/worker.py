@@ -1,6 +1,7 @@
-"""One worker: runs one job after another in a process of its own, or in the driver's.
+"""One worker: runs one job after another in its own process, or in the driver's.
 
-Heavy modules are imported when a worker is made, so that a pool can be set up without them.
+Heavy modules are imported when a worker is created, so that the driver can create pools without
+them.
 """
 
 import json
@@ -22,27 +23,27 @@ if TYPE_CHECKING:
     from spikenas.distributed.serialization import Message
     from spikenas.evaluator import Job, Outcome
 
-EVALUATE = "spikenas.evaluator:evaluate"  # what a job is given to, as module:function
+EVALUATE = "spikenas.evaluator:evaluate"  # the default function that runs jobs
 
 
 class Worker:
-    """The process behind one seat of a pool.
+    """The process of one worker of a pool.
 
     Args:
         evaluate: the function from job to outcome, as ``module:function``.
         threads: of PyTorch.
-        has_gpu: whether it may see a GPU.
-        folders: where the driver finds modules; looked at last.
+        has_gpu: whether it may use a GPU.
+        folders: where the driver finds modules; appended to ``sys.path``.
     """
 
     def __init__(
         self, evaluate: str, threads: int, *, has_gpu: bool, folders: Sequence[str]
     ) -> None:
-        # Ctrl-C in the driver's terminal is the driver's to answer; jobs under way may end well.
+        # Ctrl-C in the terminal is handled by the driver; running jobs may end normally.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         sys.path.extend(folder for folder in folders if folder not in sys.path)
         if not has_gpu:
-            os.environ["CUDA_VISIBLE_DEVICES"] = ""  # Ray leaves GPUs visible to who asked for none
+            os.environ["CUDA_VISIBLE_DEVICES"] = ""  # Ray leaves GPUs visible to all workers
         keep_freed_memory()
         import torch  # noqa: PLC0415  (after the lines above)
 
@@ -50,15 +51,15 @@ class Worker:
         self._run = partial(run_job, resolve_name(evaluate))
 
     def warm_up(self, data: str | None, samples: "Arrays | None" = None) -> tuple[str, int]:
-        """Load a data set (as JSON) if one is named; return this process's host and id.
+        """Load a data set (as JSON) if one is given; return the host and the process id.
 
-        ``samples`` are those of the user's own data. Events without a number of steps wait for the
-        first job, which says it.
+        ``samples`` are those of a user's own data. Events without a number of steps are loaded by
+        the first job, which has it.
         """
         from spikenas.data import DataSpec, load  # noqa: PLC0415  (as above)
 
         if data is not None:
-            with suppress(Exception):  # a job meets the same error, and its outcome says it
+            with suppress(Exception):  # the first job gets the same error and reports it
                 load(DataSpec.from_dict(json.loads(data)).with_samples(samples))
         return socket.gethostname(), os.getpid()
 
@@ -70,10 +71,10 @@ class Worker:
 def run_job(
     evaluate: "Callable[[Job], Outcome]", message: "Message", samples: "Arrays | None" = None
 ) -> "Message":
-    """Run one job; whatever it raises or wrongly returns becomes a failed outcome.
+    """Run one job; an exception or a wrong return value becomes a failed outcome.
 
-    A job that cannot even be read is no failure of its candidate: a plugin is missing here, or
-    another version of spikenas is installed.
+    If the job itself cannot be read, a plugin is missing here or another version of spikenas is
+    installed, so the failure is not one of the candidate.
     """
     from spikenas.distributed.serialization import pack_outcome, unpack_job  # noqa: PLC0415  (imports torch)
     from spikenas.evaluation import State  # noqa: PLC0415
@@ -94,7 +95,7 @@ def run_job(
         )
     try:
         return pack_outcome(evaluate(job))
-    except Exception as error:  # a job may raise anything; the search goes on and records it
+    except Exception as error:  # a job may raise anything; the search records it and continues
         return pack_outcome(
             Outcome(
                 job_id=job_id,

@@ -180,7 +180,7 @@ def refuse_private(value: object, where: str) -> None:
             refuse_private(entry, f"{where}[{i}]")
     elif isinstance(value, str) and _PRIVATE.search(value):
         raise UsageError(
-            f"{where} contains a path or a URL, which an export must not reveal; "
+            f"{where} names a path or a URL, which an export must not reveal; "
             "leave it out or give a plain name"
         )
 

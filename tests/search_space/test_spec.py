@@ -190,7 +190,7 @@ def test_an_option_of_a_component_is_a_choice_where_it_is_read() -> None:
 def test_plugins_are_refused_unless_allowed(tmp_path: Path) -> None:
     text = '[space]\nplugins = ["a_lab.mixers"]\n' + GOOD
 
-    with pytest.raises(SpecError, match=r"if you trust them, say --allow-plugins"):
+    with pytest.raises(SpecError, match=r"if you trust them, use --allow-plugins"):
         SearchSpace.from_toml(text)
     with pytest.raises(SpecError, match=r"'a_lab.mixers', which cannot be imported"):
         SearchSpace.from_toml(text, allow_plugins=True)
