@@ -98,7 +98,7 @@ def search(
         list[str] | None,
         typer.Option(
             metavar="CHOICE=VALUE",
-            help="Give a choice of the space this value: num_steps=4. Can be given several times.",
+            help="Fix a choice of the space to a value: num_steps=4. Can be repeated.",
             show_default=False,
         ),
     ] = None,
@@ -106,7 +106,7 @@ def search(
         list[str] | None,
         typer.Option(
             metavar="CHOICE=A,B",
-            help="Leave a choice these values: mixer=stm,qk_token. Can be given several times.",
+            help="Restrict a choice to some values: mixer=stm,qk_token. Can be repeated.",
             show_default=False,
         ),
     ] = None,
@@ -140,22 +140,23 @@ def search(
         typer.Option(min=0, metavar="GIB", help="Refuse networks whose training needs more."),
     ] = None,
     min_accuracy: Annotated[
-        float | None, typer.Option(min=0, max=1, metavar="0..1", help="Look for at least this.")
+        float | None,
+        typer.Option(min=0, max=1, metavar="0..1", help="Minimum accuracy to aim for."),
     ] = None,
     max_energy_uj: Annotated[
-        float | None, typer.Option(min=0, metavar="UJ", help="Look for at most this.")
+        float | None, typer.Option(min=0, metavar="UJ", help="Maximum energy to aim for.")
     ] = None,
     max_spike_rate: Annotated[
-        float | None, typer.Option(min=0, max=1, metavar="0..1", help="Look for at most this.")
+        float | None, typer.Option(min=0, max=1, metavar="0..1", help="Maximum rate to aim for.")
     ] = None,
     max_synops: Annotated[
-        float | None, typer.Option(min=0, metavar="N", help="Look for at most this.")
+        float | None, typer.Option(min=0, metavar="N", help="Maximum synops to aim for.")
     ] = None,
     max_macs: Annotated[
         float | None, typer.Option(min=0, metavar="N", help="Refuse networks with more MACs.")
     ] = None,
     max_latency_steps: Annotated[
-        int | None, typer.Option(min=1, metavar="T", help="Refuse networks with more steps.")
+        int | None, number("Refuse networks with more steps.", metavar="T")
     ] = None,
     allow_plugins: PluginsOption = False,
     as_json: JsonOption = False,
@@ -258,7 +259,7 @@ def resume(
 
 
 def _only(fix: Sequence[str], only: Sequence[str]) -> dict[str, list[str]]:
-    """Return the values that choices are restricted to, as texts."""
+    """Return the values to which choices are restricted, as text."""
     found: dict[str, list[str]] = {}
     for option, texts in (("--fix", fix), ("--only", only)):
         for text in texts:

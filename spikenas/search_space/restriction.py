@@ -1,4 +1,4 @@
-"""`restricted`: the nodes of a space with some of the values of a choice left out."""
+"""`restricted`: the nodes of a space with choices restricted to some of their values."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -13,7 +13,7 @@ Only = Mapping[str, tuple[Value, ...]]  # by choice, or by gene for all choices 
 
 
 def as_only(given: object) -> Only:
-    """Return restrictions with a tuple of values each; one value alone may be given."""
+    """Return restrictions with a tuple of values each; a single value is allowed too."""
     if not isinstance(given, Mapping):
         raise UsageError(f"only = {in_short(given)}; needed: values by choice, {{'num_steps': 4}}")
     return {
@@ -27,9 +27,9 @@ def as_only(given: object) -> Only:
 def restricted(
     nodes: Sequence[Choice | Constraint], only: Only, source: str
 ) -> list[Choice | Constraint]:
-    """Return nodes whose choices offer what ``only`` names, by value or as text.
+    """Return nodes whose choices only offer the values in ``only``, given as values or text.
 
-    Raises UsageError for an unknown choice, or a value that no such choice offers.
+    Raises UsageError for an unknown choice, or for a value that it does not offer.
     """
     choices = [node for node in nodes if isinstance(node, Choice)]
     for name, wanted in only.items():
@@ -84,7 +84,7 @@ def _is_meant(value: Value, wanted: object) -> bool:
 
 
 def _frozen(value: Any) -> Any:
-    """Return a value as a space offers it: JSON has lists where options have tuples."""
+    """Convert a list of JSON to a tuple, as in the options of a space."""
     return tuple(value) if isinstance(value, list) else value
 
 

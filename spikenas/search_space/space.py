@@ -82,15 +82,15 @@ class SearchSpace:
         )
 
     def restricted(self, only: Mapping[str, Value | Sequence[Value]]) -> "SearchSpace":
-        """Return the part of the space whose choices have these values.
+        """Return the subset of the space whose choices have these values.
 
         Args:
-            only: a value, or several, by the name of a choice (``stages[0].mixer``) or of a gene
-                (``mixer``) wherever it is chosen; a text stands for the value that it spells.
+            only: one or several values, by the name of a choice (``stages[0].mixer``) or of a gene
+                (``mixer``) for all its choices; values may be given as text.
 
         Raises:
-            UsageError: for what is no choice, or no value of it; DeadEnd where nothing is left.
-                Where the space says no images, `with_input` raises them.
+            UsageError: an unknown choice, or a value that it does not have.
+            DeadEnd: no member is left. A space without images raises both in `with_input`.
         """
         return SearchSpace(
             self._spec,
