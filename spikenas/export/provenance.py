@@ -104,24 +104,19 @@ def verify(folder: str | Path) -> None:
 
 
 def read_plugins(folder: str | Path) -> tuple[str, ...]:
-    """Return the plugins that the network of an export needs, by its record."""
+    """Return the recorded plugins of an export."""
     return read_plugins_and_code(folder)[0]
 
 
 def read_plugins_and_code(folder: str | Path) -> tuple[tuple[str, ...], Mapping[str, str]]:
-    """Return the same with the digests of all code that it was trained by."""
-    folder = Path(folder)
-    if not folder.is_dir():
-        raise UsageError(f"{folder}: no such folder, so no export")
-    record = _read_record(folder)
+    """Return the recorded plugins, and the digests of the code of the training."""
+    record = _read_record(Path(folder))
     return tuple(record.plugins or ()), record.code or {}
 
 
 def read_verified(folder: str | Path) -> tuple[dict[str, bytes], str]:
-    """Return the bytes of every recorded file, as verified, and the architecture's key."""
+    """Verify an export, and return the bytes of every file and the architecture's key."""
     folder = Path(folder)
-    if not folder.is_dir():
-        raise UsageError(f"{folder}: no such folder, so no export")
     record = _read_record(folder)
     for name in FILES:
         if name not in record.files:
@@ -186,6 +181,8 @@ def refuse_private(value: object, where: str) -> None:
 
 
 def _read_record(folder: Path) -> _Sealed:
+    if not folder.is_dir():
+        raise UsageError(f"{folder}: no such folder, so no export")
     content = _read(folder, PROVENANCE)
     found = parse(content, f"{folder}/{PROVENANCE}")
     sealed = found.pop("self_sha256", None)
