@@ -16,7 +16,7 @@ from spikenas.cli.options import JsonOption, StoreOption
 from spikenas.cli.output import print_document, print_table, redacted
 from spikenas.exceptions import DataError, SpikeNASError, StoreError
 
-_DOORS = {  # the one module of ours that imports each package
+_IMPORTERS = {  # the module that imports each package
     "torch": "spikenas.nn.network",
     "torchvision": "spikenas.data.torchvision_door",
     "optuna": "spikenas.strategy.sampler",
@@ -69,16 +69,16 @@ def doctor(
 def _packages() -> Iterator[documents.Finding]:
     yield _finding("python", "ok", f"{platform.python_version()} on {platform.system()}")
     yield _finding("processor", "ok", f"{os.cpu_count()} cores; {_memory()} of memory")
-    for package, door in _DOORS.items():
-        yield _tried(package, partial(_imported, package, door))
+    for package, module in _IMPORTERS.items():
+        yield _tried(package, partial(_imported, package, module))
     yield _events()
     yield _tried("cuda", _cuda)
 
 
-def _imported(package: str, door: str) -> str:
+def _imported(package: str, module: str) -> str:
     from importlib.metadata import version
 
-    import_module(door)
+    import_module(module)
     return version(package)
 
 
@@ -120,13 +120,11 @@ def _data_sets(needed: str | None, root: str | None) -> Iterator[documents.Findi
 
     for name, entry in offered(GROUP).items():
         if name in OUR_NAMES:
-            taken = (
-                f"{told(entry)} is never read, as the name is taken; that package must change it"
-            )
+            taken = f"{told(entry)} is never read, as the name is taken; rename it in that package"
             yield _finding(f"data {name}", "absent", taken)
-        elif needed is None:  # a plugin is imported only when it is asked for
-            look = f"{told(entry)}; see: spikenas doctor --data {name}"
-            yield _finding(f"data {name}", "ok", look)
+        elif needed is None:  # a plugin is only imported if --data names it
+            detail = f"{told(entry)}; see: spikenas doctor --data {name}"
+            yield _finding(f"data {name}", "ok", detail)
     for name in sorted(OUR_NAMES) if needed is None else [needed]:
         try:
             image_size = _ANY_SIZE if name == "image_folder" else None  # it requires one

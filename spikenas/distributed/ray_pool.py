@@ -157,7 +157,7 @@ class RayPool:
         return warm
 
     def _samples_of(self, data: "DataSpec | None") -> Any:
-        """Return the object of Ray that holds the user's own samples; it is put there once."""
+        """Return the reference to the user's own samples in Ray's object store, put there once."""
         own = data and data.own
         if not own or own.arrays is None:
             return None

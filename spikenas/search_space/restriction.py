@@ -37,7 +37,7 @@ def restricted(
         if not meant:
             known = sorted({each for choice in choices for each in _names(choice)})
             raise UsageError(
-                f"{source}: {name!r} is no choice{did_you_mean(name, known)}; known: "
+                f"{source}: {name!r} is not a choice{did_you_mean(name, known)}; known: "
                 f"{', '.join(known)}"
             )
         offered = list(dict.fromkeys(value for choice in meant for value in choice.domain))

@@ -30,7 +30,7 @@ _OTHER: Mapping[Level, tuple[Level, str]] = {
 
 
 def with_new_names(given: Mapping[str, Any], where: str) -> dict[str, Any]:
-    """Return choices by the present names of their genes; one by its name of 0.1 is told."""
+    """Return choices by the current names of their genes, with a warning for names of 0.1."""
     old_names = {old: new for old, new in _OLD_NAMES.items() if old in given}
     for old, new in old_names.items():
         if new in given:

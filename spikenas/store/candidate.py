@@ -130,7 +130,7 @@ def read_weights(candidate: Candidate) -> bytes:
         ) from None
     except OSError as error:
         raise MachineError(
-            f"the weights of {name} cannot be read: {path}: {error.strerror}; mend that, or name "
+            f"the weights of {name} cannot be read: {path}: {error.strerror}; fix that, or name "
             "another copy of the artefact folder with --artifacts (SPIKENAS_ARTIFACTS)"
         ) from error
     found = hashlib.sha256(content).hexdigest()

@@ -138,7 +138,7 @@ def _replaced(connection: Connection, run: int) -> str:
     if found is None:
         raise NotFoundError("the run was deleted from the store while it was driven")
     if found.lease_expires_at is None:
-        return f"run {found.name!r} has ended as {found.status}; `spikenas resume` goes on with it"
+        return f"run {found.name!r} has ended as {found.status}; `spikenas resume` continues it"
     return f"run {found.name!r} was taken over by {_named(found)}; this driver writes no more"
 
 

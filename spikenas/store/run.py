@@ -182,7 +182,7 @@ class Run:
         if not front:
             raise NotFoundError(
                 f"run {self.name!r} has no complete candidate yet; "
-                f"`{self.command('status')}` says how it stands"
+                f"`{self.command('status')}` shows its state"
             )
         return min(front, key=lambda c: (*(_loss(objective(n), c) for n in names), c.number))
 

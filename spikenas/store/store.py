@@ -87,7 +87,7 @@ class Store:
             if revision != HEAD:
                 return (
                     f"{database.url}, with tables of an older spikenas (revision {revision}): the "
-                    f"first command that opens it will bring them to {HEAD}"
+                    f"first command that opens it will migrate them to {HEAD}"
                 )
             with cls.open(url, create=False) as store:
                 standing = ", can be read, but not written" if database.is_read_only else ""
@@ -252,7 +252,7 @@ class Store:
         if run.status == "finished":
             cure = "it is finished; give another --name"
         else:
-            cure = f"go on with it by `{run.command('resume')}`, or give another --name"
+            cure = f"continue it with `{run.command('resume')}`, or give another --name"
         return f"a run named {name!r} is in {self.url} already; {cure}"
 
     def _insert_run(self, name: str, columns: Mapping[str, Any]) -> int | None:

@@ -431,7 +431,7 @@ def test_a_signal_saves_the_state_and_says_how_to_go_on(spikenas, tmp_path, numb
         (("--only", "neuron="), "--only 'neuron='; needed: CHOICE=A,B"),
         (("--fix", "num_steps=1", "--only", "num_steps=1,2"), "each choice once"),
         (("--fix", "num_steps=99"), "num_steps = '99' is not in the space; it has: 1, 2"),
-        (("--only", "neurons=lif"), "'neurons' is no choice; did you mean 'neuron'"),
+        (("--only", "neurons=lif"), "'neurons' is not a choice; did you mean 'neuron'"),
     ],
 )
 def test_a_restriction_that_cannot_be_is_refused(spikenas, tmp_path, options, complaint):

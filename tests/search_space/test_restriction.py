@@ -51,7 +51,7 @@ def test_one_place_can_be_restricted_alone(cifar10: SearchSpace) -> None:
 @pytest.mark.parametrize(
     ("only", "complaint"),
     [
-        ({"num_step": 4}, r"'num_step' is no choice; did you mean 'num_steps'\?; known: "),
+        ({"num_step": 4}, r"'num_step' is not a choice; did you mean 'num_steps'\?; known: "),
         ({"num_steps": 1000}, "num_steps = 1000 is not in the space; it has: "),
         ({"num_steps": []}, "num_steps = None is not in the space"),
         ({"num_steps": True}, "num_steps = True is not in the space"),

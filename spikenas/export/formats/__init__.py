@@ -132,9 +132,7 @@ def render(
             with nullcontext() if name in FORMATS else blamed(offered(GROUP)[name], "fails"):
                 form.write(network, path, pixels=normalise_input, **settings.get(name, {}))
             if not path.is_file():
-                raise UsageError(
-                    f"format {name!r} wrote no {path.name}; its package must be mended"
-                )
+                raise UsageError(f"format {name!r} wrote no {path.name}; its package must be fixed")
             files[path.name] = path.read_bytes()
     return files
 
@@ -176,12 +174,12 @@ def metadata_of(network: SpikingTransformer, *, pixels: bool) -> dict[str, str]:
     that of the graph's input: ``0..1``, ``normalised``, or ``counts`` of events.
     """
     is_events = network.architecture.input.kind == "events"
-    told = {"input_range": "0..1" if pixels else "counts" if is_events else "normalised"}
+    known = {"input_range": "0..1" if pixels else "counts" if is_events else "normalised"}
     if network.preprocessing is not None:
-        told["preprocessing"] = json.dumps(network.preprocessing.to_dict(), sort_keys=True)
+        known["preprocessing"] = json.dumps(network.preprocessing.to_dict(), sort_keys=True)
     if network.classes:
-        told["classes"] = json.dumps(network.classes)
-    return told
+        known["classes"] = json.dumps(network.classes)
+    return known
 
 
 def versions(names: Iterable[str]) -> dict[str, str]:
