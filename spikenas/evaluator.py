@@ -170,14 +170,13 @@ def evaluate(job: Job) -> Outcome:
 
 def _other_code(job: Job) -> Outcome | None:
     """Return the end of a job whose code is not that of its driver."""
-    plugins = (*job.plugins, *filter(None, [job.data.plugin]))
-    if job.code_sha256 in (None, code_sha256(code_of_candidate(job.architecture, plugins))):
+    if job.code_sha256 in (None, code_sha256(code_of_candidate(job.architecture, job.plugins))):
         return None
     return Outcome(
         job_id=job.id,
         state=State.FAILED,
         error=f"{platform.node()} has other code than the driver (spikenas "
-        f"{version('spikenas')}, plugins {list(plugins)}); install the same there",
+        f"{version('spikenas')}, plugins {list(job.plugins)}); install the same there",
         fault="code",
     )
 

@@ -18,7 +18,7 @@ from spikenas.data import DataSpec
 from spikenas.evaluator import Job, code_of_candidate, code_sha256, modules
 from spikenas.exceptions import UsageError, in_short
 from spikenas.figures import objective
-from spikenas.hardware import ChipProfile
+from spikenas.hardware import ChipProfile, module_of_model
 from spikenas.plugins import plugins_in
 from spikenas.search_space import SearchSpace
 from spikenas.search_space.restriction import Only, as_only
@@ -30,6 +30,7 @@ _NUMBERS = (
     ("seed", int, "a whole number from 0 to 2^63 - 1"),
     ("time_budget_s", int | float | None, "seconds, as 300 for five minutes"),
 )
+_NOT_READ = ("plugins", "allow_plugins")  # the latter is of 0.1.0
 _EVALUATION = 3  # raise it when an equal job would score otherwise
 
 
@@ -109,8 +110,6 @@ class SearchSettings:
         trials: candidates trained to an end, good or bad; refused ones come on top.
         seed: of the sampler and of every training.
         time_budget_s: after it no candidate is begun; counted anew by each `resume`.
-        plugins: the modules of others that workers import first: what the space names, and where
-            the energy model lies; the user has consented to them.
         seed_with: members of the space that are proposed before all others.
         only: the values that choices of the space are restricted to.
         workers: None where the caller gave a pool of its own.
@@ -135,9 +134,7 @@ class SearchSettings:
     workers: WorkerProfile | None
     limits: Limits
     time_budget_s: float | None
-    allow_plugins: bool
     energy_toml: str | None = None
-    plugins: tuple[str, ...] = ()
     seed_with: tuple[Seed, ...] = ()
     only: Only = field(default_factory=dict)
     code: Mapping[str, str] = field(default_factory=dict)
@@ -176,14 +173,24 @@ class SearchSettings:
         return (self.workers or WorkerProfile()).max_attempts
 
     @property
-    def data_plugins(self) -> tuple[str, ...]:
-        """The module that reads the data set, where an installed package has it."""
-        return () if self.data.plugin is None else (self.data.plugin,)
+    def plugins(self) -> tuple[str, ...]:
+        """The modules that the space names; its networks need them."""
+        return plugins_in(self.space_toml)
 
-    def load_space(self) -> SearchSpace:
-        """Read the space; imports its plugins if that was allowed."""
+    @property
+    def modules_of_others(self) -> tuple[str, ...]:
+        """All modules that the search imports: the plugins, and those of energy model and data.
+
+        They follow from what is searched. No list on record is trusted, as whoever wrote it is not
+        the user who consents.
+        """
+        model = None if self.energy_toml else module_of_model(self.energy_model)
+        return tuple(dict.fromkeys(filter(None, (*self.plugins, model, self.data.plugin))))
+
+    def load_space(self, *, allow_plugins: bool) -> SearchSpace:
+        """Read the space; its plugins are imported where the user of now allows it."""
         space = SearchSpace.from_toml(
-            self.space_toml, source=self.space_name, allow_plugins=self.allow_plugins
+            self.space_toml, source=self.space_name, allow_plugins=allow_plugins
         )
         return space.restricted(self.only) if self.only else space
 
@@ -198,7 +205,7 @@ class SearchSettings:
             seed=self.seed,
             energy_model=self.energy_model,
             energy_toml=self.energy_toml,
-            plugins=self.plugins,
+            plugins=self.modules_of_others,
             data_sha256=self.data_sha256,
             code_sha256=code_sha256(self._code_of(architecture)),
         )
@@ -219,7 +226,7 @@ class SearchSettings:
         return _sha256(json.dumps(conditions))
 
     def _code_of(self, architecture: Architecture) -> dict[str, str]:
-        return code_of_candidate(architecture, (*self.plugins, *self.data_plugins))
+        return code_of_candidate(architecture, self.modules_of_others)
 
     def claims(self, run: str | None) -> dict[str, Any]:
         """Return what an export tells of its run: no path, no host, no database."""
@@ -246,13 +253,15 @@ class SearchSettings:
         }
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the JSON form."""
+        """Return the JSON form; its ``plugins`` are to be shown, and never imported."""
         bare = replace(self, data=self.data.with_samples(None))  # which `asdict` would copy
-        return {**asdict(bare), "data": self.data.to_dict()}
+        derived = {"data": self.data.to_dict(), "plugins": list(self.modules_of_others)}
+        return {**asdict(bare), **derived}
 
     @classmethod
     def from_dict(cls, record: Mapping[str, Any]) -> "SearchSettings":
         """Build from the JSON form."""
+        record = {name: value for name, value in record.items() if name not in _NOT_READ}
         unknown = sorted(set(record) - {field.name for field in fields(cls)})
         if unknown:
             raise UsageError(
@@ -268,7 +277,6 @@ class SearchSettings:
                 "recipe": Recipe.from_dict(record["recipe"]),
                 "workers": record["workers"] and WorkerProfile.from_dict(record["workers"]),
                 "limits": Limits(**record["limits"]),
-                "plugins": tuple(record.get("plugins", plugins_in(record["space_toml"]))),
                 "only": as_only(record.get("only", {})),
                 "classes": tuple(record.get("classes", ())),
                 "seed_with": tuple(Seed(**each) for each in record.get("seed_with", ())),

@@ -1,5 +1,8 @@
-"""Installed packages made by hand: a module, and the metadata that an installer would write."""
+"""Installed packages made by hand, and runs whose record does not say that it needs them."""
 
+import json
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 
@@ -12,3 +15,11 @@ def write_package(folder: Path, code: str, *, module: str, group: str, **entries
     lines = [f"{name} = {module}:{attribute}" for name, attribute in entries.items()]
     (metadata / "entry_points.txt").write_text("\n".join([f"[spikenas.{group}]", *lines, ""]))
     (metadata / "RECORD").write_text(f"{module}.py,,\n")
+
+
+def forge_settings(database: Path, **changes: object) -> None:
+    """Change what the only run of a database has on record, as whoever sends the file can."""
+    with closing(sqlite3.connect(database)) as connection, connection:
+        (text,) = connection.execute("SELECT settings FROM runs").fetchone()
+        settings = {**json.loads(text), **changes}
+        connection.execute("UPDATE runs SET settings = ?", [json.dumps(settings)])

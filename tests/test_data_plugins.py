@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from lab_data_set import install, write_stripes
-from packages import write_package
+from packages import forge_settings, write_package
 
 pytestmark = pytest.mark.slow
 SEARCH = (
@@ -83,6 +83,24 @@ def test_it_is_searched_resumed_with_consent_and_edited_it_is_another(lab: Path)
     assert record["data"]["plugin"] == "lab_stripes"
     assert record["code"]["lab_stripes"].startswith("sha256:")
     assert record["code"]["lab_stripes (distribution)"] == "version 1.0"
+
+
+@pytest.mark.parametrize("forged", ["data", "energy_model"])
+def test_a_forged_record_has_no_package_imported(lab: Path, forged: str) -> None:
+    write_package(
+        lab / "site", "print('imported energy')", module="lab_joules", group="energy_models", j="X"
+    )
+    data = {"name": "stripes", "root": "root"}  # without the module that reads them
+    changes = {"data": data} if forged == "data" else {"energy_model": "j"}
+    name = "stripes" if forged == "data" else "digits"
+    assert spikenas(lab, *(name if a == "stripes" else a for a in SEARCH), "mine").returncode == 0
+    forge_settings(lab / "spikenas.db", plugins=[], **changes)
+
+    ended = spikenas(lab, "resume", "mine")
+
+    assert ended.returncode == 2
+    assert "--allow-plugins" in ended.stderr
+    assert "imported" not in ended.stdout
 
 
 def test_doctor_lists_it_without_its_code_and_looks_at_it_when_asked(lab: Path) -> None:

@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from packages import forge_settings
 
 MIXER = """
 from torch import Tensor
@@ -116,8 +117,12 @@ def test_an_edited_plugin_is_another_component_and_every_command_knows_it(lab: P
         assert "lab_mixers changed since the network was trained" in each.stderr
 
 
-def test_a_run_s_plugins_are_never_imported_because_the_database_names_them(lab: Path) -> None:
+@pytest.mark.parametrize("forged", [{}, {"plugins": [], "allow_plugins": True}])
+def test_a_run_s_plugins_are_never_imported_because_the_database_names_them(
+    lab: Path, forged: dict[str, object]
+) -> None:
     assert spikenas(lab, *SEARCH, "mine", "--allow-plugins").returncode == 0
+    forge_settings(lab / "spikenas.db", **forged)
     (lab / "lab_mixers.py").write_text("open('sentinel', 'w').close()\n")
 
     ended = [spikenas(lab, *command.split()) for command in ("resume mine", "export mine --to b")]

@@ -25,7 +25,7 @@ def identified(space: SearchSpace, settings: SearchSettings) -> tuple[SearchSpac
     code.refresh()
     return space, replace(
         settings,
-        code=code_of(space, (*settings.plugins, *settings.data_plugins)),
+        code=code_of(space, settings.modules_of_others),
         data_sha256=data_sets.content_sha256(settings.data),
         preprocessing=data_sets.preprocessing_of(settings.data, info).to_dict(),
         classes=info.classes,

@@ -30,8 +30,9 @@ from spikenas.evaluation import State
 from spikenas.exceptions import StoreError, UsageError
 from spikenas.export import check_claims
 from spikenas.figures import DEFAULT_OBJECTIVES, objective
-from spikenas.hardware import ChipProfile, EnergyModel, module_of_model
+from spikenas.hardware import ChipProfile, EnergyModel
 from spikenas.hardware import chip as load_chip
+from spikenas.hardware import energy_model as load_energy_model
 from spikenas.plugins import import_plugins
 from spikenas.search_space import SearchSpace
 from spikenas.settings import Limits, SearchSettings
@@ -137,9 +138,7 @@ def search(
             limits or Limits(), **{**taken(changes, Limits), "batch_size": chosen.batch_size}
         ),
         time_budget_s=time_budget_s,
-        allow_plugins=allow_plugins,
         only=space.only,
-        plugins=tuple(dict.fromkeys((*space.plugins, *filter(None, [module_of_model(of_model)])))),
     )
     written = space.input
     space, settings = identified(space, settings)
@@ -219,10 +218,13 @@ def resume(
     began = time.monotonic()
     with opened(store, create=False, artifacts=artifacts) as record:
         begun = record.run(name)
-        import_plugins(begun.plugins_to_resume, of=f"run {begun.name!r}", is_allowed=allow_plugins)
         settings = begun.settings
+        import_plugins(
+            settings.modules_of_others, of=f"run {begun.name!r}", is_allowed=allow_plugins
+        )
+        load_energy_model(settings.energy_model, settings.energy_toml)  # refused here if it is gone
         found = replace(settings, data=given_again(begun.name, settings.data, data))
-        space, now = identified(settings.load_space(), found)
+        space, now = identified(settings.load_space(allow_plugins=allow_plugins), found)
         changed = changes_since(settings, now)
         if changed and not accept_changes:
             raise UsageError(

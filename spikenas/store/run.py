@@ -71,15 +71,9 @@ class Run:
         self.objectives: tuple[str, ...] = tuple(found.objectives)
         self.settings_json: dict[str, Any] = found.settings
         self.space_toml: str = found.space_toml
-        self.plugins = tuple(found.settings.get("plugins", plugins_in(self.space_toml)))
+        self.plugins = plugins_in(self.space_toml)
         self.generation: int = found.generation
         self.created_at: datetime = found.created_at
-
-    @property
-    def plugins_to_resume(self) -> tuple[str, ...]:
-        """The plugins, and the module of an installed package that reads the data set."""
-        reader = (self.settings_json.get("data") or {}).get("plugin")
-        return (*self.plugins, *filter(None, [reader]))
 
     @property
     def settings(self) -> "SearchSettings":
@@ -195,7 +189,9 @@ class Run:
         if verb == "resume" and (self.settings_json.get("data") or {}).get("own"):
             store = "".join(f", store={url!r}" for url in self._database.option[1:])
             return f"spikenas.resume({name!r}, data=...{store})"
-        plugins = self.plugins_to_resume if verb == "resume" else self.plugins
+        plugins = self.plugins
+        if verb == "resume":
+            plugins += tuple(self.settings_json.get("plugins", ()))  # also of energy model and data
         consent = ["--allow-plugins"] if verb in _IMPORTING and plugins else []
         return shlex.join(["spikenas", verb, name, *options, *self._database.option, *consent])
 
@@ -239,8 +235,8 @@ class Run:
         if isinstance(candidate, str):
             candidate = self.candidate(candidate)
         of, settings = f"run {self.name!r}", self.settings
-        import_plugins(self.plugins, of=of, is_allowed=allow_plugins)
-        refuse_changed(self.plugins, settings.code, of=of, accept_changes=accept_changes)
+        import_plugins(settings.plugins, of=of, is_allowed=allow_plugins)
+        refuse_changed(settings.plugins, settings.code, of=of, accept_changes=accept_changes)
         weights = read_weights(candidate)
         evaluation = self.evaluation(candidate)
         preprocessing, classes = self._preprocessing()

@@ -94,7 +94,7 @@ def test_a_space_is_restricted_for_one_search_and_when_that_is_resumed(
         (2, "lif")
     }
     assert run.settings.only == {"num_steps": (2,), "neuron": ("lif",)}
-    assert run.settings.load_space().only == run.settings.only
+    assert run.settings.load_space(allow_plugins=False).only == run.settings.only
     assert driver.resume("mine", store=url).counts() == run.counts()
     with pytest.raises(UsageError, match="did you mean 'num_steps'"):
         search(only={"num_step": 2})

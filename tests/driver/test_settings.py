@@ -8,8 +8,7 @@ def test_workers_import_the_plugins_of_a_space_however_the_user_consented(search
     settings = run.settings
     with_plugin = replace(
         settings,
-        plugins=("json",),
-        allow_plugins=False,  # as where SPIKENAS_ALLOW_PLUGINS gives the consent
+        space_toml='[space]\nplugins = ["json"]\n' + settings.space_toml.replace("[space]", ""),
     )
 
     job = with_plugin.job("1", run.candidates()[0].architecture)
