@@ -11,7 +11,6 @@ from spikenas.cli.options import ArchArgument, JsonOption, PluginsOption, StoreO
 from spikenas.cli.output import print_document, print_table, say
 from spikenas.cli.references import Reference, resolve
 from spikenas.exceptions import UsageError
-from spikenas.plugins import import_plugins
 
 if TYPE_CHECKING:
     from spikenas.workload import Workload
@@ -72,10 +71,7 @@ def energy(
     """
     from spikenas import hardware
 
-    if ":" in model:
-        module = [model.partition(":")[0]]
-        import_plugins(module, of=f"energy model {model!r}", is_allowed=allow_plugins)
-    chosen = hardware.energy_model(model)
+    chosen = hardware.energy_model(model, allow_plugins=allow_plugins)
     knobs = {
         "first_layer": first_layer,
         "count_nonbinary_as": count_nonbinary_as,

@@ -16,7 +16,6 @@ from spikenas.distributed import WorkerPool, open_pool
 from spikenas.exceptions import UsageError, did_you_mean, in_short
 from spikenas.hardware import EnergyModel, energy_models, name_of
 from spikenas.hardware import energy_model as load_energy_model
-from spikenas.plugins import import_plugins
 from spikenas.search_space import SearchSpace
 from spikenas.settings import Limits
 from spikenas.store import Store
@@ -57,6 +56,7 @@ _TYPES: dict[str, tuple[Any, str]] = {
     "artifacts": (str | Path | None, "the path of a folder"),
     "name": (str | None, "the name of the run as text"),
     "objectives": (Iterable, "a list of names, as ['accuracy']"),
+    "workers": (WorkerPool | None, "a WorkerPool; else the run has its own workers"),
     "limits": (Limits | None, "spikenas.Limits(...)"),
 }
 
@@ -96,10 +96,7 @@ def energy_model_of(
     model: str | Path | EnergyModel, *, allow_plugins: bool
 ) -> tuple[EnergyModel, str]:
     """Return the energy model and its name; a model that gives no joules is refused."""
-    if isinstance(model, str) and ":" in model:
-        module = [model.partition(":")[0]]
-        import_plugins(module, of=f"energy model {model!r}", is_allowed=allow_plugins)
-    found = load_energy_model(model)
+    found = load_energy_model(model, allow_plugins=allow_plugins)
     name = name_of(found)
     if found.unit != "joules":
         raise UsageError(

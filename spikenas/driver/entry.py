@@ -216,6 +216,7 @@ def resume(
         Others as in `search`.
     """
     began = time.monotonic()
+    check_types({}, store=store, name=name, artifacts=artifacts, workers=workers)
     with opened(store, create=False, artifacts=artifacts) as record:
         begun = record.run(name)
         settings = begun.settings

@@ -1,10 +1,12 @@
 """A wrong setting is a sentence that names what was found, before anything is recorded."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from spikenas import driver
 from spikenas.distributed import InlinePool
 from spikenas.exceptions import UsageError
 
@@ -55,3 +57,16 @@ def test_wrong_settings_are_named_before_anything_is_recorded(
         search(**wrong)
 
     assert not (tmp_path / "runs.db").exists()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"workers": "local"}, "workers = 'local'; needed: a WorkerPool"),
+        ({"store": 3}, "store = 3; needed: the URL"),
+        ({"name": 3}, "name = 3; needed: the name of the run"),
+    ],
+)
+def test_resume_tells_a_wrong_argument_by_its_name(wrong: dict[str, Any], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        driver.resume(**wrong)

@@ -17,6 +17,7 @@ from spikenas.hardware.energy import cmos45, memory_aware
 from spikenas.hardware.energy.chip_events import ChipEvents
 from spikenas.hardware.energy.model import EnergyModel, Unit
 from spikenas.installed import load, module_of, offered, told
+from spikenas.plugins import import_plugins
 
 GROUP = "spikenas.energy_models"
 _FOLDER = files("spikenas.hardware.energy") / "chips"
@@ -29,11 +30,14 @@ def energy_models(unit: Unit | None = None) -> list[str]:
     return [model.name for model in ranked if unit in (None, model.unit)]
 
 
-def energy_model(name_or_path: str | Path | EnergyModel, toml: str | None = None) -> EnergyModel:
+def energy_model(
+    name_or_path: str | Path | EnergyModel, toml: str | None = None, *, allow_plugins: bool = False
+) -> EnergyModel:
     """Return a model by name, or the user's own chip by a path ending in ``.toml``.
 
     A model is returned unchanged. ``toml`` is the text of a file that was kept with a run; then
-    no file is read. ``module:NAME`` is a constant of a module that has already been imported.
+    no file is read. ``module:NAME`` is a constant of a module that has already been imported, or
+    is imported now if ``allow_plugins`` says so.
     """
     if isinstance(name_or_path, EnergyModel):
         return name_or_path
@@ -43,7 +47,7 @@ def energy_model(name_or_path: str | Path | EnergyModel, toml: str | None = None
     if toml is not None:
         return replace(ChipEvents.from_toml(toml, source=name), toml=toml)
     if ":" in name:
-        return _constant(name)
+        return _constant(name, allow_plugins=allow_plugins)
     if name in _models():
         return _models()[name]
     if name in offered(GROUP):
@@ -78,13 +82,10 @@ def module_of_model(name: str) -> str | None:
     return module_of(offered(GROUP)[name]) if is_theirs else None
 
 
-def _constant(name: str) -> EnergyModel:
+def _constant(name: str, *, allow_plugins: bool) -> EnergyModel:
     module, _, constant = name.partition(":")
     if module not in sys.modules:
-        raise UsageError(
-            f"energy model {name!r} is of a module that was not imported; if you trust it, give "
-            "--allow-plugins (in Python: allow_plugins=True, or give the model itself)"
-        )
+        import_plugins([module], of=f"energy model {name!r}", is_allowed=allow_plugins)
     found = getattr(sys.modules[module], constant, None)
     if not isinstance(found, EnergyModel):
         raise UsageError(f"{name}: needed: an EnergyModel of that module, found {in_short(found)}")
@@ -97,6 +98,8 @@ def _installed(name: str) -> EnergyModel:
     found = load(entry)
     if not isinstance(found, EnergyModel):
         raise UsageError(f"{told(entry)} gives {in_short(found)}; needed: an EnergyModel")
+    if found.name != name and found.toml is None:  # workers could not find it by its own name
+        raise UsageError(f"{told(entry)} gives a model named {found.name!r}; give both one name")
     return found
 
 

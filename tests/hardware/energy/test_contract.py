@@ -41,6 +41,7 @@ def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
         lab="MODEL",
         nothing="NOTHING",
         gone="GONE",
+        alias="MODEL",
     )
     monkeypatch.syspath_prepend(str(tmp_path))
     yield "lab"
@@ -70,10 +71,12 @@ def test_a_broken_entry_point_is_named_when_it_is_asked_for_and_never_before(lab
         energy_model("nothing")
     with pytest.raises(UsageError, match=r"entry point gone .* cannot be loaded: AttributeError"):
         energy_model("gone")
+    with pytest.raises(UsageError, match="gives a model named 'lab'; give both one name"):
+        energy_model("alias")
 
 
 def test_a_constant_of_an_imported_module_is_found_by_its_name(lab: str) -> None:
-    with pytest.raises(UsageError, match="not imported; if you trust it"):
+    with pytest.raises(UsageError, match="if you trust them, say"):
         energy_model("lab_nowhere:MODEL")
     model = energy_model(lab)
 
@@ -81,3 +84,10 @@ def test_a_constant_of_an_imported_module_is_found_by_its_name(lab: str) -> None
     with pytest.raises(UsageError, match="needed: an EnergyModel of that module, found 3"):
         energy_model("lab_energy:NOTHING")
     assert name_of(model) == "lab"
+
+
+def test_a_colon_in_the_path_of_a_file_names_no_module(tmp_path: Path) -> None:
+    path = tmp_path / "a:b.toml"
+    path.write_text('name = "mine"\ntitle = "Mine"\nupdates = "every_step"\n')
+
+    assert energy_model(str(path)).name == "mine"
