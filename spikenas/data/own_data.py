@@ -3,7 +3,6 @@
 What is given is read once, checked whole, and kept as 8-bit arrays; see `spikenas.data.own_part`.
 """
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,11 +15,10 @@ from torch.utils.data import Dataset
 from spikenas.data.own_part import OwnPart, is_array, is_pair_of_arrays, read_part
 from spikenas.data.own_samples import OwnSamples
 from spikenas.data.source import Arrays, Survey
-from spikenas.data.spec import OUR_NAMES, DataSpec
+from spikenas.data.spec import DataSpec
 from spikenas.exceptions import DataError, in_short
 
 Part = Dataset[Any] | Sequence[Any]
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 _LEAST_STD = 1 / 255
 _CHUNK = 1024
 _SHARE = 0.1
@@ -69,15 +67,6 @@ class OwnData:
 
         Raises DataError, a UsageError, naming the part and the first sample that is wrong.
         """
-        if not isinstance(self.name, str) or not _NAME.fullmatch(self.name):
-            raise DataError(
-                f"name = {in_short(self.name)}; needed: up to 64 letters, digits and any of _.-"
-            )
-        if self.name in OUR_NAMES:
-            raise DataError(
-                f"name = {self.name!r} is a data set that spikenas reads itself; give another, "
-                f"for example 'my-{self.name}'"
-            )
         share = _SHARE if self.validation is None else self.validation
         if isinstance(share, int | float) and not 0 < share <= 0.5:
             raise DataError(

@@ -21,6 +21,7 @@ from spikenas.exceptions import DataError, in_short
 
 _NUM_READ_TWICE = 8
 _MOST_STEPS = 64
+_MOST_CLASSES = 1_000_000
 _NEEDED = (
     "needed: images [N, C, H, W] of uint8, or of floats in 0..1, or event counts [N, T, C, H, W], "
     "and labels [N] of whole numbers; or a map-style Dataset of (image, label)"
@@ -164,7 +165,7 @@ def _of_pillow(image: Image.Image, name: str) -> NDArray[np.uint8]:
 def _array(value: Any) -> NDArray[Any]:
     """Return a tensor, an array or a list of labels as an array, without a copy if possible."""
     if isinstance(value, Tensor):
-        value = value.detach().cpu()
+        value = value.detach().to_dense().cpu() if value.is_sparse else value.detach().cpu()
         value = value.float() if value.dtype == torch.bfloat16 else value
         return np.asarray(value.numpy())
     return np.asarray(value)
@@ -255,9 +256,10 @@ def _labels(labels: NDArray[Any], name: str) -> NDArray[np.int64]:
             f"{name} has labels of {labels.dtype}; needed: whole numbers, as by "
             "labels.long() or labels.astype('int64')"
         )
-    wrong = np.flatnonzero(labels < 0)
+    wrong = np.flatnonzero((labels < 0) | (labels >= _MOST_CLASSES))
     if len(wrong):
         raise DataError(
-            f"{name}: sample {wrong[0]} has label {labels[wrong[0]]}; labels count from 0"
+            f"{name}: sample {wrong[0]} has label {labels[wrong[0]]}; labels count the classes "
+            f"from 0, up to {_MOST_CLASSES - 1}"
         )
     return labels.astype(np.int64)

@@ -1,6 +1,7 @@
 """`DataSpec`: which images, how large, how split; `DataInfo`: what was found under that name."""
 
 import os
+import re
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
@@ -14,10 +15,11 @@ from spikenas.data.image_sets import IMAGE_SETS
 from spikenas.data.own_samples import OwnSamples
 from spikenas.data.package_sets import GROUP, load_source
 from spikenas.data.source import Arrays, DataSource
-from spikenas.exceptions import DataError, UnknownNameError, did_you_mean
+from spikenas.exceptions import DataError, UnknownNameError, did_you_mean, in_short
 from spikenas.installed import module_of, offered
 
 OUR_NAMES = (*IMAGE_SETS, *EVENT_SETS)
+_OWN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 
 
 def names() -> list[str]:
@@ -90,7 +92,10 @@ class DataSpec:
 
     def _find_name(self) -> None:
         """See that the name is one; a name on record may be of a package that is not here."""
-        if self.own is not None or self.plugin is not None or self.name in OUR_NAMES:
+        if self.own is not None:
+            self._check_own_name()
+            return
+        if self.plugin is not None or self.name in OUR_NAMES:
             return
         if isinstance(self.name, str) and self.name in offered(GROUP):
             object.__setattr__(self, "plugin", module_of(offered(GROUP)[self.name]))
@@ -102,6 +107,18 @@ class DataSpec:
                 "--image-size 32 (in Python: data='image_folder', data_root=..., image_size=32)"
             )
         raise UnknownNameError("data set", self.name, names())
+
+    def _check_own_name(self) -> None:
+        """See that files can be named by it, also where it comes from the record of a run."""
+        if not isinstance(self.name, str) or not _OWN_NAME.fullmatch(self.name):
+            raise DataError(
+                f"name = {in_short(self.name)}; needed: up to 64 letters, digits and any of _.-"
+            )
+        if self.name in OUR_NAMES:
+            raise DataError(
+                f"name = {self.name!r} is a data set that spikenas reads itself; give another, "
+                f"for example 'my-{self.name}'"
+            )
 
     @property
     def kind(self) -> Literal["frames", "events"]:

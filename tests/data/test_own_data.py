@@ -289,10 +289,11 @@ PICTURE = Image.fromarray(IMAGES[0, 0].numpy())
         ((-events().int(), LABELS), "needed: counts of events, whole numbers from 0 to 255"),
         ((IMAGES, LABELS.float()), r"labels of float32; needed: whole numbers"),
         ((IMAGES, torch.eye(4)[LABELS]), r"labels of shape \[40, 4\]; .*labels\.argmax\(1\)"),
-        ((IMAGES, LABELS - 1), "sample 0 has label -1; labels count from 0"),
+        ((IMAGES, LABELS - 1), "sample 0 has label -1; labels count the classes from 0"),
         ((IMAGES, LABELS * 0), "train has 1 class; two are the least"),
         ((IMAGES * 0, LABELS), "all 40 images are equal"),
         ((IMAGES[:2], LABELS[:2]), "2 samples, too few to split"),
+        ((IMAGES, LABELS * 10**12), r"train: sample 1 has label 10+; labels count the classes"),
         ((IMAGES, LABELS * 2), "train has no sample of label 1; without names of classes, labels"),
         ((IMAGES, LABELS + 1), r"train has no sample of label 0; .*: labels - 1"),
         (Broken(), "item 3 cannot be read: OSError: disk on fire"),
@@ -379,3 +380,16 @@ def test_a_data_root_is_for_named_sets(tmp_path: Path) -> None:
 def test_binning_is_for_recordings() -> None:
     with pytest.raises(DataError, match=r"data 'own' has frames already"):
         data_spec((events(), LABELS), binning="count")
+
+
+def test_the_name_on_record_of_a_run_names_no_file_elsewhere() -> None:
+    record = {**data_spec((TRAIN, TEST)).to_dict(), "name": "../../x"}
+
+    with pytest.raises(DataError, match=r"name = '\.\./\.\./x'; needed: up to 64 letters"):
+        DataSpec.from_dict(record)
+
+
+def test_sparse_images_are_read_as_what_they_stand_for() -> None:
+    dense, sparse = (data_spec((images, LABELS)) for images in (IMAGES, IMAGES.to_sparse()))
+
+    assert dense.own == sparse.own
