@@ -76,7 +76,7 @@ def test_a_broken_entry_point_is_named_when_it_is_asked_for_and_never_before(lab
 
 
 def test_a_constant_of_an_imported_module_is_found_by_its_name(lab: str) -> None:
-    with pytest.raises(UsageError, match="if you trust them, say"):
+    with pytest.raises(UsageError, match="if you trust them, use --allow-plugins"):
         energy_model("lab_nowhere:MODEL")
     model = energy_model(lab)
 
