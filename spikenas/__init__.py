@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from spikenas.data import DataSource, DataSpec, OwnData
     from spikenas.distributed import WorkerPool
     from spikenas.driver import Progress, resume, search
-    from spikenas.evaluation import Evaluation
+    from spikenas.evaluation import Evaluation, State
     from spikenas.exceptions import (
         ArchitectureError,
         ArtefactError,
@@ -77,6 +77,7 @@ __all__ = [
     "SpecError",
     "SpikeNASError",
     "Stage",
+    "State",
     "Store",
     "StoreError",
     "UnknownNameError",
@@ -126,6 +127,7 @@ _HOMES = {
     "SpecError": "spikenas.exceptions",
     "SpikeNASError": "spikenas.exceptions",
     "Stage": "spikenas.architecture",
+    "State": "spikenas.evaluation",
     "Store": "spikenas.store",
     "StoreError": "spikenas.exceptions",
     "UnknownNameError": "spikenas.exceptions",

@@ -61,9 +61,11 @@ class Limits:
             raise UsageError(f"bounds = {in_short(self.bounds)}; needed: as {{'energy_uj': 1.0}}")
         for name, bound in self.bounds.items():
             is_number = isinstance(bound, int | float) and not isinstance(bound, bool)
-            complaint = objective(name).complaint(bound if is_number else None)
-            if complaint:
-                raise UsageError(f"bounds[{name!r}] = {in_short(bound)}: {complaint}")
+            if not is_number or objective(name).complaint(bound):
+                most = " to 1" if objective(name).unit == "%" else ""
+                raise UsageError(
+                    f"bounds[{name!r}] = {in_short(bound)}; needed: a number from 0{most}"
+                )
 
     @property
     def where(self) -> str:

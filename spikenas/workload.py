@@ -11,6 +11,8 @@ from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from typing import Any, Literal
 
+from spikenas.exceptions import UsageError, in_short
+
 # The numeric `attributes` of operations, which rules of chips may refer to.
 AttributeName = Literal[
     "dimensions",  # axes of a convolution, if not two
@@ -170,8 +172,12 @@ class Workload:
     def with_rate(self, spike_rate: float) -> "Workload":
         """Return the workload with one assumed rate, 0 to 1, instead of all measurements.
 
-        Analog and membrane inputs count as dense, and no token as halted.
+        Analog and membrane inputs count as dense, and no token as halted. Raises UsageError for a
+        rate that is none.
         """
+        is_number = isinstance(spike_rate, int | float) and not isinstance(spike_rate, bool)
+        if not is_number or not 0 <= spike_rate <= 1:
+            raise UsageError(f"spike_rate = {in_short(spike_rate)}; needed: a number from 0 to 1")
 
         def assumed(signal: Signal) -> float:
             return spike_rate if signal in (Signal.SPIKES, Signal.COUNTS) else 1.0

@@ -113,7 +113,7 @@ def profile_of(
     """Return the profile of workers; None for a pool, which has its own."""
     if isinstance(workers, str | Path | WorkerProfile):
         return replace(load_profile(workers), **changes)
-    if not isinstance(workers, WorkerPool):
+    if not isinstance(workers, WorkerPool) or isinstance(workers, type):
         raise UsageError(
             f"workers = {in_short(workers)}; needed: a name, a WorkerProfile or a WorkerPool, "
             "see spikenas.testing.WorkerPoolContract for what a pool promises"

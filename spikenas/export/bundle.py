@@ -24,7 +24,7 @@ from torch import Tensor
 import spikenas
 from spikenas import shipped
 from spikenas.architecture import Architecture
-from spikenas.exceptions import ArtefactError, UsageError
+from spikenas.exceptions import ArtefactError, UsageError, in_short
 from spikenas.export import formats
 from spikenas.export.older_names import renamed
 from spikenas.export.provenance import (
@@ -81,6 +81,7 @@ def write(
         ArtefactError: the weights do not fit the architecture, or the files read back differ.
         InfeasibleError: a format cannot express the network.
     """
+    _require_path("to", to)
     to, beside = Path(to), formats.checked(beside)
     _refuse_taken(to, overwrite=overwrite)
     refuse_private(metrics, "metrics")
@@ -129,6 +130,7 @@ def load(
     ``allow_plugins`` imports the plugins that it names. If their code has changed, the network may
     compute something else, which needs ``accept_changes``.
     """
+    _require_path("folder", folder)
     plugins, code = read_plugins_and_code(folder)
     import_plugins(plugins, of=str(folder), is_allowed=allow_plugins)
     refuse_changed(plugins, code, of=str(folder), accept_changes=accept_changes)
@@ -204,6 +206,11 @@ def _restore(
     network = build_network(architecture)
     network.load_state_dict(state)
     return network.eval()
+
+
+def _require_path(name: str, given: object) -> None:
+    if not isinstance(given, str | Path):
+        raise UsageError(f"{name} = {in_short(given)}; needed: the path of a folder")
 
 
 def _logits(network: SpikingTransformer) -> Tensor:

@@ -13,7 +13,13 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Select, case, func, literal, select
 
 from spikenas.evaluation import Evaluation, State
-from spikenas.exceptions import DataError, NotFoundError, UsageError
+from spikenas.exceptions import (
+    DataError,
+    NotFoundError,
+    UnknownNameError,
+    UsageError,
+    in_short,
+)
 from spikenas.figures import Figure, objective
 from spikenas.plugins import import_plugins, plugins_in, refuse_changed
 from spikenas.preprocessing import Preprocessing
@@ -96,7 +102,7 @@ class Run:
 
     def candidates(
         self,
-        states: Collection[State] | None = None,
+        states: Collection[State | str] | None = None,
         *,
         where: str | None = None,
         include_duplicates: bool = False,
@@ -105,14 +111,15 @@ class Run:
         """Return the candidates in the order of their proposal.
 
         Args:
-            states: only candidates in these states; None for all.
+            states: only candidates in these states, each a `spikenas.State` or its name; None for
+                all.
             where: a filter, see `spikenas.store.where`.
             include_duplicates: also proposals that share the result of an earlier one.
             all_generations: also those trained on earlier data or by earlier code.
         """
         query = self._select(include_duplicates, all_generations)
         if states is not None:
-            query = query.where(evaluations.c.state.in_([state.value for state in states]))
+            query = query.where(evaluations.c.state.in_(_state_values(states)))
         if where is not None:
             query = query.where(compile_where(where))
         return self._read(query.order_by(evaluations.c.number))
@@ -149,6 +156,8 @@ class Run:
             objectives: names of `spikenas.figures.OBJECTIVES`; None for those of the run.
             where: a filter that is applied before the front is computed.
         """
+        if isinstance(objectives, str):
+            raise UsageError(f"objectives = {objectives!r}; needed: a list, [{objectives!r}]")
         sought = [objective(name) for name in dict.fromkeys(objectives or self.objectives)]
         condition = evaluations.c.generation == self.generation
         if where is not None:
@@ -232,8 +241,7 @@ class Run:
         """
         from spikenas import export  # noqa: PLC0415  (imports torch)
 
-        if isinstance(candidate, str):
-            candidate = self.candidate(candidate)
+        candidate = self._own(candidate)
         of, settings = f"run {self.name!r}", self.settings
         import_plugins(settings.plugins, of=of, is_allowed=allow_plugins)
         refuse_changed(settings.plugins, settings.code, of=of, accept_changes=accept_changes)
@@ -258,6 +266,23 @@ class Run:
             nir_dt=nir_dt,
             overwrite=overwrite,
         )
+
+    def _own(self, candidate: Candidate | str) -> Candidate:
+        """Return a candidate of this run; what another run says of one would not be true of it."""
+        if isinstance(candidate, str):
+            return self.candidate(candidate)
+        if not isinstance(candidate, Candidate):
+            raise UsageError(
+                f"candidate = {in_short(candidate)}; needed: a Candidate of this run, or its id"
+            )
+        query = self._select(all_generations=True).where(evaluations.c.id == candidate.row)
+        found = self._read(query)
+        if not found or (candidate.run, candidate.key) != (self.name, found[0].key):
+            raise UsageError(
+                f"candidate {candidate.id} is of run {candidate.run!r}, not of run {self.name!r} "
+                "in this store; use the run that it was read from"
+            )
+        return found[0]
 
     def evaluation(self, candidate: Candidate) -> Evaluation:
         """Return the evaluation of a candidate, with its measured Workload."""
@@ -348,6 +373,16 @@ def read_counts(database: Database, *rows: int) -> dict[int, dict[str, int]]:
         for row, state, number in connection.execute(query):
             counts[row][state] = number
     return counts
+
+
+def _state_values(states: Collection[State | str]) -> list[str]:
+    names = [state.value for state in State]
+    if isinstance(states, str):
+        raise UsageError(f"states = {str(states)!r}; needed: a list, [{str(states)!r}]")
+    for state in states:
+        if state not in names:
+            raise UnknownNameError("state", state, names)
+    return [str(state) for state in states]
 
 
 def _loss(sought: Figure, candidate: Candidate) -> float:

@@ -22,7 +22,7 @@ from sqlalchemy import BigInteger, Double, Text, and_, literal, not_, or_
 from sqlalchemy.sql.expression import ColumnElement
 
 from spikenas.evaluation import State
-from spikenas.exceptions import UsageError, did_you_mean
+from spikenas.exceptions import UsageError, did_you_mean, in_short
 from spikenas.figures import FIGURES
 from spikenas.store.schema import architectures, evaluations
 
@@ -61,6 +61,8 @@ def compile_where(text: str) -> ColumnElement[bool]:
 
     Raises UsageError with the position, what was found and what was expected.
     """
+    if not isinstance(text, str):
+        raise UsageError(f"where = {in_short(text)}; needed: text, as 'accuracy > 0.9'")
     if len(text) > MAX_LENGTH:
         raise UsageError(f"the filter has {len(text)} characters; at most {MAX_LENGTH} are read")
     return _Parser(text).parse()

@@ -71,7 +71,7 @@ def test_bounds_are_a_filter_of_candidates_and_are_kept_with_the_run(search: Sea
     ("bounds", "complaint"),
     [
         ({"acuracy": 0.9}, "did you mean 'accuracy'"),
-        ({"accuracy": 90}, r"bounds\['accuracy'\] = 90: .*needed: a number from 0 to 1"),
+        ({"accuracy": 90}, r"bounds\['accuracy'\] = 90; needed: a number from 0 to 1"),
         ({"energy_uj": "low"}, r"bounds\['energy_uj'\] = 'low'"),
         ({"energy_uj": float("nan")}, "needed: a number from 0"),
         (["energy_uj"], "bounds = .*needed: as"),

@@ -1,6 +1,7 @@
 """What `search` takes by name it takes as the object: limits, a store, a pool of workers."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -98,3 +99,39 @@ def test_a_space_is_restricted_for_one_search_and_when_that_is_resumed(
     assert driver.resume("mine", store=url).counts() == run.counts()
     with pytest.raises(UsageError, match="did you mean 'num_steps'"):
         search(only={"num_step": 2})
+
+
+def test_a_candidate_of_another_run_is_not_exported_under_this_one(
+    search: Search, tmp_path: Path
+) -> None:
+    first, second = search(name="first", trials=1), search(name="second", trials=1, seed=5)
+
+    with pytest.raises(UsageError, match="is of run 'first', not of run 'second'"):
+        second.export(first.best("accuracy"), tmp_path / "out")
+
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("call", "complaint"),
+    [
+        (lambda run: run.export(None, "out"), "candidate = None; needed: a Candidate of this run"),
+        (lambda run: run.export(run.best("accuracy"), 5), "to = 5; needed: the path of a folder"),
+        (lambda run: run.export(run.best("accuracy"), "out", formats="pt2"), "needed: a list"),
+        (lambda run: run.candidates("refused"), r"states = 'refused'; needed: a list"),
+        (lambda run: run.candidates(["refuse"]), "did you mean 'refused'"),
+        (lambda run: run.candidates(where=5), "where = 5; needed: text"),
+        (lambda run: run.pareto_front("accuracy"), "objectives = 'accuracy'; needed: a list"),
+        (lambda run: spikenas.load(5), "folder = 5; needed: the path of a folder"),
+        (
+            lambda run: spikenas.energy(run.candidates()[0].architecture, spike_rate=2),
+            "spike_rate = 2; needed: a number from 0 to 1",
+        ),
+    ],
+)
+def test_what_a_run_cannot_take_is_a_sentence(search: Search, call: Any, complaint: str) -> None:
+    run = search(trials=1)
+
+    assert run.candidates(["complete"]) == run.candidates([spikenas.State.COMPLETE])
+    with pytest.raises(UsageError, match=complaint):
+        call(run)

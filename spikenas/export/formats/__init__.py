@@ -78,6 +78,8 @@ FORMATS: dict[str, ExportFormat] = {
 
 def checked(names: Iterable[str]) -> tuple[str, ...]:
     """Return the formats beside the weights, sorted; UsageError if a package is missing."""
+    if isinstance(names, str) or not isinstance(names, Iterable):
+        raise UsageError(f"formats = {in_short(names)}; needed: a list, as ['onnx']")
     chosen = sorted(set(names) - {WEIGHTS})
     for name in chosen:
         absent = [package for package in format_of(name).packages if find_spec(package) is None]
