@@ -19,11 +19,11 @@ def is_non_dominated(points: Sequence[Sequence[float]] | NDArray[np.float64]) ->
     front = np.zeros(len(values), dtype=bool)
     candidates = np.flatnonzero(valid)
     order = candidates[np.lexsort(values[candidates].T[::-1])]  # dominating points come first
-    kept: list[int] = []
-    for i in order:
-        others = values[kept]
-        dominated = (others <= values[i]).all(axis=1) & (others < values[i]).any(axis=1)
-        if not dominated.any():
-            kept.append(int(i))
-    front[kept] = True
+    while len(order):
+        best = values[order[0]]  # of what is left, nothing dominates the first
+        front[order[0]] = True
+        others = values[order]
+        is_dominated = (others >= best).all(axis=1) & (others > best).any(axis=1)
+        is_dominated[0] = True  # done with
+        order = order[~is_dominated]
     return front

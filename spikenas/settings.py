@@ -112,6 +112,7 @@ class SearchSettings:
         trials: candidates trained to an end, good or bad; refused ones come on top.
         seed: of the sampler and of every training.
         time_budget_s: after it no candidate is begun; counted anew by each `resume`.
+        sampler: its name, or the class of the user's own, with its module.
         seed_with: members of the space that are proposed before all others.
         only: the values that choices of the space are restricted to.
         workers: None where the caller gave a pool of its own.

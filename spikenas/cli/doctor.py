@@ -19,7 +19,7 @@ from spikenas.exceptions import DataError, SpikeNASError, StoreError
 _IMPORTERS = {  # the module that imports each package
     "torch": "spikenas.nn.network",
     "torchvision": "spikenas.data.torchvision_door",
-    "optuna": "spikenas.strategy.sampler",
+    "optuna": "spikenas.strategy.optuna_sampler",
     "ray": "spikenas.distributed.ray_pool",
 }
 _ANY_SIZE = 64

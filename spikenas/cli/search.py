@@ -112,8 +112,12 @@ def search(
     ] = None,
     objectives: ObjectivesOption = None,
     sampler: Annotated[
-        str, typer.Option(metavar="tpe|nsga2|random", help="How candidates are proposed.")
-    ] = "tpe",
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="How candidates are proposed: spikenas; Optuna's tpe, nsga2, nsga3, gp, random.",
+        ),
+    ] = "spikenas",
     energy_model: Annotated[
         str, typer.Option(metavar="NAME|FILE.toml", help="How energy is estimated.")
     ] = "cmos45",

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
 from spikenas.data import Data, DataSpec
 from spikenas.distributed import WorkerPool
@@ -37,11 +37,15 @@ from spikenas.plugins import import_plugins
 from spikenas.search_space import SearchSpace
 from spikenas.settings import Limits, SearchSettings
 from spikenas.store import Candidate, Run, RunWriter, Store
-from spikenas.strategy.sampler import Observation, OptunaSampler
+from spikenas.strategy.methods import DEFAULT_METHOD, build_sampler, name_of, sampler_again
+from spikenas.strategy.sampler import Observation, Sampler
 from spikenas.training import Recipe, default_recipe
 from spikenas.training import recipe as load_recipe
 from spikenas.training.surrogate_modules import check_mixers
 from spikenas.worker_profile import WorkerProfile
+
+if TYPE_CHECKING:
+    from optuna.samplers import BaseSampler
 
 OnChecked = Callable[[SearchSettings], None]
 _log = logging.getLogger(__name__)
@@ -58,7 +62,7 @@ def search(
     objectives: Sequence[str] = DEFAULT_OBJECTIVES,
     limits: Limits | None = None,
     only: Mapping[str, Any] | None = None,
-    sampler: str = "tpe",
+    sampler: "str | Sampler | BaseSampler" = DEFAULT_METHOD,
     trials: int = 12,
     time_budget_s: float | None = None,
     seed: int = 0,
@@ -88,7 +92,8 @@ def search(
         only: restricts choices of the space to values, ``{"num_steps": 4, "mixer": ["stm"]}``,
             see `SearchSpace.restricted`.
         limits: on parameters, on memory to train, and bounds on objectives.
-        sampler: ``tpe``, ``nsga2`` or ``random``.
+        sampler: a name of `spikenas.strategy.methods.METHODS`, a sampler of Optuna's, or an object
+            of your own that implements `spikenas.strategy.sampler.Sampler` for this space.
         trials: candidates to train; refused ones and repeats come on top.
         time_budget_s: seconds after which no candidate is begun.
         seed: of the sampler and of every training.
@@ -132,7 +137,7 @@ def search(
         trials=trials,
         recipe=chosen,
         seed=seed,
-        sampler=sampler,
+        sampler=name_of(sampler),
         workers=profile,
         limits=replace(
             limits or Limits(), **{**taken(changes, Limits), "batch_size": chosen.batch_size}
@@ -158,7 +163,7 @@ def search(
             len(settings.seed_with),
             trials,
         )
-    proposals = _proposals(space, settings)
+    proposals = _proposals(space, settings, sampler)
     with opened(store, artifacts=changes.get("artifacts")) as record:
         if name is not None:
             record.require_free_name(name)
@@ -196,6 +201,7 @@ def resume(
     store: str | Store | None = None,
     workers: WorkerPool | None = None,
     artifacts: str | Path | None = None,
+    sampler: "Sampler | BaseSampler | None" = None,
     allow_plugins: bool = False,
     accept_changes: bool = False,
     on_checked: OnChecked | None = None,
@@ -204,8 +210,8 @@ def resume(
     """Go on with a run that was interrupted or killed; only what was in flight is repeated.
 
     Without a name it is the newest run. Everything but the time budget is as it was begun with;
-    ``data`` of your own, which no store keeps, and a pool of your own are given again, and consent
-    to plugins is asked for anew, by ``allow_plugins``. Where data or code have changed,
+    ``data`` of your own, which no store keeps, and a pool or a sampler of your own are given again,
+    and consent to plugins is asked for anew, by ``allow_plugins``. Where data or code have changed,
     ``accept_changes`` begins a new generation of the run: with its whole budget, and compared with
     none of its candidates so far.
 
@@ -224,6 +230,7 @@ def resume(
             settings.modules_of_others, of=f"run {begun.name!r}", is_allowed=allow_plugins
         )
         load_energy_model(settings.energy_model, settings.energy_toml)  # refused here if it is gone
+        chosen = sampler_again(begun.name, settings.sampler, sampler)
         found = replace(settings, data=given_again(begun.name, settings.data, data))
         space, now = identified(settings.load_space(allow_plugins=allow_plugins), found)
         changed = changes_since(settings, now)
@@ -248,7 +255,7 @@ def resume(
             if on_checked is not None:
                 on_checked(settings)
             known = writer.run.candidates(include_duplicates=True)
-            proposals = _proposals(space, settings, writer.run, known)
+            proposals = _proposals(space, settings, chosen, writer.run, known)
             # Workers start only now, as another process may have driven the run.
             with pool_of(workers, settings.workers) as pool:
                 pool.warm_up(first)
@@ -298,22 +305,23 @@ def _conduct(
 def _proposals(
     space: SearchSpace,
     settings: SearchSettings,
+    sampler: "str | Sampler | BaseSampler",
     run: Run | None = None,
     known: Sequence[Candidate] = (),
 ) -> Proposals:
     """Return the proposals of a run, behind those that it has: ``known`` of its generation."""
-    sampler = OptunaSampler(
+    built = build_sampler(
+        sampler,
         space,
-        method=settings.sampler,
         seed=settings.seed,
         objectives=[objective(name) for name in settings.objectives],
         first=[seed.architecture for seed in settings.seed_with],
     )
-    sampler.restore([_observation(each, settings) for each in known])
+    built.restore([_observation(each, settings) for each in known])
     every = () if run is None else run.candidates(include_duplicates=True, all_generations=True)
     return Proposals(
         space,
-        sampler,
+        built,
         chip=settings.chip,
         limits=settings.limits,
         known={each.number: each.key for each in known},

@@ -9,7 +9,7 @@ from spikenas.exceptions import InfeasibleError
 from spikenas.hardware import ChipProfile
 from spikenas.search_space import SearchSpace
 from spikenas.settings import Limits
-from spikenas.strategy.sampler import OptunaSampler, Proposal
+from spikenas.strategy.sampler import Proposal, Sampler
 from spikenas.strategy.screening import Screening, screen
 
 _DRAWS = 200  # refused in a row before a space counts as without a feasible member
@@ -53,7 +53,7 @@ class Proposals:
     def __init__(
         self,
         space: SearchSpace,
-        sampler: OptunaSampler,
+        sampler: Sampler,
         *,
         chip: ChipProfile | None,
         limits: Limits,

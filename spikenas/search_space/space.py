@@ -3,6 +3,7 @@
 import hashlib
 import random
 import re
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -12,6 +13,7 @@ from spikenas import registry, shipped
 from spikenas.architecture import Architecture, Halting, InputSpec, Stage
 from spikenas.exceptions import ArchitectureError, SpecError, UsageError, did_you_mean
 from spikenas.search_space import genes
+from spikenas.search_space.choice_space import Traits
 from spikenas.search_space.genes import Value
 from spikenas.search_space.nodes import nodes
 from spikenas.search_space.restriction import Only, as_only, restricted
@@ -205,6 +207,21 @@ class SearchSpace:
 
         return self.draw(choose)
 
+    def traits(self, choices: Mapping[str, Value]) -> Traits:
+        """Return what a sampler's model may learn from: open choices, and sums over stages.
+
+        Sums are of each gene that is a number, and of how often each other value occurs.
+        """
+        counts: dict[str, float] = defaultdict(float)
+        for name in self._open & choices.keys():
+            gene, value = name.rpartition(".")[2], choices[name]
+            if isinstance(value, int | float) and not isinstance(value, bool):
+                counts[gene] += value
+            else:
+                counts[f"{gene} = {value}"] += 1
+        own = {name: value for name, value in choices.items() if name in self._open}
+        return Traits(choices=own, counts=dict(sorted(counts.items())))
+
     def size(self) -> SpaceSize:
         """Count the members; ``str()`` of the size says "at most" if it is a bound."""
         return self._size
@@ -236,6 +253,11 @@ class SearchSpace:
                 "or call with_input(input, num_classes)"
             )
         return Traversal(restricted(nodes(self._spec, self.input), self.only, self._source))
+
+    @cached_property
+    def _open(self) -> frozenset[str]:
+        """The genes with more than one value somewhere."""
+        return frozenset(name for name, values in self.domain() if len(values) > 1)
 
     @cached_property
     def _size(self) -> SpaceSize:

@@ -26,6 +26,7 @@ from spikenas.testing.data_source import DataSourceContract
 from spikenas.testing.energy_model import EnergyModelContract
 from spikenas.testing.export_format import ExportFormatContract
 from spikenas.testing.kernel_backend import BackendContract
+from spikenas.testing.sampler import SamplerContract
 from spikenas.testing.worker_pool import WorkerPoolContract
 
 __all__ = [
@@ -39,6 +40,7 @@ __all__ = [
     "HeadContract",
     "MixerContract",
     "NeuronContract",
+    "SamplerContract",
     "StemContract",
     "WorkerPoolContract",
 ]

@@ -35,7 +35,7 @@ def test_ctrl_c_leaves_nothing_running_and_says_so_in_the_store(search: Search, 
     assert run.counts()[State.QUEUED] == 1
 
 
-@pytest.mark.parametrize("sampler", ["tpe", "nsga2", "random"])
+@pytest.mark.parametrize("sampler", ["spikenas", "tpe", "nsga2", "random"])
 def test_a_resumed_search_ends_as_the_undisturbed_one(
     search: Search, url: str, tmp_path: Path, sampler: str
 ) -> None:
@@ -50,7 +50,7 @@ def test_a_resumed_search_ends_as_the_undisturbed_one(
     assert _outcomes(resumed) == _outcomes(undisturbed)
 
 
-@pytest.mark.parametrize("sampler", ["tpe", "random"])
+@pytest.mark.parametrize("sampler", ["spikenas", "random"])
 @pytest.mark.parametrize("after", [1, 3])
 def test_a_resumed_search_has_the_seeds_that_it_was_begun_with(
     search: Search, url: str, tmp_path: Path, sampler: str, after: int

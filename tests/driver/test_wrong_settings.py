@@ -28,7 +28,7 @@ from .conftest import Search
         ({"trials": "12"}, "trials = '12'; needed: a whole number"),
         (
             {"sampler": InlinePool()},
-            "a sampler is named by text, not by an InlinePool; known: nsga2",
+            "a sampler is named by text, not by an InlinePool; known: gp",
         ),
         ({"objectives": [len]}, "objective is named by text, not by the builtin_function.* len"),
         ({"objectives": "accuracy"}, "objectives = 'accuracy'; needed: a list of names"),

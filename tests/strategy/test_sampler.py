@@ -1,72 +1,42 @@
-import json
-from dataclasses import replace
 from functools import cache
 
+import optuna
 import pytest
 
 from spikenas.architecture import Architecture
-from spikenas.exceptions import UnknownNameError
+from spikenas.exceptions import UnknownNameError, UsageError
 from spikenas.figures import objective
 from spikenas.hardware import chip
 from spikenas.search_space import SearchSpace
 from spikenas.settings import Limits
-from spikenas.strategy.sampler import METHODS, Observation, OptunaSampler, Proposal
+from spikenas.strategy.methods import METHODS, build_sampler, name_of, sampler_again
+from spikenas.strategy.model_sampler import ModelSampler
+from spikenas.strategy.optuna_sampler import OptunaSampler
+from spikenas.strategy.recorded_sampler import RecordedSampler
+from spikenas.strategy.sampler import Sampler
 from spikenas.strategy.screening import Screening, screen
+from spikenas.testing import SamplerContract
+from spikenas.testing.sampler import go_on
 
-_FEW = """
-[space]
-description = "Four members."
-[input]
-channels = 1
-height = 8
-width = 8
-num_classes = 10
-[choices]
-num_steps = [1, 2]
-neuron = "if"
-residual = "spike"
-stem = "conv"
-patch_size = 2
-[[stages]]
-embed_dim = [16, 32]
-depth = 1
-mixer = "conv"
-mlp_ratio = 2
-"""
-_LISTS = _FEW.replace(
-    'mixer = "conv"', 'mixer = "multi_scale"\nnum_heads = 2\nscales = [[1, 3], [1, 3, 5], [3]]'
-)
+_QUICK = [method for method in METHODS if method != "gp"]  # that takes seconds a proposal
+_BOTH = [objective("accuracy"), objective("energy_uj")]
 
 
-@pytest.mark.parametrize("method", METHODS)
-def test_every_proposal_is_a_member_of_the_space(method: str) -> None:
-    space = SearchSpace.load("digits")
-    sampler = _sampler(space, method)
+class TestMethods(SamplerContract):
+    @pytest.fixture(params=_QUICK, autouse=True)
+    def method(self, request: pytest.FixtureRequest) -> None:
+        self.name: str = request.param
 
-    proposals = _go_on(sampler, range(40))
-
-    assert all(space.contains(proposal.architecture) for proposal in proposals)
-
-
-@pytest.mark.parametrize("method", METHODS)
-def test_equal_seeds_give_equal_proposals_and_others_do_not(method: str) -> None:
-    space = SearchSpace.load("digits")
-
-    once, again, other = (
-        _keys(_go_on(_sampler(space, method, seed=seed), range(30))) for seed in (1, 1, 2)
-    )
-
-    assert once == again
-    assert once != other
+    def sampler(self, space: SearchSpace, seed: int) -> Sampler:
+        objectives = [objective(name) for name in self.objectives]
+        return build_sampler(self.name, space, seed=seed, objectives=objectives)
 
 
 @pytest.mark.parametrize("method", METHODS)
 def test_what_is_to_be_first_is_proposed_first_whatever_was_told(method: str) -> None:
     space = SearchSpace.load("digits")
     first = [space.sample(seed) for seed in (5, 6)]
-    sampler = OptunaSampler(
-        space, method=method, seed=1, objectives=[objective("accuracy")], first=first
-    )
+    sampler = build_sampler(method, space, seed=1, objectives=[objective("accuracy")], first=first)
 
     asked = [sampler.ask(number) for number in (0, 1, 2)]
 
@@ -74,137 +44,82 @@ def test_what_is_to_be_first_is_proposed_first_whatever_was_told(method: str) ->
     assert space.from_choices(asked[0].choices) == first[0]
 
 
-@pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("killed_after", [7, 25])
-def test_a_restored_sampler_goes_on_as_the_undisturbed_one(method: str, killed_after: int) -> None:
-    space = SearchSpace.load("digits")
-    undisturbed = _keys(_go_on(_sampler(space, method), range(35)))
-    before = _go_on(_sampler(space, method), range(killed_after))
-
-    restored = _sampler(space, method)
-    restored.restore([_observation(proposal) for proposal in before])
-    after = _go_on(restored, range(killed_after, 35))
-
-    assert _keys(after) == undisturbed[killed_after:]
-
-
-@pytest.mark.parametrize("method", METHODS)
-def test_choices_that_are_lists_come_back_from_json(method: str) -> None:
-    space = SearchSpace.from_toml(_LISTS)
-    undisturbed = _keys(_go_on(_sampler(space, method), range(24)))
-    before = [_observation(proposal) for proposal in _go_on(_sampler(space, method), range(16))]
-
-    restored = _sampler(space, method)
-    restored.restore([replace(o, choices=json.loads(json.dumps(o.choices))) for o in before])
-    after = _go_on(restored, range(16, 24))
-
-    assert _keys(after) == undisturbed[16:]
-    assert len({*undisturbed}) > 3
-
-
-@pytest.mark.parametrize("method", METHODS)
-def test_a_job_in_flight_at_the_kill_changes_nothing(method: str) -> None:
-    space = SearchSpace.load("digits")
-    first = _sampler(space, method)
-    before = _go_on(first, range(25))
-    in_flight = first.ask(25)
-    undisturbed = first.ask(26)
-
-    restored = _sampler(space, method)
-    flying = Observation(number=25, choices=in_flight.choices, is_final=False)
-    restored.restore([*(_observation(proposal) for proposal in before), flying])
-
-    assert restored.ask(26) == undisturbed
-
-
-@pytest.mark.parametrize("method", METHODS)
-def test_fewer_proposals_break_the_rules_of_the_chip_late_than_early(method: str) -> None:
+@pytest.mark.parametrize(
+    ("method", "seeds"), [("spikenas", 2), ("tpe", 5), ("nsga2", 5), ("random", 5)]
+)
+def test_fewer_proposals_break_the_rules_of_the_chip_late_than_early(
+    method: str, seeds: int
+) -> None:
     space = SearchSpace.load("digits")
     early = late = 0
-    for seed in range(5):  # of one seed alone, twenty draws say little
-        proposals = _go_on(_sampler(space, method, seed=seed), range(60))
-        refused = [_screened(each.architecture).refused for each in proposals]
+    for seed in range(seeds):  # of one seed alone, twenty draws say little
+        sampler = build_sampler(method, space, seed=seed, objectives=_BOTH)
+        refused = []
+        for number in range(60):
+            architecture = sampler.ask(number).architecture
+            screened = _screened(architecture)
+            size = float(sum(stage.embed_dim * stage.depth for stage in architecture.stages))
+            values = {"accuracy": 1 - 1 / size, "energy_uj": size}
+            sampler.tell(number, None if screened.refused else values, screened.margins)
+            refused.append(screened.refused)
         early += sum(refused[:20])
         late += sum(refused[40:])
 
     assert late < early
 
 
-@pytest.mark.parametrize("method", METHODS)
-def test_a_small_space_is_proposed_to_its_last_member(method: str) -> None:
-    space = SearchSpace.from_toml(_FEW)
+@pytest.mark.parametrize("kind", [ModelSampler, OptunaSampler])
+def test_a_long_history_is_cut_to_what_the_sampler_may_remember(
+    kind: type[RecordedSampler],
+) -> None:
+    space = SearchSpace.load("digits")
+    sampler = kind(space, seed=0, objectives=_BOTH, max_observations=12)
 
-    proposals = _go_on(_sampler(space, method), range(60))
-
-    assert len(set(_keys(proposals))) == space.size() == 4
-
-
-@pytest.mark.parametrize("method", METHODS)
-def test_candidates_that_failed_or_diverged_do_not_stop_the_sampler(method: str) -> None:
-    sampler = _sampler(SearchSpace.load("digits"), method)
-    for number in range(15):
-        sampler.ask(number)
-        values = {"accuracy": float("nan"), "energy_uj": 1.0} if number % 2 else None
-        sampler.tell(number, values, {"parameters": -1.0})
-
-    proposal = sampler.ask(15)
-
-    assert proposal.number == 15
-
-
-def test_a_long_history_is_cut_to_what_the_sampler_may_remember() -> None:
-    sampler = _sampler(SearchSpace.load("digits"), "tpe", max_observations=12)
-
-    proposals = _go_on(sampler, range(40))
+    proposals = go_on(sampler, range(40))
 
     assert len(proposals) == 40
 
 
+def test_optunas_gaussian_process_proposes_members_after_its_random_draws() -> None:
+    space = SearchSpace.load("digits")
+    sampler = build_sampler("gp", space, seed=0, objectives=_BOTH)
+
+    proposals = go_on(sampler, range(12))
+
+    assert all(space.contains(each.architecture) for each in proposals)
+
+
 def test_an_unknown_method_is_named_with_the_nearest() -> None:
     with pytest.raises(UnknownNameError, match="did you mean 'tpe'"):
-        _sampler(SearchSpace.load("toy"), "tpee")
+        name_of("tpee")
 
 
-def _sampler(
-    space: SearchSpace, method: str, *, seed: int = 0, max_observations: int = 2000
-) -> OptunaSampler:
-    return OptunaSampler(
-        space,
-        method=method,
-        seed=seed,
-        objectives=[objective("accuracy"), objective("energy_uj")],
-        max_observations=max_observations,
-    )
+def test_a_sampler_of_optuna_is_asked_as_it_is() -> None:
+    space = SearchSpace.load("digits")
+    own = optuna.samplers.RandomSampler(seed=3)
+
+    proposals = go_on(build_sampler(own, space, seed=0, objectives=_BOTH[:1]), range(12))
+
+    assert all(space.contains(each.architecture) for each in proposals)
+    assert name_of(own).endswith("RandomSampler")
 
 
-def _go_on(sampler: OptunaSampler, numbers: range) -> list[Proposal]:
-    proposals = []
-    for number in numbers:
-        proposal = sampler.ask(number)
-        observed = _observation(proposal)
-        sampler.tell(number, observed.values, observed.margins)
-        proposals.append(proposal)
-    return proposals
+def test_a_run_goes_on_with_a_sampler_of_the_same_class_only() -> None:
+    own = optuna.samplers.RandomSampler(seed=0)
+
+    assert sampler_again("r", name_of(own), own) is own
+    assert sampler_again("r", "tpe", None) == "tpe"
+    with pytest.raises(UsageError, match=r"none is given; give one again: spikenas\.resume"):
+        sampler_again("r", name_of(own), None)
+    with pytest.raises(UsageError, match="leave sampler out"):
+        sampler_again("r", "tpe", own)
 
 
-def _observation(proposal: Proposal) -> Observation:
-    """What a chip and a made-up training would say: the larger, the better and dearer."""
-    screened = _screened(proposal.architecture)
-    size = sum(stage.embed_dim * stage.depth for stage in proposal.architecture.stages)
-    noise = int(proposal.architecture.key[:4], 16) / 2**16
-    values = {"accuracy": 1 - (1 + 0.2 * noise) / size, "energy_uj": float(size)}
-    return Observation(
-        number=proposal.number,
-        choices=proposal.choices,
-        values=None if screened.refused else values,
-        margins=screened.margins,
-    )
+def test_a_class_is_no_sampler() -> None:
+    with pytest.raises(UnknownNameError, match="by text"):
+        name_of(optuna.samplers.TPESampler)  # type: ignore[arg-type]
 
 
 @cache
 def _screened(architecture: Architecture) -> Screening:
     return screen(architecture, chip=chip("async_generic"), limits=Limits())
-
-
-def _keys(proposals: list[Proposal]) -> list[str]:
-    return [proposal.architecture.key for proposal in proposals]
