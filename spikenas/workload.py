@@ -18,7 +18,7 @@ AttributeName = Literal[
     "dimensions",  # axes of a convolution, if not two
     "eps",
     "kernel_size",
-    "leak",  # the fraction of a membrane that is lost per step
+    "leak",  # the fraction of a membrane that is lost per step; neurons of other dynamics lack it
     "num_heads",
     "padding",
     "stride",
@@ -88,7 +88,7 @@ class Operation:
         neurons: number of membranes; only for the kind ``neuron``.
         state: values that are kept from one step to the next, one per membrane.
         attributes: what a chip or a format needs: the numbers of `AttributeName`, and the
-            ``reset`` of a neuron.
+            ``reset`` of a neuron; ``neuron`` names the class of one that has no ``leak``.
         spike_rate: of the output, measured; for a neuron its spikes per step.
         events: multiply-accumulates per inference whose factors are both non-zero, counted on
             data: a spike times a weight, or two coincident spikes. Unlike ``synops`` it accounts

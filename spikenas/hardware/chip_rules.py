@@ -71,6 +71,7 @@ def applies(rule: ChipRule, operation: Operation, graph: OperationGraph) -> bool
         and (not rule.from_image or any(each.source == "input" for each in inputs))
         and (not rule.biased or operation.biases > 0)
         and all(_exceeds(operation.attributes.get(name), n) for name, n in rule.above.items())
+        and not any(name in operation.attributes for name in rule.lacks)
         and not (
             rule.not_behind
             and any(each.kind in rule.not_behind for each in graph.producers(operation))
@@ -92,8 +93,9 @@ def described(operation: Operation) -> str:
     operands = " and ".join(
         f"{operand.signal} {'x'.join(map(str, operand.shape))}" for operand in operation.inputs
     )
-    leak = operation.attributes.get("leak")
-    return f"{operation.kind} of {operands}" + (f", leak {leak:.3g}" if leak else "")
+    leak, neuron = operation.attributes.get("leak"), operation.attributes.get("neuron")
+    named = f"{operation.kind} {neuron}" if neuron else operation.kind
+    return f"{named} of {operands}" + (f", leak {leak:.3g}" if leak else "")
 
 
 def replication(graph: OperationGraph) -> str:

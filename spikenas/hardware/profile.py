@@ -96,6 +96,7 @@ class ChipRule(Fact):
         not_behind: it is not fed directly by an operation of these kinds.
         feeds: its output reaches one of these kinds before further weights.
         above: each named attribute of the operation is greater than the number.
+        lacks: the operation has none of these attributes.
         biased: it adds a constant at every step.
         within: its name begins with this part of the network, such as ``halting``.
         not_within: its name does not begin with this part.
@@ -111,10 +112,25 @@ class ChipRule(Fact):
     not_behind: tuple[Kind, ...] = ()
     feeds: tuple[Kind, ...] = ()
     above: Mapping[AttributeName, Number] = Field(default_factory=dict)
+    lacks: tuple[AttributeName, ...] = ()
     biased: bool = False
     within: Place = ""
     not_within: Place = ""
     cost: Literal["replication", "coincidences"] | None = None
+
+
+# A rule of every profile, unless its file has another one of this name.
+_OF_EVERY_CHIP: Mapping[str, ChipRule] = {
+    "neuron_dynamics": ChipRule(
+        verdict="forbidden",
+        kinds=(Kind.NEURON,),
+        lacks=("leak",),
+        reason="its charge is neither a leak nor a plain sum, so no profile can tell if it runs",
+        cure="choose neuron = 'if', 'lif' or 'plif', or give the chip a rule 'neuron_dynamics'",
+        source="every source of the shipped profiles speaks of IF and LIF neurons only",
+        grade="inferred",
+    )
+}
 
 
 class Limit(Fact):
@@ -173,6 +189,7 @@ class ChipProfile(Table):
         """Read a profile; ``source`` names the text in errors. Raises SpecError."""
         own = cls.from_text(text, source)
         profile = own if own.extends is None else own._extending(own.extends, source)
+        profile = profile.model_copy(update={"rules": {**_OF_EVERY_CHIP, **profile.rules}})
         profile._obey_names(source)
         profile._obey_placement(source)
         profile._toml = text

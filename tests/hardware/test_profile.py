@@ -224,4 +224,7 @@ def test_the_profile_in_the_how_to_is_valid():
 
     profile = ChipProfile.from_toml(block)
 
-    assert (profile.name, list(profile.rules)) == ("mychip", ["max_pool", "leak"])
+    assert (profile.name, list(profile.rules)) == (
+        "mychip",
+        ["neuron_dynamics", "max_pool", "leak"],
+    )

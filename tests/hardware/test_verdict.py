@@ -3,7 +3,7 @@ import json
 import pytest
 
 from spikenas.exceptions import UsageError
-from spikenas.hardware import ChipProfile, check, check_layers, chip, parse_layers
+from spikenas.hardware import ChipProfile, check, check_layers, chip, chips, parse_layers
 from spikenas.workload import Kind, Operand, Operation, Signal, Workload
 
 SMALL = """
@@ -183,6 +183,54 @@ def test_neurons_without_leak_are_not_warned_of():
     assert "leak" not in rules_of(verdict.warnings)
 
 
+def with_own_dynamics():
+    net = Net()
+    current = net.conv_bn("input")
+    attributes = {"v_threshold": 1.0, "reset": "zero", "neuron": "QuadraticIF"}
+    net.add(Kind.NEURON, current, carries=Signal.SPIKES, name="stem.neuron", attributes=attributes)
+    return net.workload()
+
+
+@pytest.mark.parametrize("name", chips())
+def test_a_neuron_of_unknown_dynamics_is_refused_or_said_to_be_unjudged(name):
+    verdict = check(with_own_dynamics(), chip(name))
+    found = [
+        each for each in (*verdict.violations, *verdict.warnings) if "QuadraticIF" in str(each)
+    ]
+
+    assert found[0].operation == "stem.neuron"
+    if name in ("loihi2", "spinnaker2"):
+        assert "warns of neuron QuadraticIF" in str(found[0])
+        assert "cannot be judged" in found[0].reason
+        assert "neuron_dynamics" not in verdict.margins()
+    else:
+        assert not verdict.fits
+        assert "refuses neuron QuadraticIF" in str(found[0])
+        assert "choose neuron = 'if'" in found[0].cure
+        assert verdict.margins()["neuron_dynamics"] == 1
+
+
+def test_a_chip_of_one_s_own_may_say_that_it_knows_a_neuron():
+    knows = """
+[rules.neuron_dynamics]
+verdict = "note"
+kinds = ["neuron"]
+lacks = ["leak"]
+reason = "its firmware has the quadratic neuron"
+cure = "nothing is needed"
+source = "this test"
+grade = "vendor"
+"""
+
+    refused, noted = (
+        check(with_own_dynamics(), ChipProfile.from_toml(text)) for text in (SMALL, SMALL + knows)
+    )
+
+    assert [each.rule for each in refused.violations] == ["neuron_dynamics"]
+    assert noted.fits
+    assert "its firmware" in str(noted.warnings[0])
+
+
 @pytest.mark.parametrize("blocks", [1, 2, 5])
 def test_a_branch_is_replicated_for_every_later_neuron_group_and_the_classifier(blocks):
     # branch j of L reaches the groups j+1 .. L and the head; the stem, as branch 0, all of them
@@ -245,7 +293,7 @@ def test_margins_are_above_zero_exactly_where_a_rule_is_broken():
 
     margins = check(membrane_shortcuts(1), profile).margins()
 
-    assert margins == pytest.approx({"max_steps": -0.5, "max_fan_in": 0.44})
+    assert margins == pytest.approx({"neuron_dynamics": 0, "max_steps": -0.5, "max_fan_in": 0.44})
 
 
 def test_the_keys_of_the_margins_depend_on_the_chip_alone():

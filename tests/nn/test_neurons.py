@@ -9,6 +9,7 @@ from spikenas.nn import surrogate
 from spikenas.nn.network import build_network
 from spikenas.nn.neurons.integrate_and_fire import IntegrateAndFire
 from spikenas.nn.neurons.lif import LIF
+from spikenas.nn.neurons.neuron import Neuron
 from spikenas.nn.neurons.plif import ParametricLIF
 from spikenas.nn.neurons.stmixer_lif import STMixerLIF
 from spikenas.testing import NeuronContract
@@ -25,6 +26,22 @@ class TestEveryNeuron(NeuronContract):
 
 def test_every_registered_neuron_is_under_contract():
     assert equations.shipped("neuron") == NEURONS
+
+
+class SquareRoot(Neuron):
+    """Has no kernel, and says nothing of itself."""
+
+    def charge(self, x, v):
+        return v.sqrt() + x
+
+
+def test_a_neuron_without_a_kernel_claims_no_leak_but_gives_its_name():
+    x = torch.zeros(2, 1, 3)
+
+    facts = SquareRoot(v_threshold=0.5).facts([x], x)
+
+    assert facts.attributes == {"v_threshold": 0.5, "reset": "zero", "neuron": "SquareRoot"}
+    assert LIF().facts([x], x).attributes.keys() == {"v_threshold", "leak", "reset", "tau"}
 
 
 def neuron(name, threshold):

@@ -246,6 +246,8 @@ def _lacks(operation: Operation, workload: Workload, folded: Container[str]) -> 
             return "a convolution along the tokens of a map"
         case Kind.BATCH_NORM if operation.name not in folded:
             return "a batch norm with no weights of its own before it"
+        case Kind.NEURON if not {"leak", "reset", "v_threshold"} <= attributes.keys():
+            return f"the dynamics of neuron {attributes.get('neuron', 'without numbers')}"
         case Kind.NEURON if attributes["reset"] != "zero":
             return f"a reset to {attributes['reset']}"
         case kind if runs_once and not (kind is Kind.LINEAR and len(operation.output_shape) == 1):

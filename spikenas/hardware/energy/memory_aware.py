@@ -198,7 +198,8 @@ def _neuron(operation: Operation, prices: _Prices, *, is_touched: bool) -> Cost:
     """Return the cost of the updates at every step and of the output spikes."""
     updates = operation.neurons * operation.steps * operation.active_share
     spikes = output_rate_of(operation) * operation.neurons * operation.steps
-    leaks = float(operation.attributes.get("leak", 0.0)) > 0
+    # The membrane of other dynamics changes at every step too.
+    leaks = "neuron" in operation.attributes or float(operation.attributes.get("leak", 0.0)) > 0
     touched = updates if is_touched or leaks else 0.0
     return Cost(
         updates=touched,

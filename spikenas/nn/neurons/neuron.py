@@ -140,12 +140,21 @@ class Neuron(Leaf):
 
     def facts(self, inputs: Sequence[Tensor], output: Tensor) -> Facts:
         """One membrane per element of one step."""
-        membranes = prod(output.shape[2:])
-        return Facts(neurons=membranes, state=membranes, attributes=self.numbers())
+        membranes, numbers = prod(output.shape[2:]), self.numbers()
+        if "leak" not in numbers:
+            numbers = {**numbers, "neuron": type(self).__name__}
+        return Facts(neurons=membranes, state=membranes, attributes=numbers)
 
     def numbers(self) -> dict[str, int | float | str]:
-        """Return the numbers that a chip needs for each membrane."""
-        return {"v_threshold": self.v_threshold, "leak": 1.0 - self.dh_dv, "reset": self.reset}
+        """Return the numbers that a chip needs for each membrane.
+
+        ``leak`` is the fraction of the membrane that is lost per step. A neuron of other dynamics
+        must not have it, and is then refused by chips and by NIR.
+        """
+        numbers: dict[str, int | float | str] = {"v_threshold": self.v_threshold}
+        if self.charge_name is not None:
+            numbers["leak"] = 1.0 - self.dh_dv
+        return {**numbers, "reset": self.reset}
 
     def extra_repr(self) -> str:
         """Show the threshold."""

@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -8,6 +9,7 @@ from spikenas.architecture import Architecture, Halting, Stage
 from spikenas.exceptions import InfeasibleError
 from spikenas.measurement.trace import trace, trace_architecture
 from spikenas.nn.network import build_network
+from spikenas.workload import Kind
 
 nir = pytest.importorskip("nir", reason="needs the extra nir")
 
@@ -68,6 +70,19 @@ def test_every_operation_that_nir_lacks_is_named(a, reason, operations):
     assert f"{reason}: " in str(raised.value)
     for operation in operations:
         assert operation in str(raised.value)
+
+
+def test_a_neuron_of_unknown_dynamics_is_refused_by_the_name_of_its_class():
+    workload = trace_architecture(for_chips())
+    own = {"v_threshold": 1.0, "reset": "zero", "neuron": "QuadraticIF"}
+    operations = (
+        replace(each, attributes=own) if each.kind is Kind.NEURON else each
+        for each in workload.operations
+    )
+
+    with pytest.raises(InfeasibleError, match=r"dynamics of neuron QuadraticIF: stem\.") as raised:
+        refuse(replace(workload, operations=tuple(operations)))
+    assert all(o.name in str(raised.value) for o in workload.operations if o.neurons)
 
 
 def test_a_network_for_chips_is_made_of_portable_nodes():
