@@ -10,12 +10,21 @@ import logging
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from importlib import import_module
+from inspect import Parameter, signature
 from math import isfinite
 from typing import Any, Literal
 
 from spikenas.code import note_registration
-from spikenas.exceptions import ArchitectureError, UnknownNameError, UsageError, did_you_mean
+from spikenas.exceptions import (
+    ArchitectureError,
+    SpikeNASError,
+    UnknownNameError,
+    UsageError,
+    did_you_mean,
+    in_short,
+)
 
 Family = Literal["neuron", "stem", "mixer", "downsampling", "head", "halting"]
 Option = bool | int | float | str | tuple[int, ...]
@@ -54,7 +63,8 @@ class Component:
         target: ``module:Class``, imported when a network is built.
         source: the paper, with its equation.
         genes: the optional genes that it reads (``num_heads``, ``tau``); others are ignored.
-        options: its own settings with their defaults; default values do not change the key.
+        options: its own settings with their defaults, which are those of the constructor; default
+            values do not change the key.
         checks: for an option, a function from a value to what is wrong and what is allowed, or
             None.
         structural_rule: a function from a `Site` to what is wrong and what would help, or None.
@@ -70,14 +80,61 @@ class Component:
     structural_rule: StructuralRule | None = None
 
     def complaint(self, site: Site, where: str) -> str | None:
-        """Return why the component cannot be used here, beginning with ``where``, or None."""
-        found = self.structural_rule(site) if self.structural_rule else None
+        """Return why the component cannot be used here, beginning with ``where``, or None.
+
+        Raises UsageError if the rule of a plugin fails.
+        """
+        found = self._asked("structural rule", self.structural_rule, site)
         return found and f"{where} = {self.name!r}: {found}"
 
     def load(self) -> Any:
-        """Import and return the class."""
+        """Import and return the class; UsageError if its options are not those registered."""
         module, _, attribute = self.target.partition(":")
-        return getattr(import_module(module), attribute)
+        found = getattr(import_module(module), attribute)
+        for option, default in self.options.items():
+            self._compare(option, default, _parameters(found).get(option))
+        return found
+
+    def _compare(self, option: str, default: Option, built: Parameter | None) -> None:
+        """Refuse an option whose registered default is not what is built without it."""
+        if built is None:
+            have = "has no such argument"
+        elif built.default is Parameter.empty:
+            have = "has no default for it"
+        elif built.default != default or type(built.default) is not type(default):
+            have = f"has {in_short(built.default)}"
+        else:
+            return
+        raise UsageError(
+            f"{self.family} {self.name!r} is registered with option {option} = {default!r}, but "
+            f"the constructor of {self.target} {have}; give both one default"
+        )
+
+    def _asked(
+        self, what: str, function: Callable[[Any], str | None] | None, value: object
+    ) -> str | None:
+        """Return what a rule or check says; UsageError if that of a plugin fails."""
+        if function is None:
+            return None
+        try:
+            found = function(value)
+        except SpikeNASError:
+            raise
+        except Exception as error:  # a plugin's may raise anything
+            if function.__module__.startswith("spikenas."):
+                raise
+            fault = f"fails with {type(error).__name__}: {error}"
+            raise self._blamed(what, function, fault) from error
+        if found is not None and not isinstance(found, str):
+            raise self._blamed(what, function, f"gives {in_short(found)}, needed: text or None")
+        return found
+
+    def _blamed(self, what: str, function: Callable[..., object], fault: str) -> UsageError:
+        name = getattr(function, "__name__", type(function).__name__)
+        return UsageError(
+            f"the {what} of {self.family} {self.name!r}, {name} of module "
+            f"{function.__module__!r}, {fault}; mend that module"
+        )
 
 
 def Operator(*, rule: StructuralRule | None = None, **facts: Any) -> Component:  # noqa: N802
@@ -153,8 +210,7 @@ def option_value(component: Component, name: str, value: object, *, where: str =
         value = tuple(value)
     if not _is_like(value, default):
         raise ArchitectureError(f"{where}{name} = {value!r}; needed: {_WORDS[type(default)]}")
-    check = component.checks.get(name)
-    complaint = check(value) if check else None
+    complaint = component._asked(f"check of option {name}", component.checks.get(name), value)
     if complaint:
         raise ArchitectureError(f"{where}{name} = {value!r}; {complaint}")
     return value  # type: ignore[return-value]
@@ -189,6 +245,11 @@ def one_of(*allowed: str) -> Check:
         return f"one of {', '.join(allowed)} is needed{did_you_mean(value, allowed)}"
 
     return check
+
+
+@cache
+def _parameters(built: Callable[..., object]) -> Mapping[str, Parameter]:
+    return signature(built).parameters
 
 
 def _load_families() -> None:

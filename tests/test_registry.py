@@ -58,6 +58,49 @@ def test_what_an_option_is_by_default_is_what_is_built_by_default(component: Com
 
 
 @pytest.mark.parametrize(
+    ("family", "name", "options", "complaint"),
+    [
+        ("mixer", "ssa", {"scale": 0.5}, "option scale = 0.5, but the constructor of .* has 0.125"),
+        ("neuron", "lif", {"v_c": 0.8}, "option v_c = 0.8, but .*:LIF has no such argument"),
+        ("mixer", "ssa", {"embed_dim": 8}, "option embed_dim = 8, but .* has no default for it"),
+    ],
+)
+def test_an_option_that_is_built_otherwise_than_registered_is_refused(
+    family: Family, name: str, options: dict[str, Any], complaint: str
+) -> None:
+    wrong = replace(registry.component(family, name), name="lab", options=options)
+
+    with pytest.raises(UsageError, match=f"{family} 'lab' is registered with {complaint}"):
+        wrong.load()
+
+
+def _raising(value: object) -> str:
+    raise ZeroDivisionError(f"by {type(value).__name__}")
+
+
+def _not_in_words(value: object) -> bool:
+    return False
+
+
+@pytest.mark.parametrize(
+    ("rule", "fault"),
+    [
+        (_raising, "_raising of module '.*', fails with ZeroDivisionError: by"),
+        (_not_in_words, "_not_in_words of module '.*', gives False, needed: text or None"),
+    ],
+)
+def test_a_rule_or_check_of_a_plugin_that_fails_is_named(rule: Any, fault: str) -> None:
+    ours = registry.component("mixer", "ssa")
+    broken = replace(ours, name="lab", structural_rule=rule, checks={"scale": rule})
+    site = Site(embed_dim=64, height=32, width=32, num_steps=4, residual="spike")
+
+    with pytest.raises(UsageError, match=f"the structural rule of mixer 'lab', {fault}"):
+        broken.complaint(site, "stages[0].mixer")
+    with pytest.raises(UsageError, match=f"the check of option scale of mixer 'lab', {fault}"):
+        registry.option_value(broken, "scale", 0.5)
+
+
+@pytest.mark.parametrize(
     "change", [{"options": {"scale": 8}}, {"options": {"scale": 0.5}, "checks": {}}]
 )
 def test_an_option_that_another_component_reads_otherwise_is_refused(
