@@ -1,8 +1,11 @@
 """Contracts must fail for what they forbid; otherwise they promise nothing."""
 
+from dataclasses import replace
+
 import pytest
 from torch import nn
 
+from spikenas import registry
 from spikenas.nn.neurons.lif import LIF
 from spikenas.nn.operations import BatchNorm, Linear
 from spikenas.testing import MixerContract, NeuronContract
@@ -83,7 +86,7 @@ def contract_of(kind, base=MixerContract):
     ],
 )
 def test_a_mixer_that_breaks_a_promise_is_found(kind, promise):
-    with pytest.raises(AssertionError):
+    with pytest.raises(AssertionError, match=r"differ|has no gradient"):
         getattr(contract_of(kind), promise)("qk_channel")  # which may halt
 
 
@@ -97,5 +100,13 @@ def test_a_mixer_whose_rule_refuses_halting_is_skipped_and_does_not_pass():
 def test_a_neuron_with_another_backward_than_its_definition_is_found():
     broken = contract_of(WrongBackward, NeuronContract)
 
-    with pytest.raises(AssertionError):
+    with pytest.raises(AssertionError, match="gradients of forward and of definition differ"):
         broken.test_forward_and_gradient_are_those_of_the_definition("lif")
+
+
+def test_a_component_whose_registered_default_is_not_built_is_found(monkeypatch):
+    wrong = replace(registry.component("neuron", "lif"), options={"reset": "subtract"})
+    monkeypatch.setattr(registry, "component", lambda family, name: wrong)
+
+    with pytest.raises(pytest.fail.Exception, match=r"reset = 'subtract', but .*:LIF has 'zero'"):
+        NeuronContract().test_its_options_are_those_of_its_constructor("lif")

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from spikenas import registry
 from spikenas.architecture import RESIDUALS, Architecture, InputSpec, Stage
+from spikenas.exceptions import UsageError
 from spikenas.measurement import trace_architecture
 from spikenas.nn.active_tokens import MaskedTokens, PackedTokens
 from spikenas.nn.neurons.lif import LIF
@@ -52,30 +53,41 @@ class ComponentContract:
 
     def test_the_component_names_its_source(self, name: str) -> None:
         """A reader must find the paper and the equation."""
-        assert registry.component(self.family, name).source
+        assert registry.component(self.family, name).source, f"source of {name!r} is empty"
+
+    def test_its_options_are_those_of_its_constructor(self, name: str) -> None:
+        """With the same defaults: a default is not recorded, and so must be what is built."""
+        try:
+            registry.component(self.family, name).load()
+        except UsageError as error:
+            pytest.fail(str(error))
 
     def test_the_output_has_the_promised_shape(self, name: str) -> None:
         """Also on meta tensors, where nothing is allocated."""
         with torch.device("meta"):
             on_meta = self.build(name)(torch.empty_like(self.inputs()))
 
-        assert tuple(self.build(name)(self.inputs()).shape) == self.output_shape()
-        assert tuple(on_meta.shape) == self.output_shape()
+        found, needed = tuple(self.build(name)(self.inputs()).shape), self.output_shape()
+        assert found == needed, f"the output is {found}; needed: {needed}"
+        assert tuple(on_meta.shape) == needed, f"on meta it is {tuple(on_meta.shape)}, not {needed}"
 
     def test_every_parameter_gets_a_finite_gradient(self, name: str) -> None:
         """A parameter without one would be counted and never trained."""
         module = self.build(name)
         module(self.inputs().requires_grad_()).square().sum().backward()
 
-        for parameter in module.parameters():
-            assert parameter.grad is not None
-            assert parameter.grad.isfinite().all()
+        for place, parameter in module.named_parameters():
+            grad = parameter.grad
+            assert grad is not None, f"parameter {place} has no gradient"
+            assert grad.isfinite().all(), f"the gradient of {place} is not finite: {grad}"
 
     def test_membranes_start_anew_at_every_call(self, name: str) -> None:
         """Two calls with one input give one output."""
         module, x = _firing(self.build(name)), self.inputs().double()
 
-        assert module(x).equal(module(x))
+        first, second = module(x), module(x)
+        differing = int((first != second).sum())
+        assert first.equal(second), f"{differing} of {first.numel()} values differ"
 
     def test_a_sample_does_not_depend_on_its_batch(self, name: str) -> None:
         """Released code has scanned T B steps where it meant T."""
@@ -83,13 +95,14 @@ class ComponentContract:
         axis = module(x).dim() - len(self.output_shape()) + self.output_shape().index(_B)
 
         alone = [module(x[:, i : i + 1]) for i in range(_B)]
-        torch.testing.assert_close(module(x), torch.cat(alone, axis), rtol=0, atol=1e-10)
+        _close(module(x), torch.cat(alone, axis), "a batch and its samples one by one")
 
     def test_a_trace_counts_every_parameter_once(self, name: str) -> None:
         """Costs come from leaves, so parameters may stand nowhere else."""
         workload = trace_architecture(self.architecture(name))
+        counted, have = sum(o.weights + o.biases for o in workload.operations), workload.parameters
 
-        assert sum(o.weights + o.biases for o in workload.operations) == workload.parameters
+        assert counted == have, f"its leaves count {counted} parameters, the modules have {have}"
 
 
 class CausalContract(ComponentContract):
@@ -99,7 +112,7 @@ class CausalContract(ComponentContract):
         """The first steps are the same when the later ones are never shown."""
         module, x = _firing(self.build(name)), self.inputs().double()
 
-        torch.testing.assert_close(module(x)[:2], module(x[:2]), rtol=0, atol=1e-10)
+        _close(module(x)[:2], module(x[:2]), "two steps of four, and two steps alone")
 
 
 class NeuronContract(CausalContract):
@@ -126,7 +139,8 @@ class NeuronContract(CausalContract):
 
     def test_the_output_is_zeros_and_ones(self, name: str) -> None:
         """And both occur."""
-        assert set(self.build(name)(self.inputs()).unique().tolist()) == {0.0, 1.0}
+        values = self.build(name)(self.inputs()).unique().tolist()
+        assert values == [0.0, 1.0], f"the output has the values {values[:9]}; needed: 0 and 1"
 
     def test_forward_and_gradient_are_those_of_the_definition(self, name: str) -> None:
         """Spikes are equal; gradients to 1e-12 in float64."""
@@ -137,15 +151,19 @@ class NeuronContract(CausalContract):
         (spikes * weights).sum().backward()
         (expected * weights).sum().backward()
 
-        assert spikes.equal(expected)
-        torch.testing.assert_close(fast.grad, slow.grad, rtol=0, atol=1e-12)
+        differing = int((spikes != expected).sum())
+        assert spikes.equal(expected), f"{differing} of {spikes.numel()} spikes differ"
+        assert fast.grad is not None, "the currents get no gradient"
+        assert slow.grad is not None, "the currents get no gradient from the definition"
+        _close(fast.grad, slow.grad, "gradients of forward and of definition", atol=1e-12)
 
     def test_it_is_a_leaf_that_tells_its_membranes(self, name: str) -> None:
         """One per element of a sample's step."""
         neuron, x = self.build(name), self.inputs()
 
-        assert isinstance(neuron, Leaf)
-        assert neuron.facts([x], neuron(x)).neurons == x[0, 0].numel()
+        assert isinstance(neuron, Leaf), f"{type(neuron).__name__} is no Leaf"
+        found, needed = neuron.facts([x], neuron(x)).neurons, x[0, 0].numel()
+        assert found == needed, f"facts() tells {found} membranes; needed: {needed}"
 
 
 class MixerContract(CausalContract):
@@ -198,7 +216,7 @@ class MixerContract(CausalContract):
             expected = packed.from_dense(module(x, active=masked))
             found = module(packed.from_dense(x), active=packed)
 
-        torch.testing.assert_close(found, expected, rtol=0, atol=1e-10)
+        _close(found, expected, "rows of active tokens, and masked tokens")
 
 
 class StemContract(CausalContract):
@@ -288,6 +306,12 @@ class HeadContract(ComponentContract):
     def architecture(self, name: str) -> Architecture:
         """Return a network that ends with it."""
         return _tiny(head=name)
+
+
+def _close(found: Tensor, expected: Tensor, what: str, *, atol: float = 1e-10) -> None:
+    torch.testing.assert_close(
+        found, expected, rtol=0, atol=atol, msg=lambda text: f"{what} differ: {text}"
+    )
 
 
 def _firing(module: nn.Module) -> nn.Module:

@@ -1,14 +1,17 @@
-"""What an energy model promises, on workloads of small networks with rates that are assumed."""
+"""What an energy model promises, on a small network with rates assumed and measured."""
 
 import math
 from itertools import product
 
 import pytest
+import torch
 
 from spikenas.architecture import Architecture, InputSpec, Stage
 from spikenas.exceptions import UsageError
+from spikenas.export.samples import sample_images
 from spikenas.hardware import EnergyModel, energy_model, name_of
-from spikenas.measurement import trace_architecture
+from spikenas.measurement import measure, trace_architecture
+from spikenas.nn.network import build_network
 from spikenas.workload import Workload
 
 
@@ -19,41 +22,62 @@ class EnergyModelContract:
         """Return the model."""
         raise NotImplementedError
 
-    def workload(self) -> Workload:
-        """Return a network that the model prices, without rates; convolutions alone unless told."""
-        return trace_architecture(
-            Architecture(
-                input=InputSpec(channels=1, height=8, width=8),
-                num_classes=10,
-                num_steps=2,
-                neuron="if",
-                residual="none",
-                stem="conv",
-                patch_size=2,
-                stages=(Stage(embed_dim=8, depth=1, mixer=("conv",), mlp_ratio=2.0),),
-                head="spiking",
-            )
+    def architecture(self) -> Architecture:
+        """Return a network that the model prices, convolutions alone unless told otherwise."""
+        return Architecture(
+            input=InputSpec(channels=1, height=8, width=8),
+            num_classes=10,
+            num_steps=2,
+            neuron="if",
+            residual="none",
+            stem="conv",
+            patch_size=2,
+            stages=(Stage(embed_dim=8, depth=1, mixer=("conv",), mlp_ratio=2.0),),
+            head="spiking",
         )
+
+    def workload(self) -> Workload:
+        """Return the operations of the network, without rates."""
+        return trace_architecture(self.architecture())
 
     def test_the_whole_is_the_sum_of_its_operations(self) -> None:
         """And of what flows whatever happens."""
         model, workload = self.model(), self.workload().with_rate(0.2)
         estimate = model.estimate(workload)
 
-        assert [each.name for each in estimate.operations] == [o.name for o in workload.operations]
-        assert math.isclose(sum(each.share for each in estimate.operations), 1.0) or (
-            estimate.static_uj > 0
-        )
+        names = [each.name for each in estimate.operations]
+        assert names == [operation.name for operation in workload.operations]
+        shares = sum(each.share for each in estimate.operations)
+        assert math.isclose(shares, 1.0) or estimate.static_uj > 0, f"the shares add up to {shares}"
         if model.unit == "joules":
-            assert estimate.total_uj is not None
-            assert estimate.low_uj is not None
-            parts = [each.energy_uj or 0.0 for each in estimate.operations]
-            assert math.isclose(estimate.total_uj, sum(parts) + estimate.static_uj)
-            assert 0 < estimate.low_uj <= estimate.total_uj < math.inf
+            low, total = estimate.low_uj, estimate.total_uj
+            assert low is not None, "low_uj is None"
+            assert total is not None, "total_uj is None"
+            parts = sum(each.energy_uj or 0.0 for each in estimate.operations) + estimate.static_uj
+            assert math.isclose(total, parts), f"total_uj = {total}, its parts add up to {parts}"
+            assert 0 < low <= total < math.inf, (
+                f"low_uj = {low}, total_uj = {total}; needed: 0 < low_uj <= total_uj"
+            )
         else:
-            assert estimate.total_uj is None
-            assert estimate.score is not None
-            assert estimate.score > 0
+            total, score = estimate.total_uj, estimate.score
+            assert total is None, f"a score has no joules, but total_uj = {total}"
+            assert score is not None, "score is None"
+            assert score > 0, f"score = {score}; needed: above 0"
+
+    def test_a_measured_network_has_a_price(self) -> None:
+        """As in a search; operations without multiply-accumulates have no measured rates."""
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            network = build_network(self.architecture())
+            images = sample_images(network.architecture)
+        measured = measure(network, [(images, torch.zeros(len(images)))]).workload
+
+        estimate = self.model().estimate(measured)
+
+        assert estimate.rates == "measured", f"rates = {estimate.rates!r}"
+        cost = estimate.score if self.model().unit == "score" else estimate.total_uj
+        assert cost is not None, "the measured network has no price"
+        assert 0 <= cost < math.inf, f"the measured network costs {cost}"
 
     def test_more_spikes_never_cost_less(self) -> None:
         """Energy is searched for; a model that rewards spikes would lead astray."""
@@ -62,9 +86,10 @@ class EnergyModelContract:
         given = (each.score if model.unit == "score" else each.total_uj for each in estimates)
         costs = [cost for cost in given if cost is not None]
 
-        assert len(costs) == len(estimates)
-        assert costs == sorted(costs)
-        assert costs[0] < costs[-1]
+        told = f"rates 0, 0.1, 0.5, 1 cost {costs}"
+        assert len(costs) == len(estimates), told
+        assert costs == sorted(costs), f"{told}; needed: never less"
+        assert costs[0] < costs[-1], f"{told}; needed: more in the end"
 
     def test_every_setting_gives_an_estimate_or_says_why_not(self) -> None:
         """A knob that does nothing, or ends in an error of Python, misleads."""
@@ -72,7 +97,8 @@ class EnergyModelContract:
         for settings in product(*model.knobs.values()):
             chosen = dict(zip(model.knobs, settings, strict=True))
             if model.objection(workload, chosen) is None:
-                assert model.estimate(workload, **chosen).settings == chosen
+                found = model.estimate(workload, **chosen).settings
+                assert found == chosen, f"settings {chosen} give an estimate of {found}"
             else:
                 with pytest.raises(UsageError):
                     model.estimate(workload, **chosen)
@@ -84,8 +110,10 @@ class EnergyModelContract:
         """Every constant and every choice, in words."""
         assumptions = self.model().estimate(self.workload().with_rate(0.2)).assumptions
 
-        assert assumptions
-        assert all(text.strip() for text in assumptions)
+        needed = f"needed: a tuple of texts, found {assumptions!r}"
+        assert isinstance(assumptions, tuple), needed
+        assert assumptions, needed
+        assert all(isinstance(text, str) and text.strip() for text in assumptions), needed
 
     def test_rates_that_nobody_knows_are_refused(self) -> None:
         """An invented rate would be an invented energy."""
@@ -95,5 +123,6 @@ class EnergyModelContract:
     def test_another_process_finds_it_by_its_name(self) -> None:
         """Workers get the name, and so does the record."""
         model = self.model()
+        found = energy_model(name_of(model), model.toml)
 
-        assert energy_model(name_of(model), model.toml) == model
+        assert found == model, f"{name_of(model)!r} gives {found}, not {model}"

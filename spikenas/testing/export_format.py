@@ -5,10 +5,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch import Tensor
 
 from spikenas.architecture import Architecture, InputSpec, Stage
 from spikenas.exceptions import InfeasibleError
 from spikenas.export.formats import ExportFormat
+from spikenas.export.samples import sample_images
 from spikenas.nn.network import SpikingTransformer, build_network
 from spikenas.preprocessing import Preprocessing
 
@@ -55,25 +57,39 @@ class ExportFormatContract:
             try:
                 form.write(network, path, pixels=pixels)
             except InfeasibleError:
-                assert not path.exists()
+                assert not path.exists(), f"{path.name} is left of a network that is refused"
             else:
-                assert path.stat().st_size > 0
+                assert path.is_file(), f"write() wrote no {path.name}"
+                assert path.stat().st_size > 0, f"{path.name} is empty"
                 written += 1
 
-        assert written
+        assert written, "every network is refused"
 
     def test_the_network_stays_as_it_was(self, tmp_path: Path) -> None:
         """Its weights, its mode, and what it answers."""
         form, network = self.format(), self.networks()[0]
         before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+        images = sample_images(network.architecture)
+        logits = _logits(network, images)
         form.write(network, tmp_path / form.file)
 
-        assert not network.training
-        assert all(tensor.equal(before[name]) for name, tensor in network.state_dict().items())
+        assert not network.training, "write() leaves the network in training mode"
+        after = network.state_dict()
+        changed = [name for name in before if not before[name].equal(after[name])]
+        assert not changed, f"write() changes {', '.join(changed)}"
+        difference = float((_logits(network, images) - logits).abs().max())
+        assert difference == 0, f"the logits differ by {difference:g} after write()"
 
     def test_its_file_has_a_plain_name(self) -> None:
         """It lies beside the weights of an export."""
-        assert Path(self.format().file).name == self.format().file
+        file = self.format().file
+        assert Path(file).name == file, f"file = {file!r}; needed: a name without folders"
+
+
+def _logits(network: SpikingTransformer, images: Tensor) -> Tensor:
+    with torch.no_grad():
+        logits: Tensor = network(images)
+    return logits
 
 
 def _network(architecture: Architecture) -> SpikingTransformer:

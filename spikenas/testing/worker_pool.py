@@ -30,14 +30,17 @@ class WorkerPoolContract:
                 pool.submit(_job(name))
             outcomes = [pool.next_result(_WAIT_S) for _ in range(3)]
 
-            assert sorted(outcome.job_id for outcome in outcomes if outcome) == ["a", "b", "c"]
-            assert pool.next_result(0.1) is None
+            done = sorted(outcome.job_id for outcome in outcomes if outcome)
+            assert done == ["a", "b", "c"], f"jobs a, b, c were submitted; {done} came back"
+            more = pool.next_result(0.1)
+            assert more is None, f"a fourth outcome came back for three jobs: {more}"
         for outcome in outcomes:
             assert outcome is not None
             assert outcome.state is State.COMPLETE, outcome.error
-            assert outcome.worker
-            assert outcome.evaluation is not None
-        assert len({o.evaluation.accuracy for o in outcomes if o and o.evaluation}) == 1
+            assert outcome.worker, f"the outcome of job {outcome.job_id} names no worker"
+            assert outcome.evaluation is not None, f"job {outcome.job_id} has no evaluation"
+        scores = {o.evaluation.accuracy for o in outcomes if o and o.evaluation}
+        assert len(scores) == 1, f"equal jobs have the accuracies {scores}"
 
     def test_weights_cross_both_ways(self) -> None:
         """A training gives them, a test of them scores what they score."""
@@ -45,9 +48,9 @@ class WorkerPoolContract:
             trained = _run(pool, _job("train"))
             tested = _run(pool, replace(_job("test"), kind="test", weights=trained.weights))
 
-        assert trained.weights
+        assert trained.weights, "the training gave no weights"
         assert tested.state is State.COMPLETE, tested.error
-        assert tested.test_accuracy is not None
+        assert tested.test_accuracy is not None, "the test has no test_accuracy"
 
     def test_samples_of_the_user_s_own_reach_the_worker(self) -> None:
         """No file has them: they travel beside the job, in ``job.data.own.arrays``."""
@@ -66,15 +69,15 @@ class WorkerPoolContract:
             failed = _run(pool, replace(_job("none"), data_sha256="0" * 64))
             after = _run(pool, _job("after"))
 
-        assert failed.state is State.FAILED
-        assert failed.fault == "data"
-        assert failed.error
+        assert failed.state is State.FAILED, f"state = {failed.state}"
+        assert failed.fault == "data", f"fault = {failed.fault!r}"
+        assert failed.error, "the outcome has no error text"
         assert after.state is State.COMPLETE, after.error
 
     def test_closing_twice_is_closing_once(self) -> None:
         """Whoever opened it may close it in more than one place."""
         pool = self.pool()
-        assert pool.num_workers >= 1
+        assert pool.num_workers >= 1, f"num_workers = {pool.num_workers}"
         pool.close()
         pool.close()
 

@@ -264,9 +264,13 @@ def rate_of(operation: Operation, operand: int = 0) -> float:
     """Return the rate of an input; raises UsageError, naming place and cure, if it is unknown."""
     rate = operation.inputs[operand].spike_rate
     if rate is None:
-        raise UsageError(
-            f"operation {operation.name!r} does not know the spike rate of its input; "
+        cure = (
             "measure the network, or assume a rate with Workload.with_rate"
+            if operation.macs or operation.neurons
+            else "it has no multiply-accumulates, so none is measured: do not ask for it"
+        )
+        raise UsageError(
+            f"operation {operation.name!r} does not know the spike rate of its input; {cure}"
         )
     return rate
 
@@ -285,7 +289,10 @@ def events_of(operation: Operation) -> float:
     """Return the multiply-accumulates with two non-zero factors: counted, or else expected.
 
     The expectation is the product of the rates, as if the spikes of two operands were independent.
+    It is 0 without multiply-accumulates, for which no rate is measured.
     """
+    if operation.macs == 0:
+        return 0.0
     if operation.events is not None:
         return operation.events
     rate = 1.0

@@ -9,6 +9,7 @@ import spikenas
 from spikenas import export
 from spikenas.exceptions import UnknownNameError, UsageError
 from spikenas.export.formats import FORMATS, ExportFormat, format_of
+from spikenas.nn.network import SpikingTransformer
 from spikenas.testing import ExportFormatContract
 
 LAB = """
@@ -65,6 +66,21 @@ class TestOurs(ExportFormatContract):
 class TestOfAPackage(ExportFormatContract):
     def format(self) -> ExportFormat:
         return format_of("listing")
+
+
+def test_a_format_that_changes_what_a_network_answers_is_found(tmp_path: Path) -> None:
+    class Hooking:
+        file, packages = "hooked.txt", ()
+
+        def write(self, network: SpikingTransformer, path: Path, *, pixels: bool = False) -> None:
+            network.register_forward_hook(lambda module, inputs, logits: logits + 1)
+
+    class Contract(ExportFormatContract):
+        def format(self) -> ExportFormat:
+            return Hooking()
+
+    with pytest.raises(AssertionError, match=r"the logits differ by 1 after write\(\)"):
+        Contract().test_the_network_stays_as_it_was(tmp_path)
 
 
 @pytest.mark.usefixtures("lab")

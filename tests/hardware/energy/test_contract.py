@@ -1,6 +1,7 @@
 """The contract of energy models, for ours and for one that a package of another brings."""
 
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from spikenas.testing import EnergyModelContract
 LAB = """
 from dataclasses import dataclass
 from spikenas.hardware import Cost, EnergyModel
-from spikenas.hardware.energy.model import events_of
+from spikenas.hardware.energy.model import events_of, rate_of
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PerEvent(EnergyModel):
@@ -25,6 +26,14 @@ class PerEvent(EnergyModel):
 
     def assumptions(self, workload, settings):
         return ("one picojoule an event (lab book, page 12)",)
+
+class InOneText(PerEvent):
+    def assumptions(self, workload, settings):
+        return "one picojoule an event"
+
+class OfEveryRate(PerEvent):
+    def costs(self, workload, settings):
+        return [Cost(terms={"event": (1.0, 1.0 + rate_of(o))}) for o in workload.operations]
 
 MODEL = PerEvent(name="lab", title="The laboratory's board")
 NOTHING = 3
@@ -62,6 +71,38 @@ class TestOurs(EnergyModelContract):
 class TestOfAPackage(EnergyModelContract):
     def model(self) -> EnergyModel:
         return energy_model("lab")
+
+
+@pytest.mark.usefixtures("lab")
+@pytest.mark.parametrize(
+    ("broken", "promise", "error", "message"),
+    [
+        (
+            "InOneText",
+            "test_it_says_what_it_assumes",
+            AssertionError,
+            "a tuple of texts, found 'one picojoule an event'",
+        ),
+        (
+            "OfEveryRate",
+            "test_a_measured_network_has_a_price",
+            UsageError,
+            r"norm' does not know the spike rate .* has no multiply-accumulates, so none is meas",
+        ),
+    ],
+)
+def test_a_model_that_breaks_a_promise_is_told_which(
+    broken: str, promise: str, error: type[Exception], message: str
+) -> None:
+    made = getattr(import_module("lab_energy"), broken)(name="lab", title="Broken")
+
+    class Contract(EnergyModelContract):
+        def model(self) -> EnergyModel:
+            model: EnergyModel = made
+            return model
+
+    with pytest.raises(error, match=message):
+        getattr(Contract(), promise)()
 
 
 def test_a_broken_entry_point_is_named_when_it_is_asked_for_and_never_before(lab: str) -> None:
