@@ -177,7 +177,7 @@ def _origin(spec: DataSpec, info: DataInfo, content: str) -> dict[str, object]:
         "num_steps": spec.num_steps,
         "binning": spec.binning,
         "split_seed": spec.split_seed,
-        "code": sources((__name__,)),
+        "code": sources(filter(None, (__name__, spec.plugin))),
     }
 
 

@@ -59,12 +59,18 @@ class _Checked:
 
     def files(self, folder: Path) -> list[Path]:
         with blamed(self._entry, "fails in files", DataError):
-            return [Path(path) for path in self._source.files(folder)]
+            files = [Path(path) for path in self._source.files(folder)]
+        if not files:
+            self._refuse("files lists none; needed: all that is read, whose bytes identify data")
+        return files
 
     def read(self, folder: Path, image_size: int | None) -> Arrays:
         survey = self.survey(folder, image_size)
         with blamed(self._entry, "fails in read", DataError):
-            arrays = Arrays(*self._source.read(folder, image_size))
+            found = self._source.read(folder, image_size)
+            arrays = Arrays(*found) if isinstance(found, tuple) else None
+        if arrays is None:
+            self._refuse(f"read gives {in_short(found)}; needed: Arrays")
         for part, number, images, labels in (
             ("train", survey.num_train, arrays.train_images, arrays.train_labels),
             ("test", survey.num_test, arrays.test_images, arrays.test_labels),

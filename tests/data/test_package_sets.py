@@ -3,9 +3,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 from lab_data_set import LAB, install, write_stripes
 
+from spikenas import code as source_code
 from spikenas.data import DataSpec, describe, fingerprint, load, names
+from spikenas.data.loading import _load
 from spikenas.exceptions import DataError, UnknownNameError
 
 
@@ -17,6 +20,7 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Pa
     root.mkdir()
     monkeypatch.syspath_prepend(site)
     monkeypatch.delitem(sys.modules, "lab_stripes", raising=False)
+    source_code.refresh()  # as a new process would
     write_stripes(root)
 
     def make(code: str = LAB, **options: str) -> Path:
@@ -64,6 +68,20 @@ def test_one_byte_of_its_files_gives_another_fingerprint(package: Callable[..., 
     (root / "stripes.bin").write_bytes(bytes(48 * 64))
 
     assert fingerprint(spec(root)) != before
+
+
+def test_once_its_source_is_edited_its_images_are_read_again(
+    package: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = package()
+    before = load(spec(root)).train.images
+    monkeypatch.delitem(sys.modules, "lab_stripes")
+    edited = LAB.replace("noise // 4", "255 - noise // 4")
+    (tmp_path / "site" / "lab_stripes.py").write_text(edited)
+    source_code.refresh()
+    _load.cache_clear()
+
+    assert not torch.equal(load(spec(root)).train.images, before)
 
 
 def test_a_record_names_no_module_that_an_entry_point_does_not(
@@ -123,6 +141,8 @@ def test_an_unknown_name_is_answered_with_those_of_packages_too(
         ),
         (LAB.replace("(images[:40]", "(images[:40] / 2"), "Stripes", "train images of float64"),
         (LAB.replace("return Arrays", "return len"), "Stripes", "fails in read: TypeError"),
+        (LAB.replace("return Arrays", "Arrays"), "Stripes", "read gives None; needed: Arrays"),
+        (LAB.replace("return [folder", "return [] and [folder"), "Stripes", "files lists none"),
     ],
 )
 def test_a_broken_one_is_named_with_its_package_and_what_it_did(
