@@ -205,6 +205,11 @@ def _in_8_bits(
     """Return the samples as uint8, the labels, what they were, and how much rounding changed."""
     is_events = images.ndim == 5
     if images.dtype == np.uint8:
+        if not is_events and images.max() == 1:
+            raise DataError(
+                f"{name} has images of uint8 from 0 to 1, where white is 255; give images * 255, "
+                "or floats in 0..1"
+            )
         return np.ascontiguousarray(images), labels, "counts" if is_events else "uint8", 0.0
     if images.dtype.kind != "f" and not is_events:
         raise DataError(

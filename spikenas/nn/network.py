@@ -62,9 +62,9 @@ class SpikingTransformer(nn.Module):
         """Return the index of the most likely class, int64 [B], in evaluation mode.
 
         ``images`` are uint8, or floats in 0..1, [B, C, H, W] or [C, H, W], or counts of events
-        [B, T, 2, H, W], as tensors or NumPy arrays. They are resized and normalised as in the
-        search; call ``network(images)`` for images that are already normalised. The names of the
-        classes are in ``classes``, if known.
+        [B, T, 2, H, W], as tensors or NumPy arrays. They are rounded to 8 bits, resized and
+        normalised as in the search; call ``network(images)`` for images that are already
+        normalised. The names of the classes are in ``classes``, if known.
         """
         given = prepared(images, self.preprocessing)
         place = next(self.parameters())

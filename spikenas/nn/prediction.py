@@ -34,7 +34,7 @@ def prepared(images: object, how: Preprocessing | None) -> Tensor:
         x = _rgb(x)
     if tuple(x.shape[-2:]) != (how.height, how.width):
         x = _resized(x, how)
-    return normalised(x.float() if x.dtype == torch.uint8 else _in_255(x), how)
+    return normalised(_whole(x).float(), how)
 
 
 class FromPixels(nn.Module):
@@ -84,6 +84,8 @@ def _check(x: Tensor, how: Preprocessing, rank: int, given: list[int]) -> None:
     if is_events:
         if x.is_complex() or x.dtype == torch.bool or not x.isfinite().all() or (x < 0).any():
             raise UsageError("events must be finite counts per pixel, none below 0")
+        if x.is_floating_point() and (x != x.round()).any():
+            raise UsageError("events have counts that are not whole; give them without normalising")
         return
     if x.dtype == torch.uint8:
         return
@@ -133,7 +135,8 @@ def _smaller(x: Tensor, how: Preprocessing) -> Tensor:
 
 
 def _whole(x: Tensor) -> Tensor:
-    return x if x.dtype == torch.uint8 else (x.float() * 255).round().to(torch.uint8)
+    """Round floats in 0..1 to 8 bits, as the search keeps all images."""
+    return x if x.dtype == torch.uint8 else (x.double() * 255).round().to(torch.uint8)
 
 
 def _in_255(x: Tensor) -> Tensor:

@@ -279,6 +279,10 @@ PICTURE = Image.fromarray(IMAGES[0, 0].numpy())
         ((IMAGES[:0], LABELS[:0]), "train has no samples"),
         ((IMAGES, LABELS[:-1]), r"shape \[40, 1, 8, 8\] and labels of shape \[39\]"),
         ((IMAGES.long(), LABELS), r"images of int64; needed: uint8 .*images\.to\(torch\.uint8\)"),
+        (
+            (IMAGES % 2, LABELS),
+            r"images of uint8 from 0 to 1, where white is 255; give images \* 255",
+        ),
         ((IMAGES > 9, LABELS), "images of bool; needed: uint8"),
         ((IMAGES.cfloat(), LABELS), "the images are of complex64"),
         ((IMAGES.float(), LABELS), r"sample 0 goes from .* to 25\d; needed: floats in 0..1"),

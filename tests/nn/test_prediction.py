@@ -9,7 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
-from spikenas.data import DataSpec, describe, load, preprocessing_of
+from spikenas.data import DataSpec, OwnData, describe, load, preprocessing_of
 from spikenas.data.binning import binned
 from spikenas.exceptions import UsageError
 from spikenas.nn.prediction import prepared
@@ -26,6 +26,19 @@ def test_pixels_become_the_very_batches_of_the_search(as_given):
     found = prepared(as_given(part.images), HOW)
 
     assert torch.equal(found, part.normalised(part.images))
+
+
+def test_floats_are_rounded_to_8_bits_as_the_search_rounds_a_users_own():
+    images = torch.rand(
+        (40, 1, 8, 8), generator=torch.Generator().manual_seed(0), dtype=torch.double
+    )
+    spec = OwnData(train=(images, torch.arange(40) % 2)).spec()
+    part = load(spec).validation
+
+    found = prepared(images, preprocessing_of(spec, describe(spec)))
+
+    every = {image.numpy().tobytes() for image in found}
+    assert all(image.numpy().tobytes() in every for image in part.normalised(part.images))
 
 
 @pytest.mark.parametrize(
@@ -135,6 +148,7 @@ def test_counts_of_events_are_given_as_they_are_or_added_up_from_the_pixels_of_t
         (torch.zeros(1, 3, 2, 6, 6), "or at the camera's 12x12 pixels"),
         (torch.full((1, 3, 2, 5, 5), -1.0), "none below 0"),
         (torch.full((1, 3, 2, 5, 5), float("inf")), "finite counts"),
+        (torch.full((1, 3, 2, 5, 5), 0.5), "counts that are not whole"),
     ],
 )
 def test_events_of_another_kind_are_refused(events, message):
