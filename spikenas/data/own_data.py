@@ -5,6 +5,7 @@ What is given is read once, checked whole, and kept as 8-bit arrays; see `spiken
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,8 @@ Part = Dataset[Any] | Sequence[Any]
 _LEAST_STD = 1 / 255
 _CHUNK = 1024
 _SHARE = 0.1
+_NAME = "own"
+_SETTINGS = ("name", "image_size", "train_subset", "split_seed")
 _FORMS = (
     "needed: the name of a data set, a DataSpec, an OwnData, (train, validation), or (train, "
     "validation, test), where each part is a map-style Dataset or (images, labels), validation may "
@@ -57,7 +60,7 @@ class OwnData:
     validation: Part | float | None = None
     test: Part | None = None
     classes: Sequence[str] | None = None
-    name: str = "own"
+    name: str = _NAME
     image_size: int | None = None
     train_subset: int | None = None
     split_seed: int = 0
@@ -68,13 +71,14 @@ class OwnData:
         Raises DataError, a UsageError, naming the part and the first sample that is wrong.
         """
         share = _SHARE if self.validation is None else self.validation
-        if isinstance(share, int | float) and not 0 < share <= 0.5:
+        share = float(share) if isinstance(share, Real) else share
+        if isinstance(share, float) and not 0 < share <= 0.5:
             raise DataError(
-                f"validation = {share}; as a share of the training samples it must be above 0 and "
-                "at most 0.5"
+                f"validation = {share:g}; as a share of the training samples it must be above 0 "
+                "and at most 0.5"
             )
         parts = {"train": read_part(self.train, "train")}
-        if not isinstance(share, int | float):
+        if not isinstance(share, float):
             parts["validation"] = read_part(share, "validation")
         if self.test is not None:
             parts["test"] = read_part(self.test, "test")
@@ -84,7 +88,7 @@ class OwnData:
             name=self.name,
             image_size=self.image_size,
             train_subset=self.train_subset,
-            validation_fraction=share if isinstance(share, int | float) else _SHARE,
+            validation_fraction=share if isinstance(share, float) else _SHARE,
             split_seed=self.split_seed,
             own=OwnSamples.of(_survey(parts, classes), _arrays(parts)),
         )
@@ -131,6 +135,23 @@ def data_spec(data: Data, **changes: Any) -> DataSpec:
         raise DataError("data_root is where the files of a named data set lie; leave it out")
     spec: DataSpec = data.spec()
     return replace(spec, **changes) if changes else spec
+
+
+def given_settings(data: Data) -> dict[str, Any]:
+    """Return the settings that ``data`` of the user's own has beside its samples, by `DataSpec`.
+
+    Those that are left at their defaults are left out.
+    """
+    if isinstance(data, str | Path):
+        return {}
+    data = data if isinstance(data, DataSpec | OwnData) else _own(data)
+    found = {name: getattr(data, name) for name in _SETTINGS}
+    found = {name: value for name, value in found.items() if value not in (None, 0, _NAME)}
+    if isinstance(data, OwnData) and isinstance(data.validation, Real):
+        found["validation_fraction"] = float(data.validation)
+    if isinstance(data, DataSpec) and data.validation_fraction != _SHARE:
+        found["validation_fraction"] = data.validation_fraction
+    return found
 
 
 def _own(data: Part) -> OwnData:

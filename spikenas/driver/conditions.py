@@ -6,6 +6,7 @@ from dataclasses import replace
 from spikenas import code
 from spikenas import data as data_sets
 from spikenas.data import Data, DataInfo, DataSpec, data_spec
+from spikenas.data.own_data import given_settings
 from spikenas.exceptions import UsageError
 from spikenas.search_space import SearchSpace
 from spikenas.settings import SearchSettings, code_of
@@ -53,7 +54,8 @@ def read_all(space: SearchSpace, data: DataSpec, settings: SearchSettings) -> No
 def given_again(run: str, begun: DataSpec, data: Data | None) -> DataSpec:
     """Return the data of a run with the samples of the user's own, which no store keeps.
 
-    Whether they are those that the run was begun with, is for `changes` to say.
+    Whether they are those that the run was begun with, is for `changes` to say. Settings that come
+    with them and contradict the run are refused.
     """
     if begun.own is None:
         if data is not None:
@@ -73,6 +75,13 @@ def given_again(run: str, begun: DataSpec, data: Data | None) -> DataSpec:
             f"run {run!r} was begun with data of your own, {begun.name!r}; give the same, not the "
             "data set of a name"
         )
+    for setting, value in given_settings(data).items():
+        then = getattr(begun, setting)
+        if value != then:
+            raise UsageError(
+                f"data has {setting} = {value!r}, but run {run!r} was begun with {then!r}; give "
+                "the same, or leave it out"
+            )
     return replace(begun, own=own)
 
 

@@ -15,8 +15,9 @@ from torch.utils.data import TensorDataset
 import spikenas
 from spikenas import driver
 from spikenas.cli import main
-from spikenas.data import OwnData
+from spikenas.data import OwnData, data_spec
 from spikenas.driver import Progress
+from spikenas.driver.conditions import given_again
 from spikenas.evaluation import State
 from spikenas.exceptions import DataError, UsageError
 from spikenas.store import Run, Store
@@ -160,6 +161,32 @@ def test_a_run_is_not_resumed_without_its_data(
     with pytest.raises(UsageError, match=message):
         driver.resume("mine", store=url, data=data)
     assert Store.open(url).run("mine").status == "interrupted"
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        ((TRAIN, 0.2, TEST), "validation_fraction = 0.2, but run 'mine' was begun with 0.1"),
+        ({"name": "stripes"}, "name = 'stripes', but run 'mine' was begun with 'own'"),
+        ({"image_size": 16}, "image_size = 16, but run 'mine' was begun with None"),
+        ({"train_subset": 50}, "train_subset = 50, but run 'mine' was begun with 60"),
+        ({"split_seed": 1}, "split_seed = 1, but run 'mine' was begun with 0"),
+    ],
+)
+def test_settings_that_contradict_the_run_are_refused(data: Any, message: str) -> None:
+    begun = data_spec(DATA, train_subset=60)
+    if isinstance(data, dict):
+        data = OwnData(train=TRAIN, test=TEST, **data)
+
+    with pytest.raises(UsageError, match=message):
+        given_again("mine", begun, data)
+
+
+@pytest.mark.parametrize("data", [DATA, (TRAIN, None, TEST), OwnData(train=TRAIN, test=TEST)])
+def test_settings_that_are_left_out_are_those_of_the_run(data: Any) -> None:
+    begun = data_spec(DATA, train_subset=60, split_seed=1)
+
+    assert given_again("mine", begun, data) == begun
 
 
 def test_other_data_begin_a_new_generation_where_that_is_accepted(search: Search, url: str) -> None:
