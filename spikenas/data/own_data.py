@@ -3,7 +3,8 @@
 What is given is read once, checked whole, and kept as 8-bit arrays; see `spikenas.data.own_part`.
 """
 
-from collections.abc import Mapping, Sequence
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from numbers import Real
 from pathlib import Path
@@ -13,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
-from spikenas.data.own_part import OwnPart, is_array, is_pair_of_arrays, read_part
+from spikenas.data.own_part import OwnPart, is_array, is_pair_of_arrays, misread, read_part
 from spikenas.data.own_samples import OwnSamples
 from spikenas.data.source import Arrays, Survey
 from spikenas.data.spec import DataSpec
@@ -83,36 +84,48 @@ class OwnData:
         if self.test is not None:
             parts["test"] = read_part(self.test, "test")
         _refuse_unlike(parts)
-        classes = self._classes(parts)
+        classes, note = self._classes(parts)
         return DataSpec(
             name=self.name,
             image_size=self.image_size,
             train_subset=self.train_subset,
             validation_fraction=share if isinstance(share, float) else _SHARE,
             split_seed=self.split_seed,
-            own=OwnSamples.of(_survey(parts, classes), _arrays(parts)),
+            own=OwnSamples.of(_survey(parts, classes, note), _arrays(parts)),
         )
 
-    def _classes(self, parts: Mapping[str, OwnPart]) -> tuple[str, ...]:
-        """Return the names of the classes, or of their numbers; refuse labels beyond them."""
+    def _classes(self, parts: Mapping[str, OwnPart]) -> tuple[tuple[str, ...], str]:
+        """Return the names of the classes, or their numbers, and a note if names are left out.
+
+        Labels beyond the names are refused.
+        """
         highest, part = max((int(each.labels.max()), name) for name, each in parts.items())
-        given = self.classes
+        note = ""
+        given: Any = self.classes
         if given is None:
             given = getattr(self.train, "classes", None)
             if not isinstance(given, tuple | list) or len(given) <= highest:
+                if isinstance(given, tuple | list):
+                    note = (
+                        f"the classes of train have {len(given)} names, but labels go up to "
+                        f"{highest}, so classes are named by number; name them by OwnData(classes=)"
+                    )
                 _refuse_gaps(parts["train"].labels, highest)
                 given = [str(label) for label in range(highest + 1)]
-        if isinstance(given, str) or not all(isinstance(each, str) for each in given):
+        given = given.tolist() if isinstance(given, np.ndarray) else given
+        is_list = isinstance(given, Sequence) and not isinstance(given, str)
+        if not is_list or not all(isinstance(each, str) for each in given):
             raise DataError(f"classes = {in_short(given)}; needed: a list of names by label")
         if len(set(given)) != len(given):
             raise DataError(f"classes = {in_short(given)} has a name twice")
         if highest >= len(given):
             raise DataError(
-                f"{part} has label {highest}, but {len(given)} classes are 0 to {len(given) - 1}"
+                f"{part} has label {highest}, but classes has {len(given)} of the {highest + 1} "
+                f"names needed, one for each label from 0 to {highest}"
             )
         if len(given) < 2:
             raise DataError(f"train has {len(given)} class; two are the least")
-        return tuple(given)
+        return tuple(given), note
 
 
 Data = str | Path | DataSpec | OwnData | Part
@@ -158,6 +171,8 @@ def _own(data: Part) -> OwnData:
     """Return tuples and Datasets as what they stand for."""
     if isinstance(data, Dataset) or is_pair_of_arrays(data):
         return OwnData(train=data)
+    if hint := misread(data):
+        raise DataError(f"data = {in_short(data)}; {hint}")
     if isinstance(data, tuple | list) and len(data) in (2, 3) and not any(map(is_array, data)):
         return OwnData(**dict(zip(("train", "validation", "test"), data, strict=False)))
     raise DataError(f"data = {in_short(data)}; {_FORMS}")
@@ -188,7 +203,23 @@ def _refuse_gaps(labels: NDArray[np.int64], highest: int) -> None:
         )
 
 
-def _survey(parts: Mapping[str, OwnPart], classes: tuple[str, ...]) -> Survey:
+def _repeated(parts: Mapping[str, OwnPart]) -> Iterator[str]:
+    """Yield a note on each part that has samples of the training part, to the byte."""
+    others = {name: part for name, part in parts.items() if name != "train"}
+    known = {_digest(sample) for sample in parts["train"].images} if others else set()
+    for name, part in others.items():
+        if number := sum(_digest(sample) in known for sample in part.images):
+            yield (
+                f"{number} of {len(part.images)} samples of {name} are in train too, to the byte, "
+                "so its accuracy is not that of new samples; leave them out of one of the two"
+            )
+
+
+def _digest(sample: NDArray[np.uint8]) -> bytes:
+    return hashlib.blake2b(np.ascontiguousarray(sample).data, digest_size=16).digest()
+
+
+def _survey(parts: Mapping[str, OwnPart], classes: tuple[str, ...], note: str) -> Survey:
     train = parts["train"]
     *steps, channels, height, width = train.images.shape[1:]
     is_events = train.kind == "events"
@@ -197,7 +228,7 @@ def _survey(parts: Mapping[str, OwnPart], classes: tuple[str, ...]) -> Survey:
         mean, std = _mean_and_std(train.images)
     sizes = {name: len(part.labels) for name, part in parts.items()}
     rounding = max(part.rounding for part in parts.values())
-    note = (
+    rounded = (
         f"images of floats are kept in 8 bits; the largest change is {rounding:.2g} of 0..1"
         if rounding > 1e-6
         else ""
@@ -216,7 +247,7 @@ def _survey(parts: Mapping[str, OwnPart], classes: tuple[str, ...]) -> Survey:
         mean=mean,
         std=std,
         num_steps=tuple(steps),
-        notes=tuple(filter(None, [note])),
+        notes=tuple(filter(None, [note, rounded, *_repeated(parts)])),
     )
 
 

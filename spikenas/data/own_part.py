@@ -59,6 +59,31 @@ def is_pair_of_arrays(value: object) -> bool:
     return is_array(images) and (is_array(labels) or _is_list_of_labels(labels))
 
 
+def misread(given: object) -> str:
+    """Return what to give instead of what is often taken for a part, else nothing."""
+    if isinstance(given, torch.utils.data.DataLoader):
+        return "it has batches, not samples; give its Dataset: loader.dataset"
+    if isinstance(given, torch.utils.data.IterableDataset):
+        return (
+            "its samples have no index; give a map-style Dataset, or collect the samples in "
+            "tensors (images, labels)"
+        )
+    given = given if isinstance(given, tuple | list) else [given]
+    if any(hasattr(each, "to_numpy") for each in given):
+        return "a column of a table is no array; give column.to_numpy()"
+    if len(given) == 2 and _is_list_of_images(given[0]) and not is_pair_of_arrays(given[0]):
+        return (
+            "a list of images is no array; give np.stack(images) of arrays, torch.stack(images) of "
+            "tensors, or a list of pairs: list(zip(images, labels))"
+        )
+    if len(given) > 2 and is_array(given[0]) and is_array(given[1]):
+        return (
+            "images and labels of a part are a pair: ((X, y), (X_validation, y_validation)), or "
+            "((X, y), 0.1, (X_test, y_test)) where 0.1 is the share to hold out"
+        )
+    return ""
+
+
 def read_part(given: object, name: str) -> OwnPart:
     """Read and check the samples of one part; ``name`` is how errors call it.
 
@@ -66,16 +91,18 @@ def read_part(given: object, name: str) -> OwnPart:
     """
     if is_pair_of_arrays(given):
         assert isinstance(given, tuple | list)
-        images, labels = _array(given[0]), _array(given[1])
-        if images.dtype.kind not in "uifb" or labels.dtype == object:
-            raise DataError(
-                f"{name}: the images are of {images.dtype} and the labels of {labels.dtype}; "
-                f"{_NEEDED}"
-            )
-        if len(images.shape) < 2 or labels.ndim == 0 or len(images) != len(labels):
+        images, labels = (_array(each, name) for each in given)
+        if images.dtype.kind not in "uifb":
+            raise DataError(f"{name}: the images are of {images.dtype}; {_NEEDED}")
+        if images.ndim < 2 or labels.ndim == 0:
             raise DataError(
                 f"{name} has images of shape {[*images.shape]} and labels of shape "
                 f"{[*labels.shape]}; {_NEEDED}"
+            )
+        if len(images) != len(labels):
+            raise DataError(
+                f"{name} has {len(images)} images, but {len(labels)} labels; give one label for "
+                "each image"
             )
     else:
         images, labels = _read_dataset(given, name)
@@ -87,11 +114,8 @@ def read_part(given: object, name: str) -> OwnPart:
 
 def _read_dataset(given: Any, name: str) -> tuple[NDArray[Any], NDArray[Any]]:
     """Read every item of a map-style Dataset."""
-    if isinstance(given, torch.utils.data.IterableDataset | torch.utils.data.DataLoader):
-        raise DataError(
-            f"{name} is {in_short(given)}, whose samples have no index; give a map-style Dataset, "
-            "or collect the samples in tensors (images, labels)"
-        )
+    if hint := misread(given):
+        raise DataError(f"{name} = {in_short(given)}; {hint}")
     if isinstance(given, str | bytes | dict) or not (
         hasattr(given, "__getitem__") and hasattr(given, "__len__")
     ):
@@ -140,15 +164,16 @@ def _item(given: Any, index: int, name: str) -> tuple[NDArray[Any], Any]:
             )
         label = label.item()
     if isinstance(label, bool | float) or not isinstance(label, int | np.integer):
-        raise DataError(f"{name}: item {index} has label {in_short(label)}; needed: a whole number")
+        raise DataError(f"{name}: item {index} has label {in_short(label)}; {_cure(label)}")
     if isinstance(image, Image.Image):
         return _of_pillow(image, f"{name}: item {index}"), label
-    if not is_array(image) or _array(image).dtype.kind not in "uifb":
+    pixels = _array(image, f"{name}: item {index}") if is_array(image) else None
+    if pixels is None or pixels.dtype.kind not in "uifb":
         raise DataError(
             f"{name}: item {index} has {in_short(image)} as image; needed: a tensor, an array or "
             "a PIL image"
         )
-    return _array(image), label
+    return pixels, label
 
 
 def _of_pillow(image: Image.Image, name: str) -> NDArray[np.uint8]:
@@ -162,20 +187,33 @@ def _of_pillow(image: Image.Image, name: str) -> NDArray[np.uint8]:
     return pixels[None] if image.mode == "L" else pixels.transpose(2, 0, 1)
 
 
-def _array(value: Any) -> NDArray[Any]:
+def _array(value: Any, where: str) -> NDArray[Any]:
     """Return a tensor, an array or a list of labels as an array, without a copy if possible."""
-    if isinstance(value, Tensor):
-        value = value.detach().to_dense().cpu() if value.is_sparse else value.detach().cpu()
-        value = value.float() if value.dtype == torch.bfloat16 else value
-        return np.asarray(value.numpy())
-    return np.asarray(value)
+    if isinstance(value, np.ma.MaskedArray):
+        raise DataError(f"{where} has a masked array; give array.filled(0), or without a mask")
+    if not isinstance(value, Tensor):
+        return np.asarray(value)
+    try:
+        dense = value.detach().to_dense().cpu() if value.is_sparse else value.detach().cpu()
+        return np.asarray((dense.float() if dense.dtype == torch.bfloat16 else dense).numpy())
+    except (NotImplementedError, RuntimeError, TypeError) as error:
+        raise DataError(
+            f"{where} has a tensor of {value.dtype} on {value.device} that NumPy cannot read: "
+            f"{str(error).partition(chr(10))[0]}; give ordinary numbers on the CPU"
+        ) from None
 
 
 def _is_list_of_labels(value: object) -> bool:
     return (
         isinstance(value, Sequence)
         and not isinstance(value, str)
-        and all(isinstance(each, int | np.integer) for each in value)
+        and all(isinstance(each, int | float | str | np.generic) for each in value)
+    )
+
+
+def _is_list_of_images(value: object) -> bool:
+    return isinstance(value, tuple | list) and all(
+        is_array(each) or isinstance(each, Image.Image) for each in value
     )
 
 
@@ -257,6 +295,12 @@ def _labels(labels: NDArray[Any], name: str) -> NDArray[np.int64]:
         )
         raise DataError(f"{name} has labels of shape {[*labels.shape]}; needed: [N]; {hint}")
     if labels.dtype.kind not in "ui":
+        for index, label in enumerate(labels.tolist()):
+            if not (isinstance(label, int | float) and label % 1 == 0):
+                raise DataError(
+                    f"{name}: sample {index} has label {in_short(label)}; {_cure(label)}"
+                )
+    if labels.dtype.kind not in "uiO":  # objects are whole numbers of more than 64 bits
         raise DataError(
             f"{name} has labels of {labels.dtype}; needed: whole numbers, as by "
             "labels.long() or labels.astype('int64')"
@@ -268,3 +312,13 @@ def _labels(labels: NDArray[Any], name: str) -> NDArray[np.int64]:
             f"from 0, up to {_MOST_CLASSES - 1}"
         )
     return labels.astype(np.int64)
+
+
+def _cure(label: object) -> str:
+    needed = "needed: a whole number, from 0 to n - 1 for n classes"
+    if not isinstance(label, str):
+        return needed
+    return (
+        f"{needed}; of texts: names, labels = np.unique(texts, return_inverse=True), and "
+        "OwnData(classes=names)"
+    )
