@@ -26,7 +26,11 @@ from spikenas.workload import Kind, Operand, Operation, Signal, Workload
 settings.register_profile("spikenas", deadline=None)  # tests never assert times
 settings.load_profile("spikenas")
 _KINDS = ("golden", "oracle")
-_WITH_SERVERS = ("tests/distributed/test_ray_", "tests/store/")
+_WITH_SERVERS = (
+    "tests/distributed/test_ray_",
+    "tests/distributed/test_pool_contract.py::TestRay",
+    "tests/store/",
+)
 _ran: Counter[str] = Counter()
 _skipped: Counter[str] = Counter()
 

@@ -285,5 +285,7 @@ def _first_line(error: RayError) -> str:
 
 
 def _kill(actor: Any) -> None:
+    if not ray.is_initialized():  # it is gone already, and the call would start another
+        return
     with suppress(RayError):
         ray.kill(actor, no_restart=True)

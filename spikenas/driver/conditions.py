@@ -92,7 +92,7 @@ def changes(begun: SearchSettings, now: SearchSettings) -> list[str]:
     changes = []
     if begun.data_sha256 != now.data_sha256:
         changes.append(
-            f"the samples of {now.data.place} have SHA-256 "
+            f"the {'samples' if now.data.own else 'files'} of {now.data.place} have SHA-256 "
             f"{str(now.data_sha256)[:12]}..., then {str(begun.data_sha256)[:12]}..."
         )
     if changed := code.changes(begun.code, now.code):

@@ -66,7 +66,7 @@ def test_workers_train_on_them_as_this_process_does_and_they_are_put_there_once(
 
 def test_a_search_with_ray_ends_as_one_in_this_process(session, tmp_path: Path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    data = (stripes(60, seed=5), stripes(20, seed=6))
+    data = (stripes(60, seed=5), 0.2, stripes(20, seed=6))
     settings = {"data": data, "trials": 2, "epochs": 1, "batch_size": 20, "sampler": "random"}
 
     far = spikenas.search("toy", workers=PROFILE, store="sqlite:///far.db", **settings)

@@ -141,7 +141,7 @@ def test_a_run_whose_data_were_replaced_is_not_resumed(
 
 def test_a_worker_refuses_data_and_code_that_are_not_the_driver_s(search: Search) -> None:
     settings = search(name="mine").settings
-    architecture = settings.load_space().with_input(*_digits()).sample(0)
+    architecture = settings.load_space(allow_plugins=False).with_input(*_digits()).sample(0)
     job = settings.job("1", architecture)
 
     other_data = evaluate(replace(job, data_sha256="0" * 64))

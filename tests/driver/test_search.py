@@ -203,7 +203,8 @@ def test_repeats_are_answered_from_the_record_also_while_the_original_is_under_w
 
     monkeypatch.setattr(arguments, "open_pool", lambda _: TwoSeats())
 
-    run = search(trials=50, **_space(_FEW.replace("num_steps = 1", "num_steps = [1, 2]")))
+    few = _space(_FEW.replace("num_steps = 1", "num_steps = [1, 2]"))
+    run = search(trials=50, sampler="tpe", **few)  # ours repeats nothing
 
     everything = run.candidates(include_duplicates=True)
     repeats = [each for each in everything if each.duplicate_of is not None]

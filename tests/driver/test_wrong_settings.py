@@ -32,7 +32,7 @@ from .conftest import Search
         ),
         ({"objectives": [len]}, "objective is named by text, not by the builtin_function.* len"),
         ({"objectives": "accuracy"}, "objectives = 'accuracy'; needed: a list of names"),
-        ({"data": (np.ones((9, 1, 8, 8)), [0])}, r"images of shape \[9, 1, 8, 8\] and .* \[1\]"),
+        ({"data": (np.ones((9, 1, 8, 8)), [0])}, "train has 9 images, but 1 labels"),
         ({"data": 3}, "data = 3; needed: the name of a data set, a DataSpec, an OwnData"),
         ({"chip": {"name": "mine"}}, "a chip is taken by name, or by a path.*, not as a dict"),
         ({"space": 3}, "a search space is taken by name, or by a path.*, not as 3"),
