@@ -59,8 +59,8 @@ def judge(a: Architecture, found: Tensor, expected: Tensor) -> None:
         if a.halting is None:
             raise
         raise InfeasibleError(
-            f"{error}; sums of halting scores may equal threshold = {a.halting.threshold:g}, "
-            "where the sigmoid of another runtime decides differently: export to pt2"
+            f"{error}; sums of halting scores may lie on threshold = {a.halting.threshold:g} "
+            "itself, where the sigmoid of another runtime decides differently: export to pt2"
         ) from None
 
 
