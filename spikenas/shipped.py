@@ -40,7 +40,9 @@ def name_of(kind: str, name_or_path: str | Path) -> str:
 
 def read(kind: Kind, name_or_path: str | Path) -> str:
     """Return the text of a shipped file by name, or of the user's own file by path."""
-    return read_from(_folder(kind), kind.removesuffix("s").replace("_", " "), name_or_path)
+    called = kind.removesuffix("s").replace("_", " ")
+    name = name_of(called, name_or_path)
+    return read_file(name) if name.endswith(".toml") else read_from(_folder(kind), called, name)
 
 
 def read_from(folder: Traversable, kind: str, name_or_path: str | Path) -> str:
