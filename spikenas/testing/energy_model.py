@@ -6,12 +6,13 @@ from itertools import product
 import pytest
 import torch
 
-from spikenas.architecture import Architecture, InputSpec, Stage
+from spikenas.architecture import Architecture
 from spikenas.exceptions import UsageError
 from spikenas.export.samples import sample_images
 from spikenas.hardware import EnergyModel, energy_model, name_of
 from spikenas.measurement import measure, trace_architecture
 from spikenas.nn.network import build_network
+from spikenas.testing.networks import CONVOLUTIONS
 from spikenas.workload import Workload
 
 
@@ -24,17 +25,7 @@ class EnergyModelContract:
 
     def architecture(self) -> Architecture:
         """Return a network that the model prices, convolutions alone unless told otherwise."""
-        return Architecture(
-            input=InputSpec(channels=1, height=8, width=8),
-            num_classes=10,
-            num_steps=2,
-            neuron="if",
-            residual="none",
-            stem="conv",
-            patch_size=2,
-            stages=(Stage(embed_dim=8, depth=1, mixer=("conv",), mlp_ratio=2.0),),
-            head="spiking",
-        )
+        return CONVOLUTIONS
 
     def workload(self) -> Workload:
         """Return the operations of the network, without rates."""

@@ -1,39 +1,18 @@
 """What an export format promises, on small networks with weights at random."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor
 
-from spikenas.architecture import Architecture, InputSpec, Stage
+from spikenas.architecture import Architecture
 from spikenas.exceptions import InfeasibleError
 from spikenas.export.formats import ExportFormat
 from spikenas.export.samples import sample_images
 from spikenas.nn.network import SpikingTransformer, build_network
 from spikenas.preprocessing import Preprocessing
-
-_CONVOLUTIONS = Architecture(
-    input=InputSpec(channels=1, height=8, width=8),
-    num_classes=10,
-    num_steps=2,
-    neuron="if",
-    v_threshold=0.5,
-    residual="none",
-    stem="conv",
-    patch_size=2,
-    stages=(Stage(embed_dim=8, depth=1, mixer=("conv",), mlp_ratio=2.0),),
-    head="spiking",
-)
-_ATTENTION = replace(
-    _CONVOLUTIONS,
-    neuron="lif",
-    tau=2.0,
-    residual="spike",
-    stages=(Stage(embed_dim=16, depth=1, mixer=("ssa",), num_heads=2, mlp_ratio=2.0),),
-    head="mean_linear",
-)
+from spikenas.testing.networks import ATTENTION, CONVOLUTIONS
 
 
 class ExportFormatContract:
@@ -45,7 +24,7 @@ class ExportFormatContract:
 
     def networks(self) -> list[SpikingTransformer]:
         """Return networks to write, convolutions alone and attention unless told otherwise."""
-        return [_network(architecture) for architecture in (_CONVOLUTIONS, _ATTENTION)]
+        return [_network(architecture) for architecture in (CONVOLUTIONS, ATTENTION)]
 
     @pytest.mark.parametrize("pixels", [False, True])
     def test_a_network_is_written_or_refused_by_name(self, tmp_path: Path, pixels: bool) -> None:

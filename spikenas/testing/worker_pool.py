@@ -5,11 +5,11 @@ from dataclasses import replace
 
 import torch
 
-from spikenas.architecture import Architecture, InputSpec, Stage
 from spikenas.data import DataSpec, OwnData
 from spikenas.distributed import WorkerPool
 from spikenas.evaluation import State
 from spikenas.evaluator import Job, Outcome
+from spikenas.testing.networks import ATTENTION
 from spikenas.training import recipe
 
 _WAIT_S = 120.0
@@ -92,16 +92,7 @@ def _run(pool: WorkerPool, job: Job) -> Outcome:
 def _job(name: str) -> Job:
     return Job(
         id=name,
-        architecture=Architecture(
-            input=InputSpec(channels=1, height=8, width=8),
-            num_classes=10,
-            num_steps=2,
-            neuron="lif",
-            residual="spike",
-            stem="conv",
-            patch_size=2,
-            stages=(Stage(embed_dim=16, depth=1, mixer=("ssa",), num_heads=2, mlp_ratio=2.0),),
-        ),
+        architecture=ATTENTION,
         data=DataSpec(name="digits", train_subset=60),
         recipe=replace(recipe("toy"), batch_size=30),
         epochs=1,
